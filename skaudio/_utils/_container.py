@@ -1,0 +1,209 @@
+"""`Views`: several views of the same clips, indexed like one array of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+
+class Views:
+    """Several named views of the same clips, clip-first and sliceable.
+
+    scikit-learn splits, indexes and counts rows of X. A dict or a list of arrays
+    has the wrong length for that; `Views` has ``shape == (n_clips,)`` and
+    ``X[rows]`` selects clips of every view at once, without copying.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array
+        Each of shape (n_clips, n_bins, n_frames), or a 1-D object array of
+        ``n_clips`` arrays (n_bins, n_frames_i) when clips differ in length.
+    rates : mapping of str to float
+        Time steps per second of each view: ``sr`` for raw samples,
+        ``sr / hop_length`` for a spectrogram. ``None`` where unknown.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the views, in order.
+    rates : dict of str to float
+        Time steps per second of each view.
+    shape : tuple of int
+        ``(n_clips,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaudio.views import Views
+    >>> X = Views(
+    ...     {"mel": np.zeros((6, 40, 50)), "raw": np.zeros((6, 1, 22050))},
+    ...     rates={"mel": 50.0, "raw": 22050.0},
+    ... )
+    >>> X.shape, X[[0, 2]].shape, X["mel"].shape
+    ((6,), (2,), (6, 40, 50))
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, Any], rates: Mapping[str, float | None]
+    ) -> None:
+        if not arrays:
+            raise ValueError("Views needs at least one view; got none.")
+        if set(arrays) != set(rates):
+            raise ValueError(
+                "Views needs one rate per view: got views "
+                f"{sorted(arrays)} and rates {sorted(rates)}."
+            )
+        self._arrays = {name: _as_view(name, a) for name, a in arrays.items()}
+        self.rates = {name: rates[name] for name in self._arrays}
+        lengths = {name: len(a) for name, a in self._arrays.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                "All views must have the same number of clips; got "
+                + ", ".join(f"{n}: {k}" for n, k in lengths.items())
+            )
+        self._rows = np.arange(next(iter(lengths.values())))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the views, in order."""
+        return tuple(self._arrays)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """``(n_clips,)``."""
+        return (len(self._rows),)
+
+    @property
+    def ndim(self) -> int:
+        """Always 1: clips are the only axis that all views share."""
+        return 1
+
+    @property
+    def n_bins(self) -> dict[str, int]:
+        """Number of bins (rows) of each view."""
+        return {
+            name: (a.shape[1] if a.ndim == 3 else a[0].shape[0] if len(a) else 0)
+            for name, a in self._arrays.items()
+        }
+
+    @property
+    def durations(self) -> np.ndarray:
+        """Seconds of every clip covered by all views, shape (n_clips,)."""
+        seconds = [
+            self.n_frames(name) / rate
+            for name, rate in self.rates.items()
+            if rate is not None
+        ]
+        if not seconds:
+            raise ValueError(
+                "These views have no rates, so their durations are unknown. "
+                "Build them with ViewUnion, or pass rates to Views."
+            )
+        return np.min(seconds, axis=0)
+
+    def n_frames(self, name: str) -> np.ndarray:
+        """Time steps of every clip in view ``name``, shape (n_clips,)."""
+        array = self._arrays[name]
+        if array.ndim == 3:
+            return np.full(len(self), array.shape[2])
+        return np.array([array[i].shape[1] for i in self._rows], dtype=np.intp)
+
+    def clips(self, name: str) -> list[np.ndarray]:
+        """Every clip of view ``name``, (n_bins, n_frames_i) each, not copied."""
+        array = self._arrays[name]
+        return [array[i] for i in self._rows]
+
+    def select(self, names: list[str] | tuple[str, ...]) -> Views:
+        """The same clips with only the named views, in that order."""
+        missing = [n for n in names if n not in self._arrays]
+        if missing:
+            raise KeyError(f"No view named {missing[0]!r}; there are {self.names}.")
+        return self._with({n: self._arrays[n] for n in names}, self._rows)
+
+    def map(self, function: Callable[[str, np.ndarray], np.ndarray]) -> Views:
+        """Views of the same names and rates, each array replaced by function's."""
+        arrays = {name: function(name, self[name]) for name in self.names}
+        return Views(arrays, self.rates)
+
+    def _with(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> Views:
+        new = object.__new__(type(self))
+        new._arrays = arrays
+        new.rates = {n: self.rates[n] for n in arrays}
+        new._rows = rows
+        return new
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            if key not in self._arrays:
+                raise KeyError(f"No view named {key!r}; there are {self.names}.")
+            array = self._arrays[key]
+            whole = len(self._rows) == len(array) and np.array_equal(
+                self._rows, np.arange(len(array))
+            )
+            return array if whole else array[self._rows]
+        if isinstance(key, tuple):  # scikit-learn indexes X[rows, ...]
+            key = next(k for k in key if k is not Ellipsis)
+        if isinstance(key, (int, np.integer)):
+            return {n: a[self._rows[key]] for n, a in self._arrays.items()}
+        rows = self._rows[key if isinstance(key, slice) else np.asarray(key)]
+        return self._with(self._arrays, rows)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Flatten: (n_clips, all bins x frames of all views), for plain estimators."""
+        ragged = [n for n, a in self._arrays.items() if a.ndim == 1]
+        if ragged:
+            raise TypeError(
+                f"View {ragged[0]!r} has clips of different lengths, so these views "
+                "are not one array. Index a view by name, or load with duration=."
+            )
+        flat = [self[n].reshape(len(self), -1) for n in self.names]
+        return np.concatenate(flat, axis=1).astype(dtype or flat[0].dtype, copy=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # only the selected rows travel: a fold must not carry the whole data set
+        arrays = {name: self[name] for name in self.names}
+        return {"_arrays": arrays, "rates": self.rates, "_rows": np.arange(len(self))}
+
+    def __repr__(self) -> str:
+        parts = []
+        for name, array in self._arrays.items():
+            frames = str(array.shape[2]) if array.ndim == 3 else "any"
+            rate = self.rates[name]
+            per_second = "" if rate is None else f", {rate:g}/s"
+            parts.append(f"{name}: {self.n_bins[name]} x {frames}{per_second}")
+        return f"Views({len(self)} clips; {'; '.join(parts)})"
+
+
+def _as_view(name: str, array: Any) -> np.ndarray:
+    if isinstance(array, (list, tuple)):
+        array = stack_or_object(list(array))
+    array = np.asarray(array)
+    if array.ndim == 3 and array.dtype != object:
+        return array
+    if array.ndim == 1 and array.dtype == object:
+        shapes = [np.shape(a) for a in array]
+        if all(len(s) == 2 for s in shapes) and len({s[0] for s in shapes}) <= 1:
+            return array
+    raise ValueError(
+        f"View {name!r} must be an array (n_clips, n_bins, n_frames) or a 1-D object "
+        f"array of (n_bins, n_frames_i) arrays with equal n_bins; got shape "
+        f"{array.shape} and dtype {array.dtype}."
+    )
+
+
+def stack_or_object(clips: list[np.ndarray]) -> np.ndarray:
+    """Stack equally long clips; otherwise a 1-D object array that keeps them."""
+    if clips and len({c.shape for c in clips}) == 1:
+        return np.stack(clips)
+    out = np.empty(len(clips), dtype=object)
+    for i, clip in enumerate(clips):  # out[:] = clips would try to broadcast
+        out[i] = clip
+    return out

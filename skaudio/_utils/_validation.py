@@ -1,0 +1,181 @@
+"""The two gates for user data: `check_clips` (sound) and `check_views` (views)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from skaudio._utils._container import Views, stack_or_object
+
+FLOATS = [np.float32, np.float64]
+
+
+def is_path(item: Any) -> bool:
+    """Whether one row of X names a file."""
+    return isinstance(item, (str, os.PathLike))
+
+
+def _rows(X: Any) -> list[Any] | None:
+    """X as a list of clips when it is a collection of paths or of 1-D arrays."""
+    if isinstance(X, Views) or getattr(X, "ndim", 1) != 1 or is_path(X):
+        return None
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "OU":
+        return None
+    if not hasattr(X, "__len__") or isinstance(X, dict):
+        return None
+    rows = list(X)
+    if rows and all(is_path(r) or isinstance(r, np.ndarray) for r in rows):
+        return rows
+    return None
+
+
+def check_clips(
+    estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False
+) -> np.ndarray | list[Any]:
+    """Validate sound: the gate of everything that takes waveforms.
+
+    Returns a 2-D array (n_clips, n_samples) for rectangular numeric input, whose
+    length is then fixed for the fitted estimator, or a list with one path or one
+    waveform array per clip, whose lengths are free. Integers are returned as they
+    came: scaling PCM is the loader's business.
+    """
+    if is_path(X):
+        raise ValueError(
+            f"Expected a collection of paths, got one path: {os.fspath(X)!r}. "
+            "Put it in a list: [path]."
+        )
+    rows = _rows(X)
+    if rows is None:
+        pcm = getattr(X, "dtype", None) in (np.int16, np.int32)
+        array: np.ndarray = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=None if pcm else FLOATS,
+            order="C",
+            ensure_all_finite="allow-nan" if allow_nan else True,
+        )
+        return array
+    if reset:  # free lengths: forget the length of an earlier rectangular fit
+        for attribute in ("n_features_in_", "feature_names_in_"):
+            estimator.__dict__.pop(attribute, None)
+    return rows
+
+
+def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:
+    """Validate views: the gate of everything that takes spectrograms or networks' X.
+
+    A 3-D array is one view, a 2-D array one view with a single frame per clip, a 1-D
+    object array (or list of 2-D arrays) one view with clips of different lengths; all
+    of these come back as `Views` with a single view called ``"view"`` and an unknown
+    rate. ``n_features_in_`` is the number of bins, so clips may have any length.
+    """
+    if isinstance(X, Views):
+        return _check_named_views(estimator, X, reset)
+    if not reset and hasattr(estimator, "view_names_in_"):
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on Views "
+            f"{tuple(estimator.view_names_in_)}, but X is a {type(X).__name__}. "
+            "Pass Views with the same names."
+        )
+    clips = _ragged_views(X)
+    if clips is not None:
+        array: np.ndarray = _check_ragged(estimator, clips, reset)
+    elif getattr(X, "ndim", 2) == 3:
+        array = check_array(
+            X, dtype=FLOATS, allow_nd=True, order="C", estimator=estimator
+        )
+        if 0 in array.shape:
+            raise ValueError(f"X of shape {array.shape} has no data: 0 bins or frames.")
+        validate_data(estimator, array[:, :, 0], reset=reset, skip_check_array=True)
+    else:
+        array = validate_data(estimator, X, reset=reset, dtype=FLOATS, order="C")
+        array = array[:, :, None]  # (clips, bins, 1 frame)
+    if reset:
+        estimator.__dict__.pop("view_names_in_", None)
+    return Views({"view": array}, {"view": None})
+
+
+def _ragged_views(X: Any) -> list[np.ndarray] | None:
+    """X as a list of (n_bins, n_frames_i) arrays, or None if it is something else."""
+    if isinstance(X, np.ndarray) and (X.ndim != 1 or X.dtype != object):
+        return None
+    if not isinstance(X, (list, tuple, np.ndarray)) or not len(X):
+        return None
+    if all(isinstance(x, np.ndarray) and x.ndim == 2 for x in X):
+        return list(X)
+    return None
+
+
+def _check_ragged(estimator: Any, clips: list[np.ndarray], reset: bool) -> np.ndarray:
+    bins = {clip.shape[0] for clip in clips}
+    if len(bins) > 1:
+        raise ValueError(
+            f"All clips must have the same number of bins; got {sorted(bins)}."
+        )
+    validate_data(
+        estimator, np.empty((len(clips), bins.pop())), reset=reset, skip_check_array=True
+    )
+    return stack_or_object(_finite_clips(clips, "X"))
+
+
+def _finite_clips(clips: list[np.ndarray], name: str) -> list[np.ndarray]:
+    dtype = np.result_type(*{clip.dtype for clip in clips})
+    dtype = dtype if dtype in FLOATS else np.dtype(np.float32)
+    out = []
+    for i, clip in enumerate(clips):
+        if clip.shape[1] == 0:
+            raise ValueError(f"Clip {i} of {name} has 0 frames. Drop it or pad it.")
+        if not np.isfinite(clip).all():
+            raise ValueError(
+                f"Input {name} contains NaN or infinity, first in clip {i}. Drop that "
+                "clip (the loader lists failed ones in errors_), or repair it."
+            )
+        out.append(np.ascontiguousarray(clip, dtype=dtype))
+    return out
+
+
+def _check_named_views(estimator: Any, X: Views, reset: bool) -> Views:
+    if len(X) == 0:
+        raise ValueError("Found Views with 0 clips while a minimum of 1 is required.")
+    if reset:
+        estimator.__dict__.pop("n_features_in_", None)
+        estimator.view_names_in_ = np.array(X.names, dtype=object)
+        estimator.view_bins_in_ = dict(X.n_bins)
+    elif not hasattr(estimator, "view_names_in_"):
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on an array, but X is {X!r}. "
+            "Pass an array like the one seen in fit."
+        )
+    names = list(estimator.view_names_in_)
+    if sorted(names) != sorted(X.names):
+        raise ValueError(
+            f"X has views {list(X.names)}, but {type(estimator).__name__} was fitted "
+            f"with views {names}."
+        )
+    for name in names:
+        if X.n_bins[name] != estimator.view_bins_in_[name]:
+            raise ValueError(
+                f"View {name!r} has {X.n_bins[name]} bins, but "
+                f"{type(estimator).__name__} was fitted with "
+                f"{estimator.view_bins_in_[name]}."
+            )
+    return X.select(names).map(lambda name, array: _finite_view(array, name))
+
+
+def _finite_view(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype == object:
+        return stack_or_object(_finite_clips(list(array), f"view {name!r}"))
+    if array.dtype not in FLOATS:
+        array = array.astype(np.float32)
+    if not np.isfinite(array.sum()) and not np.isfinite(array).all():
+        bad = int(np.argmin(np.isfinite(array).all(axis=(1, 2))))
+        raise ValueError(
+            f"Input view {name!r} contains NaN or infinity, first in clip {bad}. Drop "
+            "that clip (the loader lists failed ones in errors_), or repair it."
+        )
+    return np.ascontiguousarray(array)
