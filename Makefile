@@ -1,0 +1,68 @@
+# Needs make and Python 3.11 or newer; everything else goes into .venv.
+#
+#   make demo                  the main job on synthetic sounds, nothing downloaded
+#   make demo DATA=my_sounds   the same on a folder per class, or on a table (csv)
+#   make test                  doctests and tests      make lint    style, types, spelling
+#   make docs                  HTML manual             make format  rewrite to style
+
+PYTHON ?= python3
+JOBS ?= 2
+DATA ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# Two OpenMP threads beside another busy process spin on each other's core, and
+# scikit-learn runs one more of its checks with SCIPY_ARRAY_API set.
+test docs: export OMP_NUM_THREADS = 1
+test: export SCIPY_ARRAY_API = 1
+
+.PHONY: help demo test lint format docs bench-views bench-skorch bench-esc10 clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '3,6s/^# *//p' Makefile
+
+demo: $(VENV)/.installed-plot
+	$(BIN)/python docs/examples/plot_first_light.py $(if $(DATA),--data "$(DATA)") --output demo_output
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q -n $(JOBS) $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench-views: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/views.py
+
+bench-skorch: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/skorch_share.py
+
+bench-esc10: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality/esc10.py $(if $(DATA),--data "$(DATA)")
+
+clean:
+	rm -rf $(VENV) demo_output build dist docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
+	find skaudio tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "skaudio needs Python 3.11 or newer; try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp per extra; a changed dependency list installs again.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[$*]'
+	@touch $@
