@@ -1,0 +1,247 @@
+"""Blocks that the networks share: dropout with its own generator, pooling, heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+ATTENTIONS = ("temporal", "spatio-temporal")
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from its own generator instead of torch's global one.
+
+    A global generator makes training depend on what other threads draw. Without a
+    generator set by `seed_dropout` the global one is used, as in torch.
+
+    Parameters
+    ----------
+    p : float, default=0.5
+        Probability of an element to be zeroed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import Dropout
+    >>> Dropout(p=0.5).eval()(torch.ones(2))
+    tensor([1., 1.])
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero elements with probability ``p`` and scale the rest, in training only."""
+        if not self.training or self.p == 0:
+            return x
+        keep = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        return x * keep.div_(1 - self.p)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a generator does not pickle, and only training needs it
+        return {**self.__dict__, "generator": None}
+
+
+def seed_dropout(module: nn.Module, seed: int, device: str | torch.device) -> None:
+    """Give all `Dropout` layers of ``module`` one private generator."""
+    generator = torch.Generator(device=device)
+    generator.manual_seed(seed)
+    for layer in module.modules():
+        if isinstance(layer, Dropout):
+            layer.generator = generator
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, batch normalisation, ReLU, max-pooling and dropout.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels in and out.
+    kernel : tuple of int, default=(3, 3)
+        Kernel over (frequency, time); the output keeps both sizes before pooling.
+    pool : tuple of int, default=(2, 1)
+        Pooling kernel and stride over (frequency, time). Sizes are rounded up, so
+        that one band or frame stays one.
+    dropout : float, default=0.0
+        Probability of dropping an output element.
+
+    References
+    ----------
+    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021, Table 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import ConvBlock
+    >>> ConvBlock(1, 16)(torch.zeros(2, 1, 64, 75)).shape
+    torch.Size([2, 16, 32, 75])
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        kernel: tuple[int, int] = (3, 3),
+        pool: tuple[int, int] = (2, 1),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(n_in, n_out, kernel, padding="same", bias=False)
+        self.norm = nn.BatchNorm2d(n_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.pool = nn.MaxPool2d(pool, ceil_mode=True)
+        self.dropout = Dropout(dropout)
+
+
+class AttentionPooling(nn.Module):
+    """Pool a sequence into one vector by learned attention over time (and space).
+
+    ``"temporal"`` weighs frames; ``"spatio-temporal"`` also weighs the features, so
+    that the mask is the outer product of both attention vectors. Feature scores are
+    computed from the mean over time, which works for sequences of any length, and are
+    multiplied by the number of features to keep the scale of the output.
+
+    Parameters
+    ----------
+    n_features : int
+        Features per frame.
+    attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
+        What is weighed.
+    n_hidden : int, default=64
+        Size of the hidden layer that scores frames and features.
+
+    References
+    ----------
+    Phan et al., "Spatio-temporal attention pooling for audio scene classification",
+    Interspeech 2019. The equations are a reconstruction.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import AttentionPooling
+    >>> AttentionPooling(8)(torch.zeros(2, 8, 75)).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        attention: str = "spatio-temporal",
+        n_hidden: int = 64,
+    ) -> None:
+        super().__init__()
+        self.n_features = n_features
+        self.temporal = _scores(n_features, n_hidden, 1)
+        self.spatial = (
+            _scores(n_features, n_hidden, n_features)
+            if attention == "spatio-temporal"
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool ``x`` of shape (clips, features, frames) to (clips, features)."""
+        frames = x.transpose(1, 2)  # (clips, frames, features)
+        over_time = torch.softmax(self.temporal(frames), dim=1)  # (clips, frames, 1)
+        pooled = (x @ over_time).squeeze(2)  # (clips, features)
+        if self.spatial is None:
+            return pooled
+        over_features = torch.softmax(self.spatial(frames.mean(1)), dim=1)
+        return pooled * over_features * self.n_features
+
+
+def _scores(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(n_in, n_hidden), nn.Tanh(), nn.Linear(n_hidden, n_out, bias=False)
+    )
+
+
+class ClassificationHead(nn.Sequential):
+    """Two fully connected layers with ReLU and a linear output layer (fc1 to fc3).
+
+    Parameters
+    ----------
+    n_in : int
+        Size of the embedding.
+    n_hidden : int
+        Units of both hidden layers.
+    n_outputs : int
+        Number of classes (logits).
+    dropout : float, default=0.0
+        Probability of dropping an input of each layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import ClassificationHead
+    >>> ClassificationHead(512, 128, 10)(torch.zeros(2, 512)).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(
+        self, n_in: int, n_hidden: int, n_outputs: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.dropout0 = Dropout(dropout)
+        self.fc1 = nn.Linear(n_in, n_hidden)
+        self.relu1 = nn.ReLU()
+        self.dropout1 = Dropout(dropout)
+        self.fc2 = nn.Linear(n_hidden, n_hidden)
+        self.relu2 = nn.ReLU()
+        self.dropout2 = Dropout(dropout)
+        self.fc3 = nn.Linear(n_hidden, n_outputs)
+
+
+def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Tensor]:
+    """Run ``module`` on ``x`` and return the outputs of the named layers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any network of this package.
+    layers : list of str
+        Names as in ``module.named_modules()``; ``""`` is the module itself.
+    x : tensor or dict of str to tensor
+        Input of the module.
+
+    Returns
+    -------
+    outputs : dict of str to tensor
+        One entry per layer.
+
+    Raises
+    ------
+    ValueError
+        If a layer does not exist; the message lists those that do.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import ClassificationHead, layer_outputs
+    >>> head = ClassificationHead(8, 4, 2)
+    >>> layer_outputs(head, ["fc2"], torch.zeros(3, 8))["fc2"].shape
+    torch.Size([3, 4])
+    """
+    known = dict(module.named_modules())
+    unknown = [name for name in layers if name not in known]
+    if unknown:
+        raise ValueError(
+            f"No layer {unknown[0]!r} in {type(module).__name__}; "
+            f"it has {[name for name in known if name]}."
+        )
+    outputs: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        return lambda _module, _inputs, output: outputs.update({name: output})
+
+    hooks = [known[name].register_forward_hook(keep(name)) for name in layers]
+    try:
+        module(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return outputs

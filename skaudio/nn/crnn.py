@@ -1,0 +1,188 @@
+"""Convolutional recurrent networks of Phan et al., ICASSP 2021, Tables 1 and 2."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skaudio.nn.blocks import AttentionPooling, ConvBlock, Dropout
+
+N_FILTERS = (64, 64, 128, 128, 256, 256)
+N_UNITS = 256
+
+
+def scaled(size: int, width: float) -> int:
+    """Return a layer size times ``width``, at least 2."""
+    return max(2, round(size * width))
+
+
+class CRNN2d(nn.Module):
+    """The 2-D CRNN: a spectrogram segment in, one embedding out (Table 1).
+
+    Six blocks of convolution, batch normalisation, ReLU and pooling halve the
+    frequency axis and keep time; a bidirectional GRU reads the frames and attention
+    pools them.
+
+    Parameters
+    ----------
+    n_bins : int
+        Bins of the view; 64 become 1 after the six halvings.
+    n_channels : int, default=1
+        Input channels; 1 for a spectrogram.
+    width : float, default=1.0
+        Factor on filters (64, 64, 128, 128, 256, 256) and GRU units (256).
+    attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
+        Pooling over the GRU's outputs.
+    dropout : float, default=0.0
+        Probability of dropping outputs of convolution blocks and of the GRU.
+    first_kernel : tuple of int, default=(3, 3)
+        Kernel of the first block over (frequency, time).
+    first_pool : tuple of int, default=(2, 1)
+        Pooling of the first block over (frequency, time).
+
+    Attributes
+    ----------
+    n_features : int
+        Size of the embedding, two times the GRU units.
+
+    References
+    ----------
+    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021, Table 1.
+    Sizes that the paper leaves open follow the authors' other published networks.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import CRNN2d
+    >>> CRNN2d(n_bins=64, width=0.25)(torch.zeros(2, 64, 75)).shape
+    torch.Size([2, 128])
+    """
+
+    def __init__(
+        self,
+        n_bins: int,
+        *,
+        n_channels: int = 1,
+        width: float = 1.0,
+        attention: str = "spatio-temporal",
+        dropout: float = 0.0,
+        first_kernel: tuple[int, int] = (3, 3),
+        first_pool: tuple[int, int] = (2, 1),
+    ) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        kernel, pool = first_kernel, first_pool
+        for n_filters in N_FILTERS:
+            n_out = scaled(n_filters, width)
+            blocks.append(ConvBlock(n_channels, n_out, kernel, pool, dropout))
+            n_bins, n_channels = -(-n_bins // pool[0]), n_out
+            kernel, pool = (3, 3), (2, 1)
+        n_units = scaled(N_UNITS, width)
+        self.n_features = 2 * n_units
+        self.blocks = nn.Sequential(*blocks)
+        self.gru = nn.GRU(
+            n_bins * n_channels, n_units, batch_first=True, bidirectional=True
+        )
+        self.dropout = Dropout(dropout)
+        self.pool = AttentionPooling(self.n_features, attention)
+
+    def sequence(self, x: Tensor) -> Tensor:
+        """Frame-level features (clips, n_features, frames) of (clips, bins, frames)."""
+        maps = self.blocks(x[:, None] if x.ndim == 3 else x)
+        frames = maps.flatten(1, 2).transpose(1, 2)  # (clips, frames, filters * bins)
+        output, _ = self.gru(frames)
+        return self.dropout(output).transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embedding (clips, n_features) of a segment (clips, bins, frames)."""
+        return self.pool(self.sequence(x))
+
+
+class CRNN1d(nn.Module):
+    """The 1-D CRNN: a waveform segment in, one embedding out (Table 2).
+
+    Two strided convolutions and a pooling layer, as in EnvNet-v2, make a picture of
+    learned bands over time, which a 2-D CRNN with a longer first kernel reads.
+
+    Parameters
+    ----------
+    rate : float, default=44100.0
+        Samples per second. ``pool02`` is 64 samples long at 44.1 kHz and scales with
+        the rate (32 at 22.05 kHz, as in the paper), so that its output has about
+        172 frames per second at any rate.
+    width : float, default=1.0
+        Factor on all numbers of filters (32 and 64 in front) and GRU units.
+    attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
+        Pooling over the GRU's outputs.
+    dropout : float, default=0.0
+        Probability of dropping outputs of convolution blocks and of the GRU.
+
+    Attributes
+    ----------
+    n_features : int
+        Size of the embedding, two times the GRU units.
+
+    References
+    ----------
+    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021, Table 2;
+    Tokozume et al., "Learning from between-class examples for deep sound
+    recognition", ICLR 2018, for conv01, conv02 and pool02.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import CRNN1d
+    >>> CRNN1d(rate=44100, width=0.25)(torch.zeros(2, 1, 66650)).shape
+    torch.Size([2, 128])
+    """
+
+    def __init__(
+        self,
+        *,
+        rate: float = 44100.0,
+        width: float = 1.0,
+        attention: str = "spatio-temporal",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        n_first, n_bands = scaled(32, width), scaled(64, width)
+        n_pool = max(1, round(64 * rate / 44100))
+        self.conv01 = nn.Conv1d(1, n_first, 64, stride=2, bias=False)
+        self.norm01 = nn.BatchNorm1d(n_first)
+        self.conv02 = nn.Conv1d(n_first, n_bands, 16, stride=2, bias=False)
+        self.norm02 = nn.BatchNorm1d(n_bands)
+        self.pool02 = nn.MaxPool1d(n_pool)
+        self.dropout = Dropout(dropout)
+        self.n_samples_min = 2 * (2 * (n_pool - 1) + 16 - 1) + 64  # one step of pool02
+        self.crnn = CRNN2d(
+            n_bands,
+            width=width,
+            attention=attention,
+            dropout=dropout,
+            first_kernel=(3, 8),
+            first_pool=(2, 4),
+        )
+        self.n_features = self.crnn.n_features
+
+    def bands(self, x: Tensor) -> Tensor:
+        """Learned bands (clips, bands, frames) of waveforms (clips, 1, samples)."""
+        x = F.pad(x, (0, max(0, self.n_samples_min - x.shape[-1])))
+        x = torch.relu(self.norm01(self.conv01(x)))
+        x = torch.relu(self.norm02(self.conv02(x)))
+        return self.dropout(self.pool02(x))
+
+    def sequence(self, x: Tensor) -> Tensor:
+        """Frame-level features (clips, n_features, frames) of (clips, 1, samples)."""
+        return self.crnn.sequence(self.bands(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embedding (clips, n_features) of a segment (clips, 1, samples)."""
+        return self.crnn(self.bands(x))
+
+
+def crnn(n_bins: int, *, rate: float | None, **options: object) -> nn.Module:
+    """Return the CRNN for a view: 1-D for one row of samples, 2-D for bands."""
+    if n_bins == 1:
+        return CRNN1d(rate=rate or 44100.0, **options)  # type: ignore[arg-type]
+    return CRNN2d(n_bins, **options)  # type: ignore[arg-type]
