@@ -1,0 +1,66 @@
+"""Fixtures and guards shared by all tests."""
+
+import os
+
+os.environ["SCIPY_ARRAY_API"] = "1"  # before scipy: or one sklearn check is skipped
+os.environ["OMP_NUM_THREADS"] = "1"  # spinning threads slow small nets down
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skaudio.datasets import make_sounds
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder with real audio, which lies beside the repository, if it is there."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real audio: ../shared/data is missing beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _sounds():
+    X, y = make_sounds(
+        n_clips=24, n_classes=4, duration=0.5, sr=8000, random_state=0
+    )
+    X.flags.writeable = False
+    return X, y
+
+
+@pytest.fixture
+def sounds(_sounds):
+    """24 synthetic clips of 0.5 s at 8 kHz in 4 classes: X (read-only), y."""
+    return _sounds
+
+
+def _rng_states():
+    name, keys, *rest = np.random.get_state()
+    states = {"numpy": (name, keys.tobytes(), *rest)}
+    if "torch" in sys.modules:
+        states["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
+    return states
+
+
+def _visible(folder):
+    return {p.name for p in Path(folder).iterdir() if not p.name.startswith(".")}
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_trace():
+    """No test may touch the global generators or leave files where it runs."""
+    cwd = Path.cwd()
+    files, states = _visible(cwd), _rng_states()
+    yield
+    after = _rng_states()
+    for library, state in states.items():
+        assert after[library] == state, f"the global RNG of {library} was used"
+    assert Path.cwd() == cwd, "the working directory was changed"
+    new = _visible(cwd) - files - {"__pycache__"}
+    assert not new, f"files were left in the working directory: {sorted(new)}"
