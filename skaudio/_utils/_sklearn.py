@@ -1,16 +1,18 @@
 """The only module that imports private or version-dependent scikit-learn names."""
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_feature_names, _num_samples
+from sklearn.utils.validation import _check_feature_names, _check_y, _num_samples
 
 __all__ = [
+    "HasMethods",
     "Hidden",
     "Interval",
     "StrOptions",
     "_BaseComposition",
     "_check_feature_names",
+    "_check_y",
     "_fit_context",
     "_num_samples",
 ]

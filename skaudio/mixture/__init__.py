@@ -1,1 +1,5 @@
-__all__: list[str] = []
+"""Gaussian mixtures, the classical frame-wise baseline."""
+
+from skaudio.mixture._gmm_classifier import GMMClassifier
+
+__all__ = ["GMMClassifier"]

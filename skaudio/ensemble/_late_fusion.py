@@ -1,0 +1,244 @@
+"""One classifier per view, fused by averaging probabilities."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import Bunch, Tags, get_tags
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from skaudio._utils._container import Views
+from skaudio._utils._sklearn import HasMethods, _fit_context
+from skaudio._utils._validation import check_views
+from skaudio.ensemble._labels import check_labels
+
+
+class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Train one classifier per view and average their probabilities.
+
+    The baseline that learned fusion has to beat: views meet only after every
+    network has made up its mind.
+
+    Parameters
+    ----------
+    estimator : classifier with predict_proba
+        Cloned once per view, so its ``random_state`` decides whether training is
+        repeatable. It is given `Views` holding its view alone, rates included;
+        classifiers of 2-D X see them flattened. If X is not `Views` there is a
+        single clone, fitted on X as it is.
+    weights : array-like of shape (n_views,), default=None
+        Weight of each view, in the order of ``view_names_in_``. ``None`` is the
+        plain mean of [1]_.
+    n_jobs : int, default=None
+        Views trained at the same time. ``None`` means 1, ``-1`` all processors.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    estimators_ : list of classifiers
+        The fitted clones, in the order of the views.
+    named_estimators_ : :class:`~sklearn.utils.Bunch`
+        The same by name of the view; an array's only view is called "view".
+    view_names_in_ : ndarray of shape (n_views,)
+        Names of the views, when X is `Views`.
+    view_bins_in_ : dict of str to int
+        Number of bins of each view, when X is `Views`.
+    n_features_in_ : int
+        Number of bins, when X is an array.
+
+    See Also
+    --------
+    skaudio.neural_network.MultiViewBlendingClassifier : Views trained together.
+
+    Notes
+    -----
+    Keyword arguments of `fit`, such as ``groups``, go to every clone. With metadata
+    routing enabled, they go where the estimator requests them.
+
+    References
+    ----------
+    .. [1] H. Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021,
+       pp. 611-615, arXiv:2103.02420 (section 4: the late fusion baseline).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skaudio.ensemble import LateFusionClassifier
+    >>> from skaudio.views import Views
+    >>> y = np.arange(20) % 2
+    >>> mel, raw = np.ones((20, 4, 9)), np.ones((20, 1, 30))
+    >>> X = Views(
+    ...     {"mel": mel * y[:, None, None], "raw": raw}, {"mel": 50.0, "raw": 160.0}
+    ... )
+    >>> clf = LateFusionClassifier(LogisticRegression()).fit(X, y)
+    >>> clf.score(X, y), list(clf.branch_proba(X))
+    (1.0, ['mel', 'raw'])
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "weights": ["array-like", None],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        weights: ArrayLike | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.weights = weights
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, **fit_params: Any) -> Self:
+        """Fit one clone of the estimator on each view.
+
+        Parameters
+        ----------
+        X : Views, or whatever the estimator takes
+            Clips.
+        y : array-like of shape (n_clips,)
+            Class label of each clip.
+        **fit_params : dict
+            Passed to ``fit`` of every clone, except those that are None; for
+            example ``groups``, the source of each clip.
+
+        Returns
+        -------
+        self : LateFusionClassifier
+            The fitted classifier.
+        """
+        views = check_views(self, X, reset=True)
+        labels = check_labels(self, views, y)
+        parts = _split(X, views)
+        self._check_weights(list(parts))
+        params = self._route({k: v for k, v in fit_params.items() if v is not None})
+        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fit)(clone(self.estimator), part, labels, params)
+            for part in parts.values()
+        )
+        self.named_estimators_ = Bunch(
+            **dict(zip(parts, self.estimators_, strict=True))
+        )
+        self.classes_ = self.estimators_[0].classes_
+        return self
+
+    def branch_proba(self, X) -> dict[str, np.ndarray]:
+        """Compute the class probabilities of every view's classifier.
+
+        Parameters
+        ----------
+        X : Views, or whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        proba : dict of str to ndarray of shape (n_clips, n_classes)
+            Probabilities by name of the view.
+        """
+        check_is_fitted(self)
+        parts = _split(X, check_views(self, X, reset=False))
+        return {
+            name: estimator.predict_proba(part)
+            for estimator, (name, part) in zip(
+                self.estimators_, parts.items(), strict=True
+            )
+        }
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Compute the weighted mean of the views' class probabilities.
+
+        Parameters
+        ----------
+        X : Views, or whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_clips, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        proba = np.stack(list(self.branch_proba(X).values()))
+        if self.weights is None:
+            return proba.mean(axis=0)
+        weights = np.asarray(self.weights, dtype=proba.dtype)
+        return np.average(proba, axis=0, weights=weights)
+
+    def predict(self, X) -> np.ndarray:
+        """Predict the class of every clip.
+
+        Parameters
+        ----------
+        X : Views, or whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        y : ndarray of shape (n_clips,)
+            Predicted labels.
+        """
+        best = np.argmax(self.predict_proba(X), axis=1)
+        return self.classes_[best]
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Say which metadata goes where.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Everything the estimator requests in ``fit``.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=self).add(
+            estimator=self.estimator, method_mapping=mapping
+        )
+
+    def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
+        if not get_config()["enable_metadata_routing"]:
+            return fit_params
+        return dict(process_routing(self, "fit", **fit_params).estimator.fit)
+
+    def _check_weights(self, names: list[str]) -> None:
+        if self.weights is None:
+            return
+        weights = np.asarray(self.weights, dtype=np.float64)
+        if weights.shape != (len(names),) or (weights < 0).any() or not weights.any():
+            raise ValueError(
+                f"weights must be {len(names)} non-negative numbers, not all zero, one "
+                f"per view in the order {names}; got {self.weights!r}."
+            )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.classifier_tags.poor_score = get_tags(
+            self.estimator
+        ).classifier_tags.poor_score
+        return tags
+
+
+def _split(X: Any, views: Views) -> dict[str, Any]:
+    """What each clone is given: its own view alone, or X as it came."""
+    if not isinstance(X, Views):
+        return {views.names[0]: X}
+    return {name: views.select([name]) for name in views.names}
+
+
+def _fit(estimator: Any, X: Any, y: np.ndarray, params: dict[str, Any]) -> Any:
+    return estimator.fit(X, y, **params)
