@@ -1,1 +1,6 @@
-__all__: list[str] = []
+"""Neural classifiers of clips."""
+
+from skaudio.neural_network._crnn import CRNNClassifier
+from skaudio.neural_network._multiview import MultiViewBlendingClassifier
+
+__all__ = ["CRNNClassifier", "MultiViewBlendingClassifier"]

@@ -1,0 +1,251 @@
+"""`MultiViewBlendingClassifier`: several views, blended by how well they generalise."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skaudio._blending import NONE, RULES, BlendingWeights
+from skaudio._training._base import SHARED_CONSTRAINTS, SegmentClassifier
+from skaudio._training._evaluation import Evaluation
+from skaudio._training._net import SegmentNet
+from skaudio._utils._container import Views
+from skaudio._utils._sklearn import Interval, StrOptions
+from skaudio.nn.multiview import JOINT, MultiViewCRNN
+
+
+class MultiViewBlendingClassifier(SegmentClassifier):
+    """Classify clips by several views whose losses are blended while they learn.
+
+    Every view has an encoder (as in `CRNNClassifier`) and a branch that classifies by
+    it alone; a joint branch classifies by all embeddings together. Views learn and
+    overfit at different speeds. So training watches every branch's loss on held-out
+    clips and on as many training clips, and weighs the branches' losses by
+    generalisation over squared overfitting. The final decision is the ensemble of all
+    branches with the weights of the model that is kept.
+
+    Parameters
+    ----------
+    blending : {"adaptive", "fixed-reference", "uniform", "none"}, default="adaptive"
+        "adaptive" measures progress from the best smoothed losses so far (the paper's
+        rule); "fixed-reference" from the losses before training (G-Blend); "uniform"
+        weighs all branches alike; "none" trains the joint branch only (concatenation).
+    blending_period : int or "auto", default="auto"
+        Training steps between evaluations. "auto" makes about 40 evaluations, at least
+        5 and at most 100 (the paper's) steps apart.
+    blending_window : int, default=5
+        Evaluations that the smoothing of losses averages. Weights are uniform until
+        more than these were made. 20 suits long training.
+    width : float, default=1.0
+        Factor on the number of filters (64 to 256), recurrent units (256) and hidden
+        units (512, joint branch 4096). The default is the paper's network, for a GPU;
+        0.25 trains on a CPU.
+    attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
+        Pooling over the recurrent outputs: weights for frames and features, or for
+        frames only.
+    dropout : float, default=0.2
+        Probability of dropping an output of a convolution block, the recurrent layer
+        or a fully connected layer. 0 switches it off.
+    max_epochs : int, default=60
+        Number of passes over the training clips.
+    batch_size : int, default=64
+        Segments per training step and per forward pass in prediction.
+    lr : float, default=0.002
+        Base learning rate, which ``lr_schedule`` scales over training.
+    optimizer : {"adam", "adamw", "sgd"}, default="adam"
+        Optimiser; "sgd" is without momentum.
+    lr_schedule : {"one-cycle", "warmup-decay", "constant"}, default="one-cycle"
+        "one-cycle" rises for a quarter of training and then falls to zero, good for
+        short budgets; "warmup-decay" is the paper's recipe scaled to ``max_epochs``.
+    segment_length : int, float or None, default=None
+        What the network sees at once: an int is a number of time steps of a single
+        view, a float is seconds (X must be `Views`, which know their rates), None is
+        the median length of the training clips. Shorter clips are repeated to fill it.
+    n_segments : int, default=10
+        Evenly spaced segments per clip whose probabilities are averaged in prediction.
+    validation_fraction : float or None, default=0.1
+        Fraction of the sources to hold out, stratified by class, at least one per
+        class that has two. The model with the best validation accuracy is kept, with
+        its branch weights. None is possible for "uniform" and "none" only.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, as in scikit-learn.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training, after the built-in ones; copied for every fit.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initialisation, order, segments, dropout and validation split. An int
+        gives the same model to the bit on the same machine, in any joblib backend.
+    verbose : bool or int, default=0
+        Whether to show a progress bar over epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    branch_names_ : tuple of str
+        Names of the branches: the views, then "joint".
+    branch_weights_ : ndarray of shape (n_branches,)
+        Weights in force at the model that was kept; they weigh the ensemble.
+    net_ : skorch.NeuralNet
+        The trained network; ``net_.module_`` is the torch module.
+    history_ : list of dict
+        Per epoch: ``epoch, train_loss, valid_loss, valid_accuracy, lr, seconds``.
+        Figures of validation are the joint branch's.
+    blending_history_ : list of dict
+        Per evaluation and branch: ``step, epoch, branch, train_loss, valid_loss,
+        generalization, overfitting, weight``.
+    n_features_in_ : int
+        Number of bins, when fitted on an array.
+    view_names_in_ : ndarray of str
+        Names of the views, when fitted on `Views`.
+
+    See Also
+    --------
+    CRNNClassifier : One view.
+    skaudio.ensemble.LateFusionClassifier : Views trained apart, decisions averaged.
+    skaudio.inspection.BlendingDisplay : Plot weights and losses over training.
+
+    References
+    ----------
+    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021, Section 2 and
+    Algorithm 1. Wang et al., "What makes training multi-modal networks hard?",
+    CVPR 2020, for fixed references.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.neural_network import MultiViewBlendingClassifier
+    >>> from skaudio.views import ViewScaler, make_view_union
+    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
+    >>> clf = MultiViewBlendingClassifier(width=0.05, max_epochs=1, random_state=0)
+    >>> model = make_pipeline(make_view_union("mel", "raw", sr=8000), ViewScaler(), clf)
+    >>> model.fit(X, y).predict_proba(X).shape
+    (20, 2)
+    >>> model[-1].branch_names_
+    ('mel', 'raw', 'joint')
+    """
+
+    _check_training_loss = True
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "blending": [StrOptions(set(RULES))],
+        "blending_period": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "blending_window": [Interval(Integral, 1, None, closed="left")],
+        **SHARED_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        *,
+        blending: str = "adaptive",
+        blending_period: int | str = "auto",
+        blending_window: int = 5,
+        width: float = 1.0,
+        attention: str = "spatio-temporal",
+        dropout: float = 0.2,
+        max_epochs: int = 60,
+        batch_size: int = 64,
+        lr: float = 0.002,
+        optimizer: str = "adam",
+        lr_schedule: str = "one-cycle",
+        segment_length: int | float | None = None,
+        n_segments: int = 10,
+        validation_fraction: float | None = 0.1,
+        class_weight: dict[Any, float] | str | None = None,
+        callbacks: list[Any] | None = None,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.blending = blending
+        self.blending_period = blending_period
+        self.blending_window = blending_window
+        self.width = width
+        self.attention = attention
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.segment_length = segment_length
+        self.n_segments = n_segments
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def branch_proba(self, X):  # type: ignore[no-untyped-def]
+        """Predict class probabilities by every branch alone.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_clips, n_bins, n_frames)
+            Views of the clips, as in `fit`.
+
+        Returns
+        -------
+        proba : dict of str to ndarray of shape (n_clips, n_classes)
+            One entry per name in ``branch_names_``.
+        """
+        return self._branch_proba(X)
+
+    def predict_proba(self, X):  # type: ignore[no-untyped-def]
+        """Predict class probabilities by the ensemble of branches (Eq. 6).
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_clips, n_bins, n_frames)
+            Views of the clips, as in `fit`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_clips, n_classes)
+            Mean of the branches' probabilities, weighted by ``branch_weights_``, each
+            a mean over ``n_segments`` even segments.
+        """
+        branches = np.stack(list(self._branch_proba(X).values()))
+        weights = (self.branch_weights_ / self.branch_weights_.sum()).astype(
+            branches.dtype
+        )
+        return np.tensordot(weights, branches, axes=1)
+
+    def _module(self) -> dict[str, Any]:
+        branches = JOINT if self.blending == NONE else "all"
+        return {"module": MultiViewCRNN, "module__branches": branches}
+
+    def _blending_weights(self, n_branches: int) -> BlendingWeights:
+        return BlendingWeights(
+            n_branches, rule=self.blending, window=self.blending_window
+        )
+
+    def _period(self, n_batches: int) -> int:
+        if self.blending_period != "auto":
+            return int(self.blending_period)
+        return int(np.clip(n_batches * self.max_epochs // 40, 5, 100))
+
+    def _check_input(self, X: Views) -> None:
+        if JOINT in X.names:
+            raise ValueError(
+                f"No view may be called {JOINT!r}: it is the name of the joint branch. "
+                "Rename the view."
+            )
+        if self.validation_fraction is None and self.blending not in ("uniform", NONE):
+            raise ValueError(
+                f"blending={self.blending!r} measures how branches generalise to "
+                "held-out clips. Set validation_fraction, e.g. 0.1, or blending "
+                "to 'uniform'."
+            )
+
+    def _keep(self, net: SegmentNet, evaluation: Evaluation) -> None:
+        self.branch_names_ = net.module_.branch_names
+        self.branch_weights_ = evaluation.best_weights
+        self.blending_history_ = evaluation.records
