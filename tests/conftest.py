@@ -27,9 +27,7 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def _sounds():
-    X, y = make_sounds(
-        n_clips=24, n_classes=4, duration=0.5, sr=8000, random_state=0
-    )
+    X, y = make_sounds(n_clips=24, n_classes=4, duration=0.5, sr=8000, random_state=0)
     X.flags.writeable = False
     return X, y
 
@@ -41,7 +39,7 @@ def sounds(_sounds):
 
 
 def _rng_states():
-    name, keys, *rest = np.random.get_state()
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002 (it is what is guarded)
     states = {"numpy": (name, keys.tobytes(), *rest)}
     if "torch" in sys.modules:
         states["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()

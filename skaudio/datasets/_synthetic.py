@@ -20,7 +20,7 @@ def make_sounds(
     *,
     duration: float = 1.0,
     sr: float = 22050,
-    noise: float = 0.1,
+    noise: float = 0.01,
     clips_per_source: int = 1,
     return_groups: bool = False,
     random_state: Any = None,
@@ -28,10 +28,9 @@ def make_sounds(
     """Generate clips of synthetic sound events, one event in background noise each.
 
     Pitch, brightness, length, onset and level are random in every class and the
-    classes share them, so they overlap: harmonic tones and chords, clicks and
-    crackle, plucks and percussion are confused by simple features, and quiet events
-    drown. Classes are balanced to within one clip per class (one source if
-    `clips_per_source` is larger) and clips come in random order.
+    classes share them, so they overlap: simple features confuse harmonic tones with
+    chords and tremolo, clicks with crackle, plucks with percussion. Classes
+    are balanced to within one source, and clips come in random order.
 
     Parameters
     ----------
@@ -45,10 +44,10 @@ def make_sounds(
         Length of every clip in seconds.
     sr : float, default=22050
         Sampling rate in Hz.
-    noise : float, default=0.1
-        Standard deviation of the background noise, relative to the standard
-        deviation of the loudest events while they sound; the quietest are 30 dB
-        below those. 0.1 leaves some events of every class under the noise.
+    noise : float, default=0.01
+        Standard deviation of the background noise relative to that of the loudest
+        events; the quietest are 15 dB softer. At 0.01, with the default classes and
+        200 clips, logistic regression on MFCC means and deviations scores about 0.7.
     clips_per_source : int, default=1
         Clips cut from the same source share pitch and timbre, as clips cut from one
         recording do. Splits that ignore sources are then too optimistic.
@@ -99,7 +98,9 @@ def _check_sizes(
     if not 1 <= n_classes <= len(EVENTS):
         raise ValueError(f"n_classes must be 1 to {len(EVENTS)}; got {n_classes}.")
     if clips_per_source < 1:
-        raise ValueError(f"clips_per_source must be at least 1; got {clips_per_source}.")
+        raise ValueError(
+            f"clips_per_source must be at least 1; got {clips_per_source}."
+        )
     if n_clips < n_classes * clips_per_source:
         raise ValueError(
             f"n_clips={n_clips} cannot hold {n_classes} classes with at least one "
@@ -123,11 +124,11 @@ def _clip(
 ) -> np.ndarray:
     length = max(1, round(n_samples * clip.uniform(0.3, 1.0)))
     onset = clip.integers(n_samples - length + 1)
-    pitch = 2 ** voice.uniform(np.log2(110), np.log2(1200))
+    pitch = 2 ** voice.uniform(np.log2(150), np.log2(900))
     pitch = min(pitch * 2 ** (clip.normal(0, 0.5) / 12), sr / 8)
     sound = event(np.arange(length) / sr, pitch, sr, voice, clip)
     sound = sound * _fades(length, sr)
-    sound *= 10 ** (clip.uniform(-30, 0) / 20) / max(sound.std(), 1e-9)
+    sound *= 10 ** (clip.uniform(-15, 0) / 20) / max(sound.std(), 1e-9)
     out = noise * clip.standard_normal(n_samples)
     out[onset : onset + length] += sound
     out *= 0.15  # the loudest events stay clear of full scale, most of the time
@@ -203,7 +204,7 @@ def _tremolo(
 ) -> np.ndarray:
     tone = _tone(t, pitch, sr, voice.uniform(0.6, 2.0))
     cycle = np.sin(2 * np.pi * (voice.uniform(4, 14) * t + clip.uniform()))
-    return tone * (1 + voice.uniform(0.5, 1.0) * cycle)
+    return tone * (1 + voice.uniform(0.7, 1.0) * cycle)
 
 
 def _clicks(
@@ -238,7 +239,7 @@ def _chord(
 def _fm(
     t: np.ndarray, pitch: float, sr: float, voice: Generator, clip: Generator
 ) -> np.ndarray:
-    rate, depth = voice.uniform(3, 12), voice.uniform(0.02, 0.3)
+    rate, depth = voice.uniform(3, 12), voice.uniform(0.05, 0.4)
     cycle = np.sin(2 * np.pi * (rate * t + clip.uniform()))
     phase = 2 * np.pi * pitch * t + depth * pitch / rate * cycle
     return _partials(t, phase, pitch * (1 + depth), sr, voice.uniform(0.6, 2.0))

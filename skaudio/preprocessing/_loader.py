@@ -1,0 +1,183 @@
+"""`AudioLoader`: files in, waveforms out."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skaudio._audio import load_clips
+from skaudio._utils._container import stack_or_object
+from skaudio._utils._sklearn import Interval, StrOptions, _fit_context
+from skaudio._utils._validation import check_clips
+
+
+class AudioLoader(TransformerMixin, BaseEstimator):
+    """Load clips from files, or bring waveforms to one form.
+
+    Files (wav, flac, ogg, mp3 and whatever else libsndfile reads) are decoded,
+    mixed down, resampled to `sr` and scaled to float32 in [-1, 1]; int16 and int32
+    arrays are scaled the same way. Float arrays keep their dtype and are taken to be
+    at `sr` already. Every view decodes paths by itself in this way: put the loader
+    in front to decode once for several uses, in parallel, or to keep going when
+    files are broken.
+
+    Silence, a constant offset and clipped samples are sound and pass unchanged. A
+    file that is missing, a directory, not audio, cut short (as far as its format
+    tells), and a clip with no samples, with NaN or with infinity is an error, treated
+    as `on_error` says.
+
+    Parameters
+    ----------
+    sr : float, default=22050
+        Sampling rate in Hz of the result. The default, librosa's, keeps
+        content up to 11 kHz at half the cost of CD quality.
+    duration : float or None, default=None
+        Length of every clip in seconds: longer ones are cropped at the end, shorter
+        ones padded with zeros. None keeps lengths.
+    mono : {"average", "raise"}, default="average"
+        Average the channels of clips that have several, or refuse them.
+    trim_silence : bool, default=False
+        Drop exact zeros at both ends of each clip, before `duration` is applied.
+        A clip of nothing but zeros is kept whole.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        What to do with a clip that cannot be loaded: raise; or keep its row, filled
+        with NaN (`duration` long, or as long as the rows of a 2-D X, or one sample),
+        and list it in `errors_`, with a warning or without.
+    n_jobs : int or None, default=None
+        Number of threads that decode files; the result does not depend on it. None
+        means 1 unless in a :obj:`joblib.parallel_config` context.
+    verbose : int, default=0
+        Show a progress bar if positive.
+
+    Attributes
+    ----------
+    errors_ : list of dict
+        Clips that could not be loaded in the last `transform`:
+        ``{"row": int, "path": str or None, "error": str}``.
+    n_features_in_ : int
+        Number of samples per clip, if X in `fit` was a 2-D array; its length is then
+        fixed. Lists of waveforms or paths have clips of any length.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X in `fit` was a DataFrame with such names.
+
+    Notes
+    -----
+    The loader learns nothing and never looks at neighbouring rows. An mp3 is read to
+    its end, whatever length its header states.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaudio.preprocessing import AudioLoader
+    >>> pcm = [np.full(8000, 2**14, np.int16), np.zeros(4000, np.int16)]
+    >>> AudioLoader(sr=8000, duration=0.5).fit_transform(pcm)[:, 0]
+    array([0.5, 0. ], dtype=float32)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "sr": [Interval(Real, 0, None, closed="neither")],
+        "duration": [Interval(Real, 0, None, closed="neither"), None],
+        "mono": [StrOptions({"average", "raise"})],
+        "trim_silence": ["boolean"],
+        "on_error": [StrOptions({"raise", "warn", "nan"})],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        sr: float = 22050,
+        duration: float | None = None,
+        mono: str = "average",
+        trim_silence: bool = False,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.sr = sr
+        self.duration = duration
+        self.mono = mono
+        self.trim_silence = trim_silence
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Check X and the parameters; nothing is learned and no file is opened.
+
+        Parameters
+        ----------
+        X : list of str or path-like, array of shape (n_clips, n_samples), or list of \
+                arrays (n_samples_i,) or (n_channels_i, n_samples_i)
+            Clips.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : AudioLoader
+            The loader itself.
+        """
+        check_clips(self, X, reset=True, allow_nan=self.on_error != "raise")
+        self.errors_ = []
+        return self
+
+    def transform(self, X):
+        """Load the clips.
+
+        Parameters
+        ----------
+        X : list of str or path-like, array of shape (n_clips, n_samples), or list of \
+                arrays (n_samples_i,) or (n_channels_i, n_samples_i)
+            Clips.
+
+        Returns
+        -------
+        waveforms : ndarray of shape (n_clips, n_samples) or (n_clips,)
+            Waveforms; a 1-D object array of 1-D arrays if lengths differ.
+        """
+        self._validate_params()
+        clips = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
+        waveforms, errors = load_clips(
+            clips,
+            sr=self.sr,
+            duration=self.duration,
+            mono=self.mono,
+            trim_silence=self.trim_silence,
+            on_error=self.on_error,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        if errors != getattr(self, "errors_", []):
+            self.errors_ = errors
+        if isinstance(waveforms, np.ndarray):
+            return waveforms
+        return stack_or_object(waveforms)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: waveforms are arrays, whatever container is asked for.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            Accepted, so that ``Pipeline.set_output`` works, and ignored.
+
+        Returns
+        -------
+        self : AudioLoader
+            The loader itself.
+        """
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = self.on_error != "raise"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
