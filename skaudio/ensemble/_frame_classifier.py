@@ -104,7 +104,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        self : FrameClassifier
+        FrameClassifier
             The fitted classifier.
         """
         views = check_views(self, X, reset=True)
@@ -132,7 +132,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        proba : ndarray of shape (n_clips, n_classes)
+        ndarray of shape (n_clips, n_classes)
             What `vote` makes of the frames, columns in the order of ``classes_``.
         """
         frames, n_frames = self._checked_frames(X)
@@ -159,7 +159,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_clips,)
+        ndarray of shape (n_clips,)
             Predicted labels.
         """
         best = np.argmax(self.predict_proba(X), axis=1)
@@ -177,7 +177,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        proba : ndarray of shape (n_clips, n_classes, n_frames) or (n_clips,)
+        ndarray of shape (n_clips, n_classes, n_frames) or (n_clips,)
             Tracks of class probabilities over time; an object array of
             (n_classes, n_frames_i) arrays when clips differ in length.
         """

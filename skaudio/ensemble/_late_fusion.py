@@ -41,7 +41,8 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Weight of each view, in the order of ``view_names_in_``. ``None`` is the
         plain mean of [1]_.
     n_jobs : int, default=None
-        Views trained at the same time. ``None`` means 1, ``-1`` all processors.
+        Number of parallel jobs. ``None`` means 1, ``-1`` all processors. The result
+        does not depend on it.
 
     Attributes
     ----------
@@ -121,7 +122,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        self : LateFusionClassifier
+        LateFusionClassifier
             The fitted classifier.
         """
         views = check_views(self, X, reset=True)
@@ -149,7 +150,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        proba : dict of str to ndarray of shape (n_clips, n_classes)
+        dict of str to ndarray of shape (n_clips, n_classes)
             Probabilities by name of the view.
         """
         check_is_fitted(self)
@@ -171,7 +172,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        proba : ndarray of shape (n_clips, n_classes)
+        ndarray of shape (n_clips, n_classes)
             Columns in the order of ``classes_``.
         """
         proba = np.stack(list(self.branch_proba(X).values()))
@@ -190,7 +191,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_clips,)
+        ndarray of shape (n_clips,)
             Predicted labels.
         """
         best = np.argmax(self.predict_proba(X), axis=1)
@@ -201,7 +202,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        routing : MetadataRouter
+        MetadataRouter
             Everything the estimator requests in ``fit``.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")

@@ -56,9 +56,10 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
         Class probabilities before any frame is seen, in the order of ``classes_``;
         rescaled to sum to one. By default, the class frequencies in y.
     n_jobs : int, default=None
-        Classes fitted at the same time. ``None`` means 1, ``-1`` all processors.
+        Number of parallel jobs. ``None`` means 1, ``-1`` all processors. The result
+        does not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Seeds the initialisation. Pass an int for the same result every time.
+        Pass an int for the same result at every call.
 
     Attributes
     ----------
@@ -145,7 +146,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        self : GMMClassifier
+        GMMClassifier
             The fitted classifier.
         """
         X, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
@@ -175,7 +176,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        log_joint : ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes)
             Unnormalised log-probabilities in float64, columns in the order of
             ``classes_``. Unlike `predict_log_proba` they never reach minus infinity.
         """
@@ -199,7 +200,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        log_proba : ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes)
             Logarithm of `predict_proba`.
         """
         with np.errstate(divide="ignore"):
@@ -215,7 +216,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``; rows sum to one. Computed and
             returned in float64, whatever the dtype of X.
         """
@@ -231,7 +232,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,)
             Predicted labels.
         """
         best = np.argmax(self.predict_joint_log_proba(X), axis=1)

@@ -1,0 +1,218 @@
+"""LateFusionClassifier: clones, weights, routing and equality with doing it by hand."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import check_estimator, check_param_validation
+
+from skaudio._utils._container import Views
+from skaudio.ensemble import FrameClassifier, LateFusionClassifier
+from skaudio.mixture import GMMClassifier
+
+logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+class Listener(ClassifierMixin, BaseEstimator):
+    """Remembers what it was given; says what share of the clips had each class."""
+
+    def fit(self, X, y, groups=None):
+        self.X_, self.groups_ = X, groups
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.shares_ = counts / len(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.tile(self.shares_, (len(X), 1))
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[self.shares_.argmax()])
+
+
+@pytest.fixture
+def views(sounds_view):
+    """Three views of different sizes, one of them mono-band, and the classes."""
+    X, y = sounds_view
+    arrays = {"mel": X, "coarse": X[:, ::4, ::10], "raw": X.mean(axis=1)[:, None]}
+    return Views(arrays, {"mel": 80.0, "coarse": 8.0, "raw": 80.0}), y
+
+
+@pytest.mark.usefixtures("restored_rng")
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        LateFusionClassifier(LogisticRegression()),
+        LateFusionClassifier(GMMClassifier(n_components=1)),
+        LateFusionClassifier(FrameClassifier(GaussianNB()), weights=[2.0]),
+    ],
+)
+def test_scikit_learn_checks(classifier):
+    results = check_estimator(classifier, on_fail=None, on_skip=None)
+    assert [r for r in results if r["status"] != "passed"] == []
+    assert len(results) >= 55
+    check_param_validation("LateFusionClassifier", classifier)
+
+
+@pytest.mark.parametrize("weights", [None, [1, 2, 3], [0, 0, 5]])
+def test_same_as_by_hand(views, weights):
+    X, y = views
+    fused = LateFusionClassifier(logistic, weights=weights).fit(X, y)
+    by_hand = {
+        name: clone(logistic)
+        .fit(X[name].reshape(len(X), -1), y)
+        .predict_proba(X[name].reshape(len(X), -1))
+        for name in X.names
+    }
+    branches = fused.branch_proba(X)
+    assert list(branches) == ["mel", "coarse", "raw"]
+    for name, proba in by_hand.items():
+        assert_allclose(branches[name], proba)
+    shares = np.array(weights or [1, 1, 1]) / sum(weights or [1, 1, 1])
+    expected = sum(w * p for w, p in zip(shares, by_hand.values(), strict=True))
+    assert_allclose(fused.predict_proba(X), expected)
+    assert_array_equal(fused.predict(X), fused.classes_[expected.argmax(axis=1)])
+
+
+def test_every_clone_gets_its_view_and_rate(views):
+    X, y = views
+    template = Listener()
+    fused = LateFusionClassifier(template).fit(X, y)
+    assert not hasattr(template, "X_")
+    assert list(fused.named_estimators_) == ["mel", "coarse", "raw"]
+    for name, estimator in fused.named_estimators_.items():
+        assert estimator in fused.estimators_
+        assert estimator.X_.names == (name,)
+        assert estimator.X_.rates == {name: X.rates[name]}
+        assert_array_equal(estimator.X_[name], X[name])
+
+
+def test_an_array_is_one_view_and_passed_as_it_is(sounds_view):
+    X, y = sounds_view
+    fused = LateFusionClassifier(Listener()).fit(X, y)
+    assert list(fused.named_estimators_) == ["view"]
+    assert fused.estimators_[0].X_ is X
+    flat = X.reshape(len(X), -1)
+    assert_array_equal(
+        LateFusionClassifier(logistic).fit(flat, y).predict_proba(flat),
+        clone(logistic).fit(flat, y).predict_proba(flat),
+    )
+
+
+def test_ragged_views(views):
+    X, y = views
+    clips = [c[:, : 5 + i] for i, c in enumerate(X.clips("mel"))]
+    ragged = Views({"mel": clips, "raw": X["raw"]}, {"mel": 80.0, "raw": 80.0})
+    fused = LateFusionClassifier(FrameClassifier(GaussianNB())).fit(ragged, y)
+    alone = FrameClassifier(GaussianNB()).fit(clips, y)
+    assert_allclose(fused.branch_proba(ragged)["mel"], alone.predict_proba(clips))
+
+
+def test_order_of_views_does_not_matter_at_prediction(views):
+    X, y = views
+    fused = LateFusionClassifier(logistic, weights=[5, 2, 1]).fit(X, y)
+    shuffled = X.select(["raw", "mel", "coarse"])
+    assert_array_equal(fused.predict_proba(shuffled), fused.predict_proba(X))
+    with pytest.raises(ValueError, match="has views"):
+        fused.predict(X.select(["mel"]))
+
+
+def test_float32_stays(views):
+    X, y = views
+    X = X.map(lambda name, array: array.astype(np.float32))
+    frame_logistic = LogisticRegression(max_iter=1000)
+    for weights in (None, [1, 2, 3]):
+        fused = LateFusionClassifier(FrameClassifier(frame_logistic), weights=weights)
+        assert fused.fit(X, y).predict_proba(X).dtype == np.float32
+
+
+@pytest.mark.parametrize("weights", [[1, 2], [1, 1, -1], [0, 0, 0], [[1, 1, 1]]])
+def test_bad_weights(views, weights):
+    with pytest.raises(
+        ValueError, match=r"3 non-negative .*\['mel', 'coarse', 'raw'\]"
+    ):
+        LateFusionClassifier(logistic, weights=weights).fit(*views)
+
+
+def test_estimator_needs_probabilities(views):
+    with pytest.raises(ValueError, match=r"'estimator' parameter .* 'predict_proba'"):
+        LateFusionClassifier(LinearSVC()).fit(*views)
+
+
+def test_fit_parameters_reach_every_clone(views):
+    X, y = views
+    groups = np.arange(len(y)) // 2
+    fused = LateFusionClassifier(Listener()).fit(X, y, groups=groups)
+    assert all(e.groups_ is groups for e in fused.estimators_)
+    fused = LateFusionClassifier(logistic).fit(X, y, groups=None)
+    assert fused.score(X, y) > 0.5
+    with pytest.raises(TypeError, match="groups"):
+        LateFusionClassifier(GaussianNB()).fit(X, y, groups=groups)
+
+
+def test_metadata_routing(views):
+    X, y = views
+    groups = np.arange(len(y)) // 2
+    with config_context(enable_metadata_routing=True):
+        asking = LateFusionClassifier(Listener().set_fit_request(groups=True))
+        results = cross_validate(
+            asking,
+            X,
+            y,
+            params={"groups": groups},
+            cv=GroupKFold(2),
+            return_estimator=True,
+            return_indices=True,
+        )
+        for fitted, train in zip(
+            results["estimator"], results["indices"]["train"], strict=True
+        ):
+            assert all(
+                np.array_equal(e.groups_, groups[train]) for e in fitted.estimators_
+            )
+        silent = LateFusionClassifier(Listener())
+        with pytest.raises(UnsetMetadataPassedError, match="groups"):
+            silent.fit(X, y, groups=groups)
+
+
+def test_same_result_for_any_n_jobs_and_after_pickling(views):
+    X, y = views
+    gmm = FrameClassifier(GMMClassifier(n_components=3, random_state=0))
+    fits = [LateFusionClassifier(gmm, n_jobs=n).fit(X, y) for n in (None, 2)]
+    expected = fits[0].predict_proba(X)
+    assert_array_equal(fits[1].predict_proba(X), expected)
+    copy = pickle.loads(pickle.dumps(fits[0]))
+    assert_array_equal(copy.predict_proba(X), expected)
+
+
+def test_cross_validation_and_search(views):
+    X, y = views
+    fused = LateFusionClassifier(logistic)
+    assert cross_val_score(fused, X, y, cv=3).mean() > 0.4
+    grid = {"estimator__logisticregression__C": [1e-6, 1.0]}
+    search = GridSearchCV(fused, grid, cv=3, scoring="neg_log_loss").fit(X, y)
+    assert search.best_params_ == {"estimator__logisticregression__C": 1.0}
+
+
+def test_needs_y_and_fit(views):
+    X, _ = views
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        LateFusionClassifier(logistic).fit(X, None)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        LateFusionClassifier(logistic).predict(X)
