@@ -1,0 +1,92 @@
+"""Configuration of the manual: ``make docs`` builds it with warnings as errors."""
+
+import inspect
+import os
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import api_reference
+
+import skaudio
+
+project = "skaudio"
+author = "skaudio developers"
+copyright = f"2026, {author}"
+version = release = skaudio.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "myst_parser",  # CHANGELOG.md and CONTRIBUTING.md are read as they are
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "examples", "**/*.examples"]
+default_role = "literal"
+add_module_names = False
+
+autodoc_typehints = "none"  # the docstrings give types, units and shapes
+autosummary_generate = True
+numpydoc_show_class_members = False  # the class template lists them
+myst_heading_anchors = 3
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"[/\\]plot_",
+    "backreferences_dir": "api/generated",
+    "doc_module": ("skaudio",),
+    "reference_url": {"skaudio": None},
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skaudio {release}"
+html_static_path = ["_static"]
+html_css_files = ["skaudio.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_sidebars = {"index": [], "install": [], "quickstart": [], "changelog": []}
+html_theme_options = {
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "show_prev_next": False,
+}
+
+# Links into other manuals need the network: SKAUDIO_INTERSPHINX=1 make docs
+if os.environ.get("SKAUDIO_INTERSPHINX"):
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+        "librosa": ("https://librosa.org/doc/latest", None),
+    }
+
+# scikit-learn adds these to every estimator; their texts link into its own manual
+ROUTING = re.compile(r"set_\w+_request|get_metadata_routing")
+
+
+def skip_foreign(app, what, name, obj, skip, options):
+    """List methods that skaudio wrote, also inherited ones, but not those of bases."""
+    function = inspect.unwrap(getattr(obj, "fget", None) or getattr(obj, "fn", obj))
+    module = getattr(function, "__module__", None) or ""
+    return True if ROUTING.fullmatch(name) or not module.startswith("skaudio") else skip
+
+
+def setup(app):
+    api_reference.write(HERE)
+    app.connect("autodoc-skip-member", skip_foreign)

@@ -1,0 +1,228 @@
+"""Public names: one path each, documented in full, in the same words everywhere."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from numpydoc.docscrape import get_doc_object
+from numpydoc.validate import validate
+from sklearn.base import BaseEstimator
+
+import skaudio
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Same name, other meaning: (parameter, path of the class) that need words of their own.
+# Every entry says why.
+DIFFERENT: dict[tuple[str, str], str] = {}
+
+MAX_MODULE_LINES = 350
+MAX_FUNCTION_LINES = 40
+
+
+def public_packages():
+    modules = [getattr(skaudio, name) for name in skaudio.__all__]
+    return [module for module in modules if inspect.ismodule(module)]
+
+
+def public_objects():
+    """Import path -> object, for everything users are meant to import."""
+    paths = {
+        f"skaudio.{name}": getattr(skaudio, name)
+        for name in skaudio.__all__
+        if callable(getattr(skaudio, name))
+    }
+    for package in public_packages():
+        for name in getattr(package, "__all__", ()):
+            paths[f"{package.__name__}.{name}"] = getattr(package, name)
+    return paths
+
+
+def own_methods(cls):
+    """Public methods and properties that skaudio wrote, not those it inherits."""
+    for name in dir(cls):
+        member = inspect.getattr_static(cls, name)
+        function = getattr(member, "fget", getattr(member, "__func__", member))
+        function = getattr(function, "fn", function)  # sklearn's available_if
+        module = getattr(inspect.unwrap(function), "__module__", None) or ""
+        is_code = inspect.isfunction(function) or isinstance(member, property)
+        if not name.startswith("_") and is_code and module.startswith("skaudio"):
+            yield name
+
+
+PUBLIC = public_objects()
+CLASSES = {path: obj for path, obj in PUBLIC.items() if inspect.isclass(obj)}
+ESTIMATORS = {p: c for p, c in CLASSES.items() if issubclass(c, BaseEstimator)}
+METHODS = [f"{path}.{name}" for path, c in CLASSES.items() for name in own_methods(c)]
+
+
+@functools.cache
+def numpydoc_checks():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return frozenset(settings["tool"]["numpydoc_validation"]["checks"])
+
+
+@functools.cache
+def sections(path):
+    return get_doc_object(PUBLIC[path])
+
+
+def complaints(path, without=frozenset()):
+    checks = numpydoc_checks() - without
+    return [
+        f"{code}: {text}" for code, text in validate(path)["errors"] if code in checks
+    ]
+
+
+def words(lines):
+    return " ".join(" ".join(lines).split())
+
+
+# ------------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize("package", public_packages(), ids=lambda m: m.__name__)
+def test_all_is_sorted_and_complete(package):
+    names = list(package.__all__)
+    assert names == sorted(set(names))
+    missing = [name for name in names if not hasattr(package, name)]
+    assert missing == []
+    assert package.__doc__
+
+
+def test_one_path_per_name():
+    paths = defaultdict(list)
+    for path, obj in PUBLIC.items():
+        paths[path.rpartition(".")[2]].append(path)
+        paths[id(obj)].append(path)
+    assert [found for found in paths.values() if len(found) > 1] == []
+
+
+def test_subpackages_load_on_first_use():
+    for name in skaudio.__all__:
+        assert name in dir(skaudio)
+    with pytest.raises(AttributeError, match="no attribute 'no_such_package'"):
+        skaudio.no_such_package  # noqa: B018
+
+
+# ------------------------------------------------------------------- docstrings
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_docstring(path):
+    assert complaints(path) == []
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_method_docstring(path):
+    # The class holds the example. A method of anything but an estimator may do with a
+    # sentence; if it has sections, they are complete.
+    owner, _, name = path.rpartition(".")
+    brief = {"EX01", "PR01", "RT01", "YD01"}
+    doc = inspect.getdoc(inspect.getattr_static(PUBLIC[owner], name)) or ""
+    full = owner in ESTIMATORS or "\n---" in doc
+    assert complaints(path, without={"EX01"} if full else brief) == []
+
+
+@pytest.mark.parametrize("path", ESTIMATORS)
+def test_estimators_list_their_attributes(path):
+    assert sections(path)["Attributes"], "document what fit sets"
+
+
+def test_shared_parameters_read_the_same():
+    texts = defaultdict(lambda: defaultdict(list))
+    for path in ESTIMATORS:
+        for parameter in sections(path)["Parameters"]:
+            if (parameter.name, path) not in DIFFERENT:
+                texts[parameter.name][words(parameter.desc)].append(path)
+    differing = {name: dict(t) for name, t in texts.items() if len(t) > 1}
+    assert differing == {}
+
+
+def test_exceptions_from_shared_texts_exist():
+    documented = {
+        (p.name, path) for path in ESTIMATORS for p in sections(path)["Parameters"]
+    }
+    assert DIFFERENT.keys() <= documented
+    assert all(DIFFERENT.values())
+
+
+def test_constructors_take_keywords_only():
+    for path, cls in ESTIMATORS.items():
+        kinds = {p.kind for p in inspect.signature(cls).parameters.values()}
+        steps = hasattr(
+            cls, "_required_parameters"
+        )  # meta-estimators: steps come first
+        assert steps or kinds <= {inspect.Parameter.KEYWORD_ONLY}, path
+
+
+# ---------------------------------------------------------------- API reference
+
+
+def test_api_reference_is_complete(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    page = importlib.import_module("api_reference").render()
+    entries, module = [], None
+    for line in page.splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif line.startswith("   ") and line.strip().isidentifier():
+            entries.append(f"{module}.{line.strip()}")
+    assert sorted(entries) == sorted(PUBLIC)
+
+
+# ------------------------------------------------------------------------ sizes
+
+
+def body(node):
+    """The statements of a module or function without its docstring."""
+    return node.body[1:] if ast.get_docstring(node) is not None else node.body
+
+
+def code_lines(source):
+    """Number of lines with code: without blanks, comments and docstrings."""
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    skipped = set()
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            doc = node.body[0]
+            skipped.update(range(doc.lineno, doc.end_lineno + 1))
+    lines = enumerate(source.splitlines(), 1)
+    code = [t.strip() for i, t in lines if i not in skipped]
+    return sum(bool(text) and not text.startswith("#") for text in code)
+
+
+def function_lines(source):
+    """Name -> lines from the first statement to the last."""
+    return {
+        node.name: node.end_lineno - body(node)[0].lineno + 1
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body(node)
+    }
+
+
+SOURCES = sorted((ROOT / "skaudio").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_and_functions_are_small(path):
+    source = path.read_text(encoding="utf-8")
+    assert code_lines(source) <= MAX_MODULE_LINES
+    sizes = function_lines(source)
+    too_long = {name: n for name, n in sizes.items() if n > MAX_FUNCTION_LINES}
+    assert too_long == {}
+
+
+def test_lines_are_counted_right():
+    source = '"""Doc."""\n\n# note\ndef f():\n    """Doc\n\n    more."""\n    a = 1\n\n'
+    source += "    return a\n"
+    assert code_lines(source) == 3
+    assert function_lines(source) == {"f": 3}
