@@ -1,1 +1,5 @@
-__all__: list[str] = []
+"""Look inside fitted estimators."""
+
+from skaudio.inspection._blending_display import BlendingDisplay
+
+__all__ = ["BlendingDisplay"]

@@ -1,0 +1,245 @@
+"""Branch weights and losses over training, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skaudio._utils._optional import import_optional
+
+# Okabe and Ito's colours, told apart with any colour vision; the joint branch, last,
+# is dark grey so that it stands out from the views
+_VIEWS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+_JOINT = "#3B3B3B"
+
+
+class BlendingDisplay:
+    """Weights and losses of the branches of a multi-view network over training.
+
+    Three panels show what drives `MultiViewBlendingClassifier`: the share of each
+    branch in the training loss, and every branch's loss on the training subset and on
+    the validation set, as in Fig. 2 of [1]_. A branch that overfits, where validation
+    loss parts from training loss, should lose weight.
+
+    Use :meth:`from_estimator` or :meth:`from_history` to make one.
+
+    Parameters
+    ----------
+    step : ndarray of shape (n_evaluations,)
+        Training steps at which the branches were evaluated.
+    branch_names : sequence of str
+        Names of the branches, the joint branch last.
+    weights : ndarray of shape (n_evaluations, n_branches)
+        Weight of each branch from this evaluation to the next.
+    train_loss : ndarray of shape (n_evaluations, n_branches)
+        Mean cross-entropy in nats on the fixed subset of the training clips.
+    valid_loss : ndarray of shape (n_evaluations, n_branches)
+        Mean cross-entropy in nats on the validation clips.
+
+    Attributes
+    ----------
+    axes_ : ndarray of shape (3,)
+        Axes with weights, training losses and validation losses.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+
+    See Also
+    --------
+    skaudio.neural_network.MultiViewBlendingClassifier : Learns what is drawn here.
+
+    References
+    ----------
+    .. [1] H. Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021,
+       pp. 611-615, arXiv:2103.02420 (Fig. 2).
+
+    Examples
+    --------
+    >>> from skaudio.inspection import BlendingDisplay
+    >>> row = dict(train_loss=1.0, valid_loss=1.2, weight=0.5)
+    >>> history = [
+    ...     dict(row, step=step, branch=branch)
+    ...     for step in (0, 10)
+    ...     for branch in ("mel", "joint")
+    ... ]
+    >>> display = BlendingDisplay.from_history(history)
+    >>> display.weights.shape, [ax.get_title(loc="left") for ax in display.axes_][0]
+    ((2, 2), 'Branch weights')
+    """
+
+    def __init__(
+        self,
+        *,
+        step: np.ndarray,
+        branch_names: Sequence[str],
+        weights: np.ndarray,
+        train_loss: np.ndarray,
+        valid_loss: np.ndarray,
+    ) -> None:
+        self.step = step
+        self.branch_names = branch_names
+        self.weights = weights
+        self.train_loss = train_loss
+        self.valid_loss = valid_loss
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, axes: Any = None) -> BlendingDisplay:
+        """Plot the training of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : MultiViewBlendingClassifier or Pipeline
+            Fitted classifier, or a pipeline that ends in one.
+        axes : sequence of 3 matplotlib Axes, default=None
+            Where to draw. ``None`` makes a figure.
+
+        Returns
+        -------
+        BlendingDisplay
+            The display, drawn.
+        """
+        check_is_fitted(estimator)
+        final = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        if not hasattr(final, "blending_history_"):
+            raise TypeError(
+                "BlendingDisplay draws a fitted MultiViewBlendingClassifier, or a "
+                f"pipeline that ends in one; got {type(final).__name__}, which has no "
+                "blending_history_."
+            )
+        return cls.from_history(final.blending_history_, axes=axes)
+
+    @classmethod
+    def from_history(
+        cls, history: Sequence[Mapping[str, Any]], *, axes: Any = None
+    ) -> BlendingDisplay:
+        """Plot a recorded training.
+
+        Parameters
+        ----------
+        history : list of dict
+            One record per evaluation and branch with ``step, branch, weight,
+            train_loss, valid_loss``, such as ``blending_history_``.
+        axes : sequence of 3 matplotlib Axes, default=None
+            Where to draw. ``None`` makes a figure.
+
+        Returns
+        -------
+        BlendingDisplay
+            The display, drawn.
+        """
+        if not history:
+            raise ValueError(
+                "The blending history is empty: branches are evaluated only with a "
+                "validation set. Set validation_fraction and fit again."
+            )
+        names = list(dict.fromkeys(record["branch"] for record in history))
+        rows = [record["branch"] for record in history]
+        if len(rows) % len(names) or rows != names * (len(rows) // len(names)):
+            raise ValueError(
+                "The blending history must hold one record per evaluation and branch, "
+                f"with the branches {names} in the same order at every evaluation."
+            )
+        columns = {
+            key: np.array([record[key] for record in history]).reshape(-1, len(names))
+            for key in ("step", "weight", "train_loss", "valid_loss")
+        }
+        display = cls(
+            step=columns["step"][:, 0],
+            branch_names=names,
+            weights=columns["weight"],
+            train_loss=columns["train_loss"],
+            valid_loss=columns["valid_loss"],
+        )
+        return display.plot(axes=axes)
+
+    def plot(self, *, axes: Any = None) -> BlendingDisplay:
+        """Draw weights, training losses and validation losses.
+
+        Parameters
+        ----------
+        axes : sequence of 3 matplotlib Axes, default=None
+            Where to draw. ``None`` makes a figure.
+
+        Returns
+        -------
+        BlendingDisplay
+            The display itself.
+        """
+        pyplot = import_optional(
+            "matplotlib.pyplot", extra="plot", purpose="BlendingDisplay"
+        )
+        own_figure = axes is None
+        if own_figure:
+            _, axes = pyplot.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+        self.axes_ = np.asarray(axes, dtype=object).ravel()
+        if len(self.axes_) != 3:
+            raise ValueError(f"axes must be 3 Axes; got {len(self.axes_)}.")
+        self.figure_ = self.axes_[0].figure
+        self._plot_weights(self.axes_[0])
+        self._plot_losses(self.axes_[1], self.train_loss, "Training loss")
+        self._plot_losses(self.axes_[2], self.valid_loss, "Validation loss")
+        self.axes_[1].set_ylabel("cross-entropy (nats)")
+        for ax in self.axes_[1:]:
+            ax.set_ylim(0, self._loss_limit())
+        self._add_legend(outside=own_figure)
+        return self
+
+    def _plot_weights(self, ax: Any) -> None:
+        # weights jump between evaluations and sum to one: areas show who has the say,
+        # where lines would only cross; a weight holds until the next evaluation
+        ax.stackplot(
+            self.step,
+            (self.weights / self.weights.sum(axis=1, keepdims=True)).T,
+            step="post",
+            colors=self._colors(),
+            labels=self.branch_names,
+            edgecolor="white",
+            linewidth=0.4,
+        )
+        ax.set_ylim(0, 1)
+        ax.set_ylabel("share of the loss")
+        self._label(ax, "Branch weights")
+
+    def _plot_losses(self, ax: Any, losses: np.ndarray, title: str) -> None:
+        for name, color, loss in zip(
+            self.branch_names, self._colors(), losses.T, strict=True
+        ):
+            joint = name == self.branch_names[-1]
+            ax.plot(self.step, loss, color=color, lw=2.2 if joint else 1.5, label=name)
+        ax.grid(axis="y", color="0.9")
+        self._label(ax, title)
+
+    def _label(self, ax: Any, title: str) -> None:
+        ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+        ax.set_xlabel("training step")
+        ax.margins(x=0)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_axisbelow(True)
+
+    def _loss_limit(self) -> float:
+        """One scale for both loss panels, which a diverging branch may leave."""
+        losses = np.stack([self.train_loss, self.valid_loss])
+        known = np.where(np.isfinite(losses), losses, 0.0)
+        start = known[:, 0].max()
+        highest = min(known.max(), 2.5 * start) if start else known.max()
+        return float(1.05 * highest) or 1.0
+
+    def _add_legend(self, *, outside: bool) -> None:
+        handles, labels = self.axes_[0].get_legend_handles_labels()
+        if outside:
+            self.figure_.legend(
+                handles,
+                labels,
+                loc="outside upper center",
+                ncols=min(len(labels), 8),
+                frameon=False,
+            )
+        else:
+            self.axes_[2].legend(handles, labels, fontsize="small", frameon=False)
+
+    def _colors(self) -> list[str]:
+        n_views = len(self.branch_names) - 1
+        return [*(_VIEWS[i % len(_VIEWS)] for i in range(n_views)), _JOINT]
