@@ -1,1 +1,5 @@
-__all__: list[str] = []
+"""Splitters for clips that were cut from recordings."""
+
+from skaudio.model_selection._split import StratifiedGroupShuffleSplit
+
+__all__ = ["StratifiedGroupShuffleSplit"]
