@@ -51,13 +51,15 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skaudio {release}"
-html_static_path = ["_static"]
-html_css_files = ["skaudio.css"]
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"index": [], "install": [], "quickstart": [], "changelog": []}
+WITHOUT_SIDEBAR = (
+    "index install quickstart papers glossary changelog contributing/index"
+)
+html_sidebars = {page: [] for page in WITHOUT_SIDEBAR.split()}
 html_theme_options = {
     "navbar_align": "left",
+    "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
