@@ -81,6 +81,13 @@ class Views:
         return 1
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype that holds the values of all views."""
+        arrays = self._arrays.values()
+        kinds = {(a[0] if a.dtype == object and len(a) else a).dtype for a in arrays}
+        return np.result_type(*kinds)
+
+    @property
     def n_bins(self) -> dict[str, int]:
         """Number of bins (rows) of each view."""
         return {

@@ -3,7 +3,12 @@
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_feature_names, _check_y, _num_samples
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_feature_names_in,
+    _check_y,
+    _num_samples,
+)
 
 __all__ = [
     "HasMethods",
@@ -12,6 +17,7 @@ __all__ = [
     "StrOptions",
     "_BaseComposition",
     "_check_feature_names",
+    "_check_feature_names_in",
     "_check_y",
     "_fit_context",
     "_num_samples",

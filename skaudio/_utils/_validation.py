@@ -100,6 +100,11 @@ def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:
     return Views({"view": array}, {"view": None})
 
 
+def is_table(X: Any) -> bool:
+    """Whether `check_views` reads X as one frame of bins per clip."""
+    return getattr(X, "ndim", 2) != 3 and _ragged_views(X) is None
+
+
 def _ragged_views(X: Any) -> list[np.ndarray] | None:
     """X as a list of (n_bins, n_frames_i) arrays, or None if it is something else."""
     if isinstance(X, np.ndarray) and (X.ndim != 1 or X.dtype != object):

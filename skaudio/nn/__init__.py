@@ -7,19 +7,41 @@ from skaudio.nn.blocks import (
     Dropout,
     layer_outputs,
 )
+from skaudio.nn.constant_q import ConstantQ
 from skaudio.nn.crnn import CRNN1d, CRNN2d
+from skaudio.nn.filterbanks import (
+    erb_frequencies,
+    gammatone_filterbank,
+    mel_filterbank,
+)
+from skaudio.nn.frontends import (
+    MFCC,
+    GammatoneSpectrogram,
+    MelSpectrogram,
+    PowerSpectrogram,
+    compress,
+)
 from skaudio.nn.losses import BranchCrossEntropy, blend
 from skaudio.nn.multiview import MultiViewCRNN
 
 __all__ = [
+    "MFCC",
     "AttentionPooling",
     "BranchCrossEntropy",
     "CRNN1d",
     "CRNN2d",
     "ClassificationHead",
+    "ConstantQ",
     "ConvBlock",
     "Dropout",
+    "GammatoneSpectrogram",
+    "MelSpectrogram",
     "MultiViewCRNN",
+    "PowerSpectrogram",
     "blend",
+    "compress",
+    "erb_frequencies",
+    "gammatone_filterbank",
     "layer_outputs",
+    "mel_filterbank",
 ]

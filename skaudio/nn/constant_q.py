@@ -1,0 +1,237 @@
+"""Constant-Q transform as a torch module, computed on the spectrum of long blocks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skaudio.nn.frontends import compress
+
+C1 = 32.70319566257483  # Hz, librosa's lowest note
+HANN_BANDWIDTH = 1.50018310546875  # of a Hann window, in bins: librosa's constant
+# half-width of a response, in units of sr / length: beyond it is below 3e-4 of its peak
+REACH = 10.0
+
+_Group = tuple[Tensor, Tensor]  # rows of the folded spectrum, responses there
+
+
+def cqt_frequencies(n_bins: int, fmin: float, bins_per_octave: int) -> np.ndarray:
+    """Centre frequencies of the bins in Hz."""
+    frequencies: np.ndarray = fmin * 2.0 ** (np.arange(n_bins) / bins_per_octave)
+    return frequencies
+
+
+def cqt_cutoff(n_bins: int, fmin: float, bins_per_octave: int) -> float:
+    """Frequency in Hz that the highest filter reaches (half its bandwidth above)."""
+    top = cqt_frequencies(n_bins, fmin, bins_per_octave)[-1]
+    return float(top * (1 + 0.5 * HANN_BANDWIDTH * _relative_width(bins_per_octave)))
+
+
+def _relative_width(bins_per_octave: int) -> float:
+    ratio = 4.0 ** (1 / bins_per_octave)
+    return (ratio - 1) / (ratio + 1)
+
+
+class ConstantQ(nn.Module):
+    """Magnitudes of the constant-Q transform.
+
+    librosa's wavelets (Hann-windowed, ``Q * sr / frequency`` samples long, normalised
+    to a sum of 1, scaled by the square root of their length), without its recursion:
+    the spectrum of a long block of the clip is multiplied by each wavelet's narrow
+    response, folded to the rate of the frames and transformed back. There is no
+    resampling, and so no error of it.
+
+    Parameters
+    ----------
+    sr : float
+        Sampling rate of the waveforms in Hz.
+    hop_length : int
+        Samples from frame to frame; any number.
+    n_bins : int, default=84
+        Number of bins.
+    bins_per_octave : int, default=12
+        Bins per octave.
+    fmin : float, default=32.703
+        Lowest frequency in Hz: the note C1.
+    power : float, default=1.0
+        Exponent of the magnitudes.
+    scale : {"db", "log", "linear"}, default="db"
+        See `compress`.
+    top_db : float or None, default=80.0
+        See `compress`.
+    dtype : torch.dtype, default=torch.float32
+        Type of the buffers; waveforms must have the same.
+
+    References
+    ----------
+    C. Schoerkhuber and A. Klapuri, "Constant-Q transform toolbox for music
+    processing", 7th Sound and Music Computing Conference, 2010, section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import ConstantQ
+    >>> ConstantQ(sr=22050, hop_length=512)(torch.zeros(2, 22050)).shape
+    torch.Size([2, 84, 44])
+    """
+
+    def __init__(
+        self,
+        *,
+        sr: float,
+        hop_length: int,
+        n_bins: int = 84,
+        bins_per_octave: int = 12,
+        fmin: float = C1,
+        power: float = 1.0,
+        scale: str = "db",
+        top_db: float | None = 80.0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        cutoff = cqt_cutoff(n_bins, fmin, bins_per_octave)
+        if cutoff > sr / 2:
+            fitting = n_bins - math.ceil(bins_per_octave * math.log2(2 * cutoff / sr))
+            remedy = f"n_bins to {fitting} or less" if fitting > 0 else "fmin"
+            raise ValueError(
+                f"n_bins={n_bins} bins from fmin={fmin:g} Hz reach up to {cutoff:.0f} "
+                f"Hz, above the Nyquist frequency {sr / 2:g} Hz of sr={sr:g}. Lower "
+                f"{remedy}, or raise sr."
+            )
+        self.frequencies = cqt_frequencies(n_bins, fmin, bins_per_octave)
+        self.lengths = sr / (_relative_width(bins_per_octave) * self.frequencies)
+        self.sr, self.hop_length = sr, hop_length
+        self.power, self.scale, self.top_db = power, scale, top_db
+        # frames next to a block's edge that a filter there would reach beyond
+        self.margin = math.ceil(self.lengths[0] / 2 / hop_length)
+        self._responses: dict[tuple[object, ...], tuple[list[_Group], int, int]] = {}
+        self.register_buffer("_like", torch.empty(0, dtype=dtype), persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Waveforms (..., n_samples) to (..., n_bins, n_frames)."""
+        power = self.power_spectrum(waveform)
+        if self.scale == "linear":
+            if self.power == 2:
+                return power
+            return power.clamp(min=torch.finfo(power.dtype).tiny) ** (self.power / 2)
+        if self.scale == "log":  # of magnitudes to the power, whatever it is
+            y = compress(power, 2, "log", self.top_db)
+            return y * (self.power / 2)
+        return compress(power, 2, "db", self.top_db)
+
+    def power_spectrum(self, waveform: Tensor) -> Tensor:
+        """Squared magnitudes (..., n_bins, n_frames), before the logarithm."""
+        clips = waveform.reshape(-1, waveform.shape[-1])
+        n_frames = 1 + clips.shape[-1] // self.hop_length
+        n_blocks, size = self._plan(n_frames)
+        step = size - 2 * self.margin
+        left = self.margin * self.hop_length
+        length = (n_blocks * step + 2 * self.margin) * self.hop_length
+        padded = F.pad(clips, (left, length - left - clips.shape[-1]))
+        blocks = padded.unfold(-1, size * self.hop_length, step * self.hop_length)
+        kept = [
+            self._block_power(blocks[:, i : i + 8], size)[
+                ..., self.margin : self.margin + step
+            ]
+            for i in range(0, n_blocks, 8)  # long clips: not all at once
+        ]
+        frames = torch.cat(kept, dim=1).transpose(1, 2).flatten(2)[..., :n_frames]
+        return frames.reshape(*waveform.shape[:-1], *frames.shape[1:])
+
+    def _plan(self, n_frames: int) -> tuple[int, int]:
+        """Number of blocks and frames per block, of the cheapest division."""
+        best = (math.inf, 0, 0)
+        for size in _block_sizes(2 * self.margin):
+            n_blocks = math.ceil(n_frames / (size - 2 * self.margin))
+            # one transform alone takes as long as three in a batch (MKL)
+            best = min(best, (max(n_blocks, 3) * size, n_blocks, size))
+        return best[1:]
+
+    def _block_power(self, blocks: Tensor, size: int) -> Tensor:
+        """Blocks (..., size * hop_length) to squared magnitudes (..., bins, size)."""
+        groups, n_low, n_high = self._response(size)
+        spectrum = torch.fft.rfft(blocks)
+        if n_low or n_high > spectrum.shape[-1]:
+            spectrum = _continue(spectrum, n_low, n_high)
+        grid = torch.view_as_real(spectrum[..., : n_low + n_high])
+        grid = grid.reshape(*blocks.shape[:-1], -1, 2 * size)
+        folded = torch.cat(
+            [(grid[..., g[0], :] * g[1]).sum(-2) for g in groups], dim=-2
+        )
+        folded = torch.view_as_complex(folded.unflatten(-1, (size, 2)))
+        frames = torch.fft.ifft(folded)
+        real, imag = frames.real, frames.imag
+        return real * real + imag * imag
+
+    def _response(self, size: int) -> tuple[list[_Group], int, int]:
+        """Responses at the block's frequencies, computed once per block size."""
+        key = (size, self._like.dtype, self._like.device)
+        if key not in self._responses:
+            with torch.inference_mode(False):  # or gradients could not pass later
+                self._responses[key] = self._new_response(size)
+        return self._responses[key]
+
+    def _new_response(self, size: int) -> tuple[list[_Group], int, int]:
+        n_fft = size * self.hop_length
+        centre = self.frequencies * n_fft / self.sr
+        reach = np.minimum(REACH * n_fft / self.lengths, n_fft // 2 - 1)
+        first = np.floor((centre - reach) / size).astype(int)
+        last = np.floor((centre + reach) / size).astype(int)
+        groups = []
+        low = min(0, first.min())
+        for bins in np.array_split(np.arange(len(centre)), math.ceil(len(centre) / 12)):
+            n_rows = (last - first + 1)[bins].max()
+            rows = np.minimum(first[bins], last.max() + 1 - n_rows)[:, None]
+            rows = rows + np.arange(n_rows)
+            response = self._response_at(bins, rows, size, reach)
+            response = np.repeat(response, 2, axis=-1)  # of real and imaginary parts
+            groups.append(
+                (
+                    torch.tensor(rows - low, device=self._like.device),
+                    torch.tensor(response).to(self._like),
+                )
+            )
+        return groups, -low * size, (last.max() + 1) * size
+
+    def _response_at(
+        self, bins: np.ndarray, rows: np.ndarray, size: int, reach: np.ndarray
+    ) -> np.ndarray:
+        """Real responses (n_bins, n_rows, size) of wavelets centred at time zero."""
+        n_fft = size * self.hop_length
+        length = self.lengths[bins, None, None]
+        n_taps = 2 * np.floor(length / 2) + 1
+        index = rows[:, :, None] * size + np.arange(size)
+        offset = index / n_fft - self.frequencies[bins, None, None] / self.sr
+        response = (
+            _dirichlet(offset, n_taps)
+            + 0.5 * _dirichlet(offset - 1 / n_taps, n_taps)
+            + 0.5 * _dirichlet(offset + 1 / n_taps, n_taps)
+        )
+        response[np.abs(offset * n_fft) > reach[bins, None, None]] = 0
+        return response * np.sqrt(length) / self.hop_length
+
+
+def _dirichlet(offset: np.ndarray, n_taps: np.ndarray) -> np.ndarray:
+    """Mean of ``n_taps`` (odd) centred phasors of ``offset`` cycles per sample."""
+    numerator, denominator = np.sin(np.pi * offset * n_taps), np.sin(np.pi * offset)
+    whole = np.abs(denominator) < 1e-12
+    return np.where(whole, 1.0, numerator / (n_taps * np.where(whole, 1, denominator)))
+
+
+def _continue(spectrum: Tensor, n_low: int, n_high: int) -> Tensor:
+    """Spectrum of a real signal from bin ``-n_low`` up to ``n_high - 1``."""
+    n_fft = 2 * (spectrum.shape[-1] - 1)
+    index = torch.arange(-n_low, n_high, device=spectrum.device) % n_fft
+    mirrored = index > n_fft // 2
+    values = spectrum[..., torch.where(mirrored, n_fft - index, index)]
+    return torch.where(mirrored, values.conj(), values)
+
+
+def _block_sizes(overlap: int) -> list[int]:
+    """Sizes with small prime factors, up to some times the ``overlap`` of blocks."""
+    sizes = {m << k for m in (4, 5, 6, 7) for k in range(20)}
+    return sorted(s for s in sizes if overlap < s <= max(8 * overlap, 8))

@@ -1,0 +1,148 @@
+"""Filter banks and kernels of the front ends, as NumPy arrays in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+EAR_Q = (
+    9.26449  # Glasberg and Moore: width of the ear's filters, fc / EAR_Q + MIN_WIDTH
+)
+MIN_WIDTH = 24.7  # Hz
+
+
+def mel_filterbank(
+    sr: float, n_fft: int, n_mels: int, fmin: float, fmax: float | None
+) -> np.ndarray:
+    """Triangular mel filters of equal area, as librosa defines them.
+
+    Parameters
+    ----------
+    sr : float
+        Sampling rate in Hz.
+    n_fft : int
+        Samples of the Fourier transform.
+    n_mels : int
+        Number of bands.
+    fmin, fmax : float
+        Lowest and highest frequency in Hz; `fmax` None is half the sampling rate.
+
+    Returns
+    -------
+    bank : ndarray of shape (n_mels, 1 + n_fft // 2)
+        Weights of the power spectrum.
+
+    Examples
+    --------
+    >>> from skaudio.nn import mel_filterbank
+    >>> mel_filterbank(sr=22050, n_fft=1024, n_mels=64, fmin=0.0, fmax=None).shape
+    (64, 513)
+    """
+    import librosa.filters
+
+    bank: np.ndarray = librosa.filters.mel(
+        sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, dtype=np.float64
+    )
+    return bank
+
+
+def erb_frequencies(n_bins: int, fmin: float, fmax: float) -> np.ndarray:
+    """Centre frequencies at equal distances on the ERB scale, lowest first.
+
+    Parameters
+    ----------
+    n_bins : int
+        Number of centre frequencies.
+    fmin, fmax : float
+        The first one, and the frequency in Hz that one more would have.
+
+    Returns
+    -------
+    frequencies : ndarray of shape (n_bins,)
+        In Hz, from `fmin` to just below `fmax`.
+
+    References
+    ----------
+    M. Slaney, "An efficient implementation of the Patterson-Holdsworth auditory
+    filter bank", Apple Computer Technical Report 35, 1993, section 4.
+
+    Examples
+    --------
+    >>> from skaudio.nn import erb_frequencies
+    >>> erb_frequencies(n_bins=3, fmin=100.0, fmax=8000.0).round()
+    array([ 100.,  724., 2537.])
+    """
+    offset = EAR_Q * MIN_WIDTH
+    steps = np.arange(n_bins, 0, -1) / n_bins
+    ratio = (fmin + offset) / (fmax + offset)
+    return (fmax + offset) * ratio**steps - offset
+
+
+def gammatone_filterbank(
+    sr: float, n_fft: int, n_bins: int, fmin: float, fmax: float | None
+) -> np.ndarray:
+    """Magnitude responses of fourth-order gammatone filters.
+
+    Each filter is Slaney's cascade of four second-order sections with the same
+    poles; its gain is 1 at its centre frequency.
+
+    Parameters
+    ----------
+    sr : float
+        Sampling rate in Hz.
+    n_fft : int
+        Samples of the Fourier transform.
+    n_bins : int
+        Number of filters.
+    fmin, fmax : float
+        Lowest centre frequency and upper end of the ERB scale in Hz; `fmax` None is
+        half the sampling rate.
+
+    Returns
+    -------
+    bank : ndarray of shape (n_bins, 1 + n_fft // 2)
+        Weights of the magnitude spectrum, lowest centre frequency first.
+
+    References
+    ----------
+    M. Slaney, "An efficient implementation of the Patterson-Holdsworth auditory
+    filter bank", Apple Computer Technical Report 35, 1993, section 5.
+
+    Examples
+    --------
+    >>> from skaudio.nn import gammatone_filterbank
+    >>> gammatone_filterbank(22050, n_fft=1024, n_bins=64, fmin=50.0, fmax=None).shape
+    (64, 513)
+    """
+    centres = erb_frequencies(n_bins, fmin, sr / 2 if fmax is None else fmax)[:, None]
+    bandwidth = 1.019 * (centres / EAR_Q + MIN_WIDTH)
+    decay = np.exp(-2 * np.pi * bandwidth / sr)
+    angle = 2 * np.pi * centres / sr
+
+    def magnitude(frequencies: np.ndarray) -> np.ndarray:
+        z = np.exp(-2j * np.pi * frequencies / sr)  # one sample's delay
+        poles = np.abs(1 - 2 * np.cos(angle) * decay * z + (decay * z) ** 2)
+        zeros = np.ones_like(poles)
+        for root in (np.sqrt(3 + 2**1.5), np.sqrt(3 - 2**1.5)):
+            for sign in (1, -1):
+                zero = np.cos(angle) + sign * root * np.sin(angle)
+                zeros *= np.abs(1 - decay * zero * z)
+        return zeros / poles**4
+
+    bins = np.arange(1 + n_fft // 2) * (sr / n_fft)
+    return magnitude(bins[None]) / magnitude(centres)
+
+
+def dct_matrix(n_out: int, n_in: int) -> np.ndarray:
+    """Rows of the orthonormal DCT-II, shape (n_out, n_in)."""
+    from scipy.fft import dct
+
+    matrix: np.ndarray = dct(np.eye(n_in), axis=0, norm="ortho")[:n_out]
+    return matrix
+
+
+def delta_kernel(order: int, width: int = 9) -> np.ndarray:
+    """Savitzky-Golay kernel of the ``order``-th derivative, as librosa uses it."""
+    from scipy.signal import savgol_coeffs
+
+    kernel: np.ndarray = savgol_coeffs(width, polyorder=order, deriv=order, use="dot")
+    return kernel

@@ -1,0 +1,102 @@
+"""Run front ends over NumPy clips: one by one on a CPU, in batches on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@lru_cache(maxsize=64)
+def cached_front_end(
+    module: type[nn.Module], dtype: str, device: str, **parameters: Any
+) -> nn.Module:
+    """Build a front end once per set of parameters: the filters cost milliseconds."""
+    front_end = module(dtype=getattr(torch, dtype), **parameters)
+    return front_end.to(device).eval()
+
+
+def resolve_device(device: str) -> str:
+    """``"auto"`` is the first CUDA device if there is one, otherwise the CPU."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def run_front_ends(
+    front_ends: Sequence[nn.Module],
+    clips: Sequence[np.ndarray] | np.ndarray,
+    *,
+    batch_size: int,
+    device: str,
+) -> list[list[np.ndarray]]:
+    """Spectrograms of every clip, sharing Fourier transforms of equal frames.
+
+    Parameters
+    ----------
+    front_ends : sequence of Module
+        Modules of `skaudio.nn`, of the dtype of the clips and on `device`.
+    clips : sequence of ndarray of shape (n_samples_i,)
+        Waveforms of one dtype.
+    batch_size : int
+        Clips computed together on a GPU, if they follow each other and are equally
+        long. On a CPU clips are computed one by one: that keeps them in the cache
+        (measured: two to four times faster than batches of 4 or 8 clips of 5 s) and
+        makes every row independent of its neighbours to the last bit.
+    device : str
+        Where to compute, as torch names it.
+
+    Returns
+    -------
+    spectrograms : list of list of ndarray of shape (n_bins, n_frames_i)
+        For every front end, one array per clip.
+    """
+    if torch.device(device).type == "cpu":
+        batch_size = 1
+    outputs: list[list[np.ndarray]] = [[] for _ in front_ends]
+    with torch.inference_mode():
+        for batch in _batches(clips, batch_size):
+            waveforms = _to_tensor(batch).to(device)
+            powers: dict[tuple[int, int, int], Tensor] = {}
+            for front_end, output in zip(front_ends, outputs, strict=True):
+                output.extend(_run(front_end, waveforms, powers).cpu().numpy())
+    return outputs
+
+
+def _run(
+    front_end: nn.Module, waveforms: Tensor, powers: dict[tuple[int, int, int], Tensor]
+) -> Tensor:
+    spectrogram = getattr(front_end, "spectrogram", None)
+    if spectrogram is None:
+        result: Tensor = front_end(waveforms)
+        return result
+    if spectrogram.framing not in powers:
+        powers[spectrogram.framing] = spectrogram(waveforms)
+    return front_end.from_power(powers[spectrogram.framing])
+
+
+def _batches(
+    clips: Sequence[np.ndarray] | np.ndarray, batch_size: int
+) -> Iterator[np.ndarray]:
+    """Runs of equally long clips, stacked: (n <= batch_size, n_samples)."""
+    start = 0
+    while start < len(clips):
+        stop = start + 1
+        while (
+            stop < min(start + batch_size, len(clips))
+            and clips[stop].shape == clips[start].shape
+        ):
+            stop += 1
+        run = clips[start:stop]
+        one = len(run) == 1  # no copy
+        yield clips[start][None] if one else np.stack(list(run))
+        start = stop
+
+
+def _to_tensor(batch: np.ndarray) -> Tensor:
+    # torch wants memory that it may write to; memmaps and joblib's arrays are read-only
+    return torch.from_numpy(batch if batch.flags.writeable else batch.copy())

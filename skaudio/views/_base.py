@@ -1,0 +1,188 @@
+"""What all views share: loading clips, running front ends on them, stacking."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+
+from skaudio._audio import load_clips
+from skaudio._utils._container import stack_or_object
+from skaudio._utils._sklearn import Interval, StrOptions, _fit_context
+from skaudio._utils._validation import check_clips
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+CHUNK = 256  # clips whose waveforms are in memory at a time
+LOADING = ("sr", "mono", "trim_silence", "duration", "on_error")
+COMPUTING = ("batch_size", "device")
+
+POSITIVE = Interval(Real, 0, None, closed="neither")
+NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+COUNT = Interval(Integral, 1, None, closed="left")
+
+LOADER_CONSTRAINTS: dict[str, list[Any]] = {
+    "sr": [POSITIVE],
+    "mono": [StrOptions({"average", "raise"})],
+    "trim_silence": ["boolean"],
+    "duration": [POSITIVE, None],
+    "on_error": [StrOptions({"raise", "warn", "nan"})],
+    "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
+}
+COMPUTING_CONSTRAINTS: dict[str, list[Any]] = {"batch_size": [COUNT], "device": [str]}
+
+
+class BaseView(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """A stateless transformer from clips to one view of them.
+
+    A subclass adds its parameters, `_parameter_constraints`, `rate`, and what turns
+    waveforms into arrays: `_front_end`.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = LOADER_CONSTRAINTS
+
+    sr: float
+    on_error: str
+    n_jobs: int | None
+    verbose: int
+
+    @property
+    @abstractmethod
+    def rate(self) -> float:
+        """Frames per second."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> BaseView:
+        """Check parameters and clips; nothing is learned.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_samples), or list of waveforms or paths
+            A rectangular array fixes `n_samples`; lists may have any lengths.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The view itself.
+        """
+        self._check_parameters()
+        check_clips(self, X, reset=True, allow_nan=self.on_error != "raise")
+        self.errors_: list[dict[str, Any]] = []
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Compute the view of every clip.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_samples), or list of waveforms or paths
+            Arrays are taken to be at `sr`; files are resampled to it.
+
+        Returns
+        -------
+        view : ndarray of shape (n_clips, n_bins, n_frames)
+            Or, if clips differ in length, a 1-D object array of `n_clips` arrays
+            (n_bins, n_frames_i).
+        """
+        X = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
+        (view,) = compute_views(self, [self], X, self.n_jobs, self.verbose)
+        return view
+
+    def set_output(self, *, transform: str | None = None) -> BaseView:
+        """Do nothing: a view has three axes and fits no data frame."""
+        return self
+
+    def _check_parameters(self) -> None:
+        """Raise for parameters that do not go together."""
+
+    @abstractmethod
+    def _front_end(self, dtype: str, device: str) -> Module | None:
+        """The module that computes this view; None takes the samples as they are."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def compute_views(
+    owner: Any,
+    views: Sequence[BaseView],
+    X: np.ndarray | list[Any],
+    n_jobs: int | None,
+    verbose: int,
+) -> list[np.ndarray]:
+    """Load checked clips once and compute several views of them.
+
+    The views must agree in how they load and compute. Failed clips are reported in
+    ``owner.errors_``, which is left alone if there is nothing new to say.
+    """
+    parts: list[list[np.ndarray]] = [[] for _ in views]
+    errors: list[dict[str, Any]] = []
+    for waveforms in _loaded_chunks(views[0], X, n_jobs, verbose, errors):
+        for part, view in zip(parts, _compute_chunk(views, waveforms), strict=True):
+            part.extend(view)
+    if errors != getattr(owner, "errors_", []):
+        owner.errors_ = errors
+    return [stack_or_object(part) for part in parts]
+
+
+def _loaded_chunks(
+    view: BaseView,
+    X: np.ndarray | list[Any],
+    n_jobs: int | None,
+    verbose: int,
+    errors: list[dict[str, Any]],
+) -> Iterator[Sequence[np.ndarray]]:
+    """Waveforms of some clips at a time; their failures are added to ``errors``."""
+    options = {name: getattr(view, name) for name in LOADING}
+    size = CHUNK if isinstance(X, list) else len(X)
+    for start in range(0, len(X), size):
+        waveforms, failed = load_clips(
+            X[start : start + size], n_jobs=n_jobs, verbose=verbose, **options
+        )
+        errors.extend({**error, "row": start + error["row"]} for error in failed)
+        yield waveforms
+
+
+def _compute_chunk(
+    views: Sequence[BaseView], waveforms: Sequence[np.ndarray]
+) -> list[list[np.ndarray]]:
+    outputs: list[list[np.ndarray]] = [[] for _ in views]
+    for dtype, clips in groupby(waveforms, key=lambda clip: clip.dtype.name):
+        computed = _compute_clips(views, list(clips), dtype)
+        for output, arrays in zip(outputs, computed, strict=True):
+            output.extend(arrays)
+    return outputs
+
+
+def _compute_clips(
+    views: Sequence[BaseView], clips: list[np.ndarray], dtype: str
+) -> list[list[np.ndarray]]:
+    """Views of clips of one dtype, which decides the precision."""
+    raw = [clip[None] for clip in clips]
+    modern = [view for view in views if hasattr(view, "device")]
+    if not modern:
+        return [raw for _ in views]
+    from skaudio.nn.runner import resolve_device, run_front_ends
+
+    device = resolve_device(modern[0].device)
+    front_ends = [view._front_end(dtype, device) for view in modern]
+    computed = iter(
+        run_front_ends(
+            front_ends, clips, batch_size=modern[0].batch_size, device=device
+        )
+    )
+    return [next(computed) if view in modern else raw for view in views]

@@ -1,0 +1,149 @@
+"""One row of numbers per clip: statistics over the frames of its views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from skaudio._utils._sklearn import _check_feature_names_in, _fit_context
+from skaudio._utils._validation import check_views
+
+STATISTICS: dict[str, Callable[..., np.ndarray]] = {
+    "mean": np.mean,
+    "std": np.std,
+    "min": np.min,
+    "max": np.max,
+    "median": np.median,
+}
+
+
+class FrameStatistics(TransformerMixin, BaseEstimator):
+    """Statistics of every bin over the frames of a clip.
+
+    Makes clips of any lengths one table that every scikit-learn estimator takes.
+
+    Parameters
+    ----------
+    statistics : tuple of {"mean", "std", "min", "max", "median"}, \
+            default=("mean", "std")
+        What to compute of every bin, in this order.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of bins, if X is an array.
+    view_names_in_ : ndarray of str
+        Names of the views, if X is `Views`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaudio.views import FrameStatistics
+    >>> X = np.array([[[0.0, 2.0], [5.0, 5.0]]])  # one clip, two bins, two frames
+    >>> statistics = FrameStatistics().fit(X)
+    >>> statistics.transform(X)
+    array([[1., 5., 1., 0.]])
+    >>> statistics.get_feature_names_out()
+    array(['mean_x0', 'mean_x1', 'std_x0', 'std_x1'], dtype=object)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {"statistics": [tuple, list]}
+
+    def __init__(self, statistics: tuple[str, ...] = ("mean", "std")) -> None:
+        self.statistics = statistics
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> FrameStatistics:
+        """Check X and remember its bins; nothing else is learned.
+
+        Parameters
+        ----------
+        X : Views, or array of shape (n_clips, n_bins, n_frames)
+            Or a list of arrays (n_bins, n_frames_i), or an array (n_clips, n_bins).
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer itself.
+        """
+        unknown = [name for name in self.statistics if name not in STATISTICS]
+        if unknown or not self.statistics:
+            raise ValueError(
+                f"statistics must be some of {list(STATISTICS)}; got "
+                f"{self.statistics!r}."
+            )
+        check_views(self, X, reset=True)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Compute the statistics of every clip.
+
+        Parameters
+        ----------
+        X : Views, or array of shape (n_clips, n_bins, n_frames)
+            Or a list of arrays (n_bins, n_frames_i), or an array (n_clips, n_bins).
+
+        Returns
+        -------
+        table : ndarray of shape (n_clips, n_features)
+            All bins of the first statistic, then of the next; views one by one.
+        """
+        check_is_fitted(self)
+        views = check_views(self, X, reset=False)
+        return np.concatenate(
+            [
+                _over_frames(views[name], STATISTICS[statistic])
+                for name in views.names
+                for statistic in self.statistics
+            ],
+            axis=1,
+        )
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns: statistic and bin, and the view if there are several.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the bins if X is an array; by default those seen in `fit`, or
+            ``x0``, ``x1``...
+
+        Returns
+        -------
+        names : ndarray of str
+            One name per column, such as ``mean_x3`` or ``mel_mean_x3``.
+        """
+        check_is_fitted(self)
+        if hasattr(self, "view_names_in_"):
+            names = [
+                f"{view}_{statistic}_x{i}"
+                for view in self.view_names_in_
+                for statistic in self.statistics
+                for i in range(self.view_bins_in_[view])
+            ]
+        else:
+            bins = _check_feature_names_in(self, input_features)
+            names = [f"{s}_{name}" for s in self.statistics for name in bins]
+        return np.array(names, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_features_in_") or hasattr(self, "view_names_in_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _over_frames(clips: np.ndarray, statistic: Callable[..., np.ndarray]) -> np.ndarray:
+    if clips.dtype == object:
+        return np.stack([statistic(clip, axis=1) for clip in clips])
+    return statistic(clips, axis=2)

@@ -1,0 +1,69 @@
+"""What views made of short-time Fourier transforms share: their frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skaudio.views._base import COMPUTING_CONSTRAINTS, COUNT, BaseView
+
+WINDOW, HOP = 0.040, 0.020  # seconds, as in the multi-view paper, section 4.1
+
+
+class FrameView(BaseView):
+    """A view with windowed frames, see `BaseView`."""
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **BaseView._parameter_constraints,
+        **COMPUTING_CONSTRAINTS,
+        "n_fft": [COUNT, None],
+        "win_length": [COUNT, None],
+        "hop_length": [COUNT, None],
+    }
+
+    n_fft: int | None
+    win_length: int | None
+    hop_length: int | None
+    fmin: float
+    fmax: float | None
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self.sr / self._framing()[2]
+
+    def _framing(self) -> tuple[int, int, int]:
+        """Samples of the transform, of the window and from frame to frame."""
+        win_length, hop_length = self.win_length, self.hop_length
+        if win_length is None:
+            win_length = self.n_fft or max(1, round(WINDOW * self.sr))
+        if hop_length is None:
+            hop_length = max(1, round(HOP * self.sr))
+        n_fft = self.n_fft or 1 << (win_length - 1).bit_length()
+        return n_fft, win_length, hop_length
+
+    def _frames_and_range(self) -> dict[str, Any]:
+        n_fft, win_length, hop_length = self._framing()
+        return {
+            "sr": self.sr,
+            "n_fft": n_fft,
+            "win_length": win_length,
+            "hop_length": hop_length,
+            "fmin": self.fmin,
+            "fmax": self.fmax,
+        }
+
+    def _check_parameters(self) -> None:
+        n_fft, win_length, _ = self._framing()
+        if win_length > n_fft:
+            raise ValueError(
+                f"win_length={win_length} is longer than n_fft={n_fft}. Raise n_fft to "
+                f"{1 << (win_length - 1).bit_length()}, or shorten the window."
+            )
+        nyquist = self.sr / 2
+        top = nyquist if self.fmax is None else self.fmax
+        if not self.fmin < top <= nyquist:
+            raise ValueError(
+                f"The range from fmin={self.fmin:g} to fmax={top:g} Hz must rise and "
+                f"end at or below half of sr={self.sr:g} Hz. Lower fmax or fmin, or "
+                "raise sr."
+            )

@@ -1,0 +1,156 @@
+"""Gammatone spectrograms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from skaudio._utils._sklearn import StrOptions
+from skaudio.views._base import COUNT, POSITIVE
+from skaudio.views._frames import FrameView
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+
+class GammatoneView(FrameView):
+    """Log-gammatone spectrogram: responses of gammatone filters on the spectrum.
+
+    The fast form of the gammatone package (``fft_gtgram``): magnitude responses of
+    fourth-order filters at equal distances on the ERB scale, times the magnitude
+    spectrum, divided by `n_fft`. Frames are those of `MelView`, so that both share one
+    Fourier transform: centred, frame ``t`` around ``t * hop_length`` samples, where
+    the package starts half an `n_fft` later, and with half the package's `n_fft`.
+
+    Parameters
+    ----------
+    sr : float, default=22050
+        Sampling rate in Hz. Files are resampled to it; arrays are taken to be at it.
+    n_bins : int, default=64
+        Number of filters; 64 halve six times, as the multi-view network does.
+    n_fft : int or None, default=None
+        Samples of the Fourier transform; None is the next power of two that holds the
+        window.
+    win_length : int or None, default=None
+        Samples of the Hann window; None is `n_fft` if that is given, otherwise 40 ms,
+        as in the multi-view paper.
+    hop_length : int or None, default=None
+        Samples from frame to frame; None is 20 ms, as in the multi-view paper.
+    fmin : float, default=50.0
+        Lowest centre frequency in Hz.
+    fmax : float or None, default=None
+        Upper end of the ERB scale in Hz, where the next filter would be; None is half
+        the sampling rate.
+    power : float, default=1.0
+        Exponent of responses and magnitudes before a band adds them up: 1 for
+        amplitude as in the package, 2 for power.
+    scale : {"db", "log", "linear"}, default="db"
+        Decibels relative to 1, natural logarithm, or the values themselves.
+    top_db : float or None, default=80.0
+        Range in decibels below a clip's own maximum; what is weaker is raised to it.
+        None, or a linear scale, leaves the range as it is.
+    mono : {"average", "raise"}, default="average"
+        Average the channels of a clip, or refuse clips with more than one.
+    trim_silence : bool, default=False
+        Drop exact zeros at both ends of a clip, as many data sets pad with them.
+    duration : float or None, default=None
+        Seconds to crop or zero-pad every clip to; None keeps its length.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
+        warning; `errors_` lists such rows.
+    batch_size : int, default=64
+        Clips computed together on a GPU. A CPU computes one at a time, which is
+        faster there and makes every row independent of the others to the last bit.
+    device : {"cpu", "cuda", "auto"} or other torch device, default="cpu"
+        Where to compute. "auto" takes a GPU if there is one; decoding files takes
+        longer than any view, so it seldom pays.
+    n_jobs : int or None, default=None
+        Threads that decode files; None means 1.
+    verbose : int, default=0
+        Show a progress bar while loading if positive.
+
+    Attributes
+    ----------
+    errors_ : list of dict
+        ``{"row", "path", "error"}`` of each clip that failed in the last `transform`.
+    n_features_in_ : int
+        Samples of each clip, if X is rectangular.
+
+    References
+    ----------
+    M. Slaney, "An efficient implementation of the Patterson-Holdsworth auditory
+    filter bank", Apple Computer Technical Report 35, 1993.
+
+    Examples
+    --------
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.views import GammatoneView
+    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> GammatoneView(sr=8000).transform(X).shape
+    (4, 64, 51)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **FrameView._parameter_constraints,
+        "n_bins": [COUNT],
+        "fmin": [POSITIVE],
+        "fmax": [POSITIVE, None],
+        "power": [POSITIVE],
+        "scale": [StrOptions({"db", "log", "linear"})],
+        "top_db": [POSITIVE, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        sr: float = 22050,
+        n_bins: int = 64,
+        n_fft: int | None = None,
+        win_length: int | None = None,
+        hop_length: int | None = None,
+        fmin: float = 50.0,
+        fmax: float | None = None,
+        power: float = 1.0,
+        scale: str = "db",
+        top_db: float | None = 80.0,
+        mono: str = "average",
+        trim_silence: bool = False,
+        duration: float | None = None,
+        on_error: str = "raise",
+        batch_size: int = 64,
+        device: str = "cpu",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.sr = sr
+        self.n_bins = n_bins
+        self.n_fft = n_fft
+        self.win_length = win_length
+        self.hop_length = hop_length
+        self.fmin = fmin
+        self.fmax = fmax
+        self.power = power
+        self.scale = scale
+        self.top_db = top_db
+        self.mono = mono
+        self.trim_silence = trim_silence
+        self.duration = duration
+        self.on_error = on_error
+        self.batch_size = batch_size
+        self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _front_end(self, dtype: str, device: str) -> Module:
+        from skaudio.nn.frontends import GammatoneSpectrogram
+        from skaudio.nn.runner import cached_front_end
+
+        return cached_front_end(
+            GammatoneSpectrogram,
+            dtype,
+            device,
+            n_bins=self.n_bins,
+            power=self.power,
+            scale=self.scale,
+            top_db=self.top_db,
+            **self._frames_and_range(),
+        )

@@ -1,0 +1,154 @@
+"""Mel-frequency cepstral coefficients."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+from skaudio._utils._sklearn import Interval
+from skaudio.views._base import COUNT, NOT_NEGATIVE, POSITIVE
+from skaudio.views._frames import FrameView
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+
+class MFCCView(FrameView):
+    """Mel-frequency cepstral coefficients and their time derivatives.
+
+    Equal to ``librosa.feature.mfcc`` and ``librosa.feature.delta(mode="nearest")``
+    within 1e-3 dB: the orthonormal DCT-II of the mel spectrogram in decibels.
+
+    Parameters
+    ----------
+    sr : float, default=22050
+        Sampling rate in Hz. Files are resampled to it; arrays are taken to be at it.
+    n_mfcc : int, default=20
+        Number of coefficients.
+    delta : {0, 1, 2}, default=0
+        Append time derivatives up to this order, `n_mfcc` rows each.
+    n_mels : int, default=128
+        Number of mel bands, as in librosa.
+    n_fft : int or None, default=None
+        Samples of the Fourier transform; None is the next power of two that holds the
+        window.
+    win_length : int or None, default=None
+        Samples of the Hann window; None is `n_fft` if that is given, otherwise 40 ms,
+        as in the multi-view paper.
+    hop_length : int or None, default=None
+        Samples from frame to frame; None is 20 ms, as in the multi-view paper.
+    fmin : float, default=0.0
+        Lowest frequency in Hz.
+    fmax : float or None, default=None
+        Highest frequency in Hz; None is half the sampling rate.
+    top_db : float or None, default=80.0
+        Range of the mel spectrogram in decibels below a clip's own maximum.
+    mono : {"average", "raise"}, default="average"
+        Average the channels of a clip, or refuse clips with more than one.
+    trim_silence : bool, default=False
+        Drop exact zeros at both ends of a clip, as many data sets pad with them.
+    duration : float or None, default=None
+        Seconds to crop or zero-pad every clip to; None keeps its length.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
+        warning; `errors_` lists such rows.
+    batch_size : int, default=64
+        Clips computed together on a GPU. A CPU computes one at a time, which is
+        faster there and makes every row independent of the others to the last bit.
+    device : {"cpu", "cuda", "auto"} or other torch device, default="cpu"
+        Where to compute. "auto" takes a GPU if there is one; decoding files takes
+        longer than any view, so it seldom pays.
+    n_jobs : int or None, default=None
+        Threads that decode files; None means 1.
+    verbose : int, default=0
+        Show a progress bar while loading if positive.
+
+    Attributes
+    ----------
+    errors_ : list of dict
+        ``{"row", "path", "error"}`` of each clip that failed in the last `transform`.
+    n_features_in_ : int
+        Samples of each clip, if X is rectangular.
+
+    Examples
+    --------
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.views import MFCCView
+    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> MFCCView(sr=8000, delta=2).transform(X).shape
+    (4, 60, 51)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **FrameView._parameter_constraints,
+        "n_mfcc": [COUNT],
+        "delta": [Interval(Integral, 0, 2, closed="both")],
+        "n_mels": [COUNT],
+        "fmin": [NOT_NEGATIVE],
+        "fmax": [POSITIVE, None],
+        "top_db": [POSITIVE, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        sr: float = 22050,
+        n_mfcc: int = 20,
+        delta: int = 0,
+        n_mels: int = 128,
+        n_fft: int | None = None,
+        win_length: int | None = None,
+        hop_length: int | None = None,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        top_db: float | None = 80.0,
+        mono: str = "average",
+        trim_silence: bool = False,
+        duration: float | None = None,
+        on_error: str = "raise",
+        batch_size: int = 64,
+        device: str = "cpu",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.sr = sr
+        self.n_mfcc = n_mfcc
+        self.delta = delta
+        self.n_mels = n_mels
+        self.n_fft = n_fft
+        self.win_length = win_length
+        self.hop_length = hop_length
+        self.fmin = fmin
+        self.fmax = fmax
+        self.top_db = top_db
+        self.mono = mono
+        self.trim_silence = trim_silence
+        self.duration = duration
+        self.on_error = on_error
+        self.batch_size = batch_size
+        self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(
+                f"n_mfcc={self.n_mfcc} coefficients need at least as many mel bands; "
+                f"got n_mels={self.n_mels}. Raise n_mels or lower n_mfcc."
+            )
+
+    def _front_end(self, dtype: str, device: str) -> Module:
+        from skaudio.nn.frontends import MFCC
+        from skaudio.nn.runner import cached_front_end
+
+        return cached_front_end(
+            MFCC,
+            dtype,
+            device,
+            n_mfcc=self.n_mfcc,
+            delta=self.delta,
+            n_mels=self.n_mels,
+            top_db=self.top_db,
+            **self._frames_and_range(),
+        )

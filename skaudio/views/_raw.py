@@ -1,0 +1,70 @@
+"""The waveform itself as a view."""
+
+from __future__ import annotations
+
+from skaudio.views._base import BaseView
+
+
+class RawView(BaseView):
+    """Samples of the waveform: one bin, as many frames as samples.
+
+    Parameters
+    ----------
+    sr : float, default=22050
+        Sampling rate in Hz. Files are resampled to it; arrays are taken to be at it.
+    mono : {"average", "raise"}, default="average"
+        Average the channels of a clip, or refuse clips with more than one.
+    trim_silence : bool, default=False
+        Drop exact zeros at both ends of a clip, as many data sets pad with them.
+    duration : float or None, default=None
+        Seconds to crop or zero-pad every clip to; None keeps its length.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
+        warning; `errors_` lists such rows.
+    n_jobs : int or None, default=None
+        Threads that decode files; None means 1.
+    verbose : int, default=0
+        Show a progress bar while loading if positive.
+
+    Attributes
+    ----------
+    errors_ : list of dict
+        ``{"row", "path", "error"}`` of each clip that failed in the last `transform`.
+    n_features_in_ : int
+        Samples of each clip, if X is rectangular.
+
+    Examples
+    --------
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.views import RawView
+    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> RawView(sr=8000).transform(X).shape
+    (4, 1, 8000)
+    """
+
+    def __init__(
+        self,
+        *,
+        sr: float = 22050,
+        mono: str = "average",
+        trim_silence: bool = False,
+        duration: float | None = None,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.sr = sr
+        self.mono = mono
+        self.trim_silence = trim_silence
+        self.duration = duration
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @property
+    def rate(self) -> float:
+        """Frames per second: `sr`."""
+        return float(self.sr)
+
+    def _front_end(self, dtype: str, device: str) -> None:
+        return None

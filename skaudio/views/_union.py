@@ -1,0 +1,304 @@
+"""Several views of the same clips, loaded once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from numbers import Integral
+from typing import Any
+
+from sklearn.base import TransformerMixin
+from sklearn.utils import Tags
+
+from skaudio._utils._container import Views
+from skaudio._utils._sklearn import _BaseComposition, _fit_context
+from skaudio._utils._validation import check_clips
+from skaudio.views._base import COMPUTING, LOADING, BaseView, compute_views
+from skaudio.views._cqt import CQTView
+from skaudio.views._gammatone import GammatoneView
+from skaudio.views._mel import MelView
+from skaudio.views._mfcc import MFCCView
+from skaudio.views._raw import RawView
+
+NAMED_VIEWS: dict[str, type[BaseView]] = {
+    "mel": MelView,
+    "gammatone": GammatoneView,
+    "cqt": CQTView,
+    "mfcc": MFCCView,
+    "raw": RawView,
+}
+
+
+class ViewUnion(TransformerMixin, _BaseComposition):
+    """Compute several views of the same clips, like a `FeatureUnion` of spectrograms.
+
+    Every clip is decoded and resampled once for all views, and views with equal frames
+    (`n_fft`, `win_length`, `hop_length`) share one Fourier transform. Views are
+    addressed by name: ``set_params(mel__n_mels=40)`` changes a parameter,
+    ``set_params(mel=MelView())`` replaces a view, ``set_params(mel="drop")`` leaves it
+    out.
+
+    Parameters
+    ----------
+    transformer_list : list of (str, view) tuples
+        Names and views. All views must agree in `sr`, `mono`, `trim_silence`,
+        `duration`, `on_error`, `batch_size` and `device`.
+    n_jobs : int or None, default=None
+        Threads that decode files, instead of the views' own; None means 1.
+    verbose : int, default=0
+        Show a progress bar while loading if positive, instead of the views' own.
+
+    Attributes
+    ----------
+    errors_ : list of dict
+        ``{"row", "path", "error"}`` of each clip that failed in the last `transform`.
+    n_features_in_ : int
+        Samples of each clip, if X is rectangular.
+
+    See Also
+    --------
+    make_view_union : Shorthand that finds the names itself.
+
+    Examples
+    --------
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.views import MelView, RawView, ViewUnion
+    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> ViewUnion([("mel", MelView(sr=8000)), ("raw", RawView(sr=8000))]).transform(X)
+    Views(4 clips; mel: 64 x 51, 50/s; raw: 1 x 8000, 8000/s)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "transformer_list": [list],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        transformer_list: list[tuple[str, Any]],
+        *,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.transformer_list = transformer_list
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return parameters of the union and, if `deep`, of its views by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Include views and their parameters.
+
+        Returns
+        -------
+        params : dict
+            Names and values.
+        """
+        params: dict[str, Any] = self._get_params("transformer_list", deep=deep)
+        return params
+
+    def set_params(self, **kwargs: Any) -> ViewUnion:
+        """Set parameters of the union or of its views, or replace views by name.
+
+        Parameters
+        ----------
+        **kwargs : dict
+            ``mel__n_mels=40`` sets a parameter, ``mel=view`` replaces a view.
+
+        Returns
+        -------
+        self : object
+            The union itself.
+        """
+        self._set_params("transformer_list", **kwargs)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None) -> ViewUnion:
+        """Check the views and the clips; nothing is learned.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_samples), or list of waveforms or paths
+            A rectangular array fixes `n_samples`; lists may have any lengths.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The union itself.
+        """
+        views = self._views()
+        for view in views.values():
+            view._validate_params()
+            view._check_parameters()
+        check_clips(self, X, reset=True, allow_nan=self._allow_nan(views))
+        self.errors_: list[dict[str, Any]] = []
+        return self
+
+    def transform(self, X: Any) -> Views:
+        """Compute all views of every clip.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_samples), or list of waveforms or paths
+            Arrays are taken to be at the views' `sr`; files are resampled to it.
+
+        Returns
+        -------
+        views : Views of shape (n_clips,)
+            Arrays by name, and their rates.
+        """
+        views = self._views()
+        X = check_clips(self, X, reset=False, allow_nan=self._allow_nan(views))
+        arrays = compute_views(self, list(views.values()), X, self.n_jobs, self.verbose)
+        rates = {name: view.rate for name, view in views.items()}
+        return Views(dict(zip(views, arrays, strict=True)), rates)
+
+    def set_output(self, *, transform: str | None = None) -> ViewUnion:
+        """Do nothing: views have three axes and fit no data frame."""
+        return self
+
+    @staticmethod
+    def _allow_nan(views: dict[str, BaseView]) -> bool:
+        return next(iter(views.values())).on_error != "raise"
+
+    def _views(self) -> dict[str, BaseView]:
+        """Views by name without dropped ones, checked."""
+        names = [name for name, _ in self.transformer_list]
+        self._validate_names(names)
+        views = {n: v for n, v in self.transformer_list if not _is_dropped(v)}
+        if not views:
+            raise ValueError(
+                "ViewUnion needs at least one view; got "
+                f"transformer_list={self.transformer_list!r}."
+            )
+        for name, view in views.items():
+            if not isinstance(view, BaseView):
+                raise TypeError(
+                    f"{name!r} in ViewUnion must be a view, such as MelView(), or "
+                    f"'drop'; got {view!r}."
+                )
+        _check_agreement(views)
+        return views
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _is_dropped(view: Any) -> bool:
+    return isinstance(view, str) and view == "drop"
+
+
+def _check_agreement(views: dict[str, BaseView]) -> None:
+    """One loader and one device serve all views, so they must want the same."""
+    for parameter in (*LOADING, *COMPUTING):
+        first: tuple[str, Any] | None = None
+        for name, view in views.items():
+            if not hasattr(view, parameter):
+                continue
+            value = getattr(view, parameter)
+            if first is not None and value != first[1]:
+                raise ValueError(
+                    f"All views of a ViewUnion must have the same {parameter}; got "
+                    f"{first[1]!r} for {first[0]!r} and {value!r} for {name!r}. Set "
+                    f"{name}__{parameter}={first[1]!r}, for example."
+                )
+            first = first or (name, value)
+
+
+def make_view_union(
+    *views: str | BaseView,
+    sr: float = 22050,
+    mono: str = "average",
+    trim_silence: bool = False,
+    duration: float | None = None,
+    on_error: str = "raise",
+    batch_size: int = 64,
+    device: str = "cpu",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> ViewUnion:
+    """Make a `ViewUnion` from names of views, or views whose names are found.
+
+    Parameters
+    ----------
+    *views : {"mel", "gammatone", "cqt", "mfcc", "raw"} or view
+        Names stand for views with default parameters and those given here. Views given
+        as objects stay as they are, and must have the same loader parameters.
+    sr : float, default=22050
+        Sampling rate in Hz. Files are resampled to it; arrays are taken to be at it.
+    mono : {"average", "raise"}, default="average"
+        Average the channels of a clip, or refuse clips with more than one.
+    trim_silence : bool, default=False
+        Drop exact zeros at both ends of a clip, as many data sets pad with them.
+    duration : float or None, default=None
+        Seconds to crop or zero-pad every clip to; None keeps its length.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
+        warning; `errors_` lists such rows.
+    batch_size : int, default=64
+        Clips computed together on a GPU.
+    device : {"cpu", "cuda", "auto"} or other torch device, default="cpu"
+        Where to compute.
+    n_jobs : int or None, default=None
+        Threads that decode files; None means 1.
+    verbose : int, default=0
+        Show a progress bar while loading if positive.
+
+    Returns
+    -------
+    union : ViewUnion
+        Names are ``"mel"`` and so on; views of one kind are numbered ``"mel-1"``.
+
+    Examples
+    --------
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.views import make_view_union
+    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> make_view_union("mel", "gammatone", sr=8000).transform(X)
+    Views(4 clips; mel: 64 x 51, 50/s; gammatone: 64 x 51, 50/s)
+    """
+    loading = {
+        "sr": sr,
+        "mono": mono,
+        "trim_silence": trim_silence,
+        "duration": duration,
+        "on_error": on_error,
+    }
+    computing = {"batch_size": batch_size, "device": device}
+    built = [_named_view(view, loading, computing) for view in views]
+    kinds = [_kind_of(view) for view in built]
+    repeated = {kind for kind, count in Counter(kinds).items() if count > 1}
+    seen: Counter[str] = Counter()
+    transformer_list = []
+    for kind, view in zip(kinds, built, strict=True):
+        seen[kind] += 1
+        name = f"{kind}-{seen[kind]}" if kind in repeated else kind
+        transformer_list.append((name, view))
+    return ViewUnion(transformer_list, n_jobs=n_jobs, verbose=verbose)
+
+
+def _named_view(
+    view: str | BaseView, loading: dict[str, Any], computing: dict[str, Any]
+) -> BaseView:
+    if not isinstance(view, str):
+        return view
+    if view not in NAMED_VIEWS:
+        raise ValueError(
+            f"There is no view named {view!r}; names are {sorted(NAMED_VIEWS)}."
+        )
+    cls = NAMED_VIEWS[view]
+    return cls(**loading) if cls is RawView else cls(**loading, **computing)
+
+
+def _kind_of(view: BaseView) -> str:
+    return type(view).__name__.lower().removesuffix("view")

@@ -1,0 +1,140 @@
+"""Standardise every bin of a view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from skaudio._utils._container import Views, stack_or_object
+from skaudio._utils._sklearn import _fit_context
+from skaudio._utils._validation import check_views, is_table
+
+
+class ViewScaler(TransformerMixin, BaseEstimator):
+    """Standardise every frequency bin to zero mean and unit variance over time.
+
+    Means and standard deviations are those of all frames of all clips seen in `fit`,
+    one per bin, so that a quiet clip stays quieter than a loud one.
+
+    Parameters
+    ----------
+    with_mean : bool, default=True
+        Subtract the mean.
+    with_std : bool, default=True
+        Divide by the standard deviation; bins that never change are left at it.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_bins,), or dict of str to ndarray
+        Mean of each bin; a dict by name of view if X is `Views`.
+    scale_ : ndarray of shape (n_bins,), or dict of str to ndarray
+        Standard deviation of each bin, 1 where it is zero.
+    n_features_in_ : int
+        Number of bins, if X is an array.
+    view_names_in_ : ndarray of str
+        Names of the views, if X is `Views`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skaudio.views import ViewScaler
+    >>> X = np.array([[[0.0, 2.0], [5.0, 5.0]]])  # one clip, two bins, two frames
+    >>> ViewScaler().fit_transform(X)
+    array([[[-1.,  1.],
+            [ 0.,  0.]]])
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "with_mean": ["boolean"],
+        "with_std": ["boolean"],
+    }
+
+    def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
+        self.with_mean = with_mean
+        self.with_std = with_std
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> ViewScaler:
+        """Learn mean and standard deviation of every bin.
+
+        Parameters
+        ----------
+        X : Views, or array of shape (n_clips, n_bins, n_frames)
+            Or a list of arrays (n_bins, n_frames_i), or an array (n_clips, n_bins).
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted scaler.
+        """
+        views = check_views(self, X, reset=True)
+        moments = {name: _moments(views[name]) for name in views.names}
+        mean = {name: mean for name, (mean, _) in moments.items()}
+        scale = {name: scale for name, (_, scale) in moments.items()}
+        named = isinstance(X, Views)
+        self.mean_ = mean if named else mean["view"]
+        self.scale_ = scale if named else scale["view"]
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Standardise every bin with what was learned.
+
+        Parameters
+        ----------
+        X : Views, or array of shape (n_clips, n_bins, n_frames)
+            Or a list of arrays (n_bins, n_frames_i), or an array (n_clips, n_bins).
+
+        Returns
+        -------
+        X_scaled : same kind and shape as X
+            Lists come back as a 1-D object array.
+        """
+        check_is_fitted(self)
+        views = check_views(self, X, reset=False)
+        if isinstance(X, Views):
+            return views.map(
+                lambda name, array: self._scale(
+                    array, self.mean_[name], self.scale_[name]
+                )
+            )
+        scaled = self._scale(views["view"], self.mean_, self.scale_)
+        return scaled[:, :, 0] if is_table(X) else scaled
+
+    def set_output(self, *, transform: str | None = None) -> ViewScaler:
+        """Do nothing: a view has three axes and fits no data frame."""
+        return self
+
+    def _scale(
+        self, array: np.ndarray, mean: np.ndarray, scale: np.ndarray
+    ) -> np.ndarray:
+        if array.dtype == object:
+            return stack_or_object([self._scale(clip, mean, scale) for clip in array])
+        mean, scale = mean.astype(array.dtype), scale.astype(array.dtype)
+        if self.with_mean:
+            array = array - mean[:, None]
+        if self.with_std:
+            array = array / scale[:, None]
+        return array
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _moments(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation per bin over all frames, in two passes."""
+    n_frames = sum(clip.shape[1] for clip in clips)
+    mean = sum(clip.sum(axis=1, dtype=np.float64) for clip in clips) / n_frames
+    squares = sum(np.square(clip - mean[:, None]).sum(axis=1) for clip in clips)
+    std = np.sqrt(squares / n_frames)
+    # what is left of a constant bin are rounding errors of its mean
+    constant = std <= 10 * np.finfo(clips[0].dtype).eps * np.abs(mean)
+    return mean, np.where(constant | (std == 0), 1.0, std)
