@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from skaudio._utils._sklearn import get_namespace
 
 
 class Views:
@@ -173,6 +176,16 @@ class Views:
             )
         flat = [self[n].reshape(len(self), -1) for n in self.names]
         return np.concatenate(flat, axis=1).astype(dtype or flat[0].dtype, copy=False)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """The library of the arrays inside, as scikit-learn names it for NumPy's."""
+        namespace: ModuleType = get_namespace(np.empty(0))[0]
+        return namespace
+
+    @property
+    def device(self) -> str:
+        """Where the arrays are: always ``"cpu"``."""
+        return "cpu"
 
     def __getstate__(self) -> dict[str, Any]:
         # only the selected rows travel: a fold must not carry the whole data set

@@ -1,6 +1,7 @@
 """The only module that imports private or version-dependent scikit-learn names."""
 
 from sklearn.base import _fit_context
+from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
@@ -21,4 +22,5 @@ __all__ = [
     "_check_y",
     "_fit_context",
     "_num_samples",
+    "get_namespace",
 ]

@@ -123,7 +123,10 @@ def _check_ragged(estimator: Any, clips: list[np.ndarray], reset: bool) -> np.nd
             f"All clips must have the same number of bins; got {sorted(bins)}."
         )
     validate_data(
-        estimator, np.empty((len(clips), bins.pop())), reset=reset, skip_check_array=True
+        estimator,
+        np.empty((len(clips), bins.pop())),
+        reset=reset,
+        skip_check_array=True,
     )
     return stack_or_object(_finite_clips(clips, "X"))
 
