@@ -10,13 +10,8 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-GENERATED = {
-    "_build",
-    "auto_examples",
-    "generated",
-    "api.rst",
-    "sg_execution_times.rst",
-}
+GENERATED = {"_build", "_templates", "auto_examples", "generated"}
+GENERATED |= {"api.rst", "sg_execution_times.rst"}
 PAGES = [
     path
     for path in sorted(DOCS.rglob("*.rst"))
