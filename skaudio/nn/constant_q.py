@@ -79,6 +79,8 @@ class ConstantQ(nn.Module):
     torch.Size([2, 84, 44])
     """
 
+    _like: Tensor
+
     def __init__(
         self,
         *,

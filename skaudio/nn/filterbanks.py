@@ -39,6 +39,7 @@ def mel_filterbank(
     """
     import librosa.filters
 
+    check_range(sr, fmin, fmax)
     bank: np.ndarray = librosa.filters.mel(
         sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, dtype=np.float64
     )
@@ -113,6 +114,7 @@ def gammatone_filterbank(
     >>> gammatone_filterbank(22050, n_fft=1024, n_bins=64, fmin=50.0, fmax=None).shape
     (64, 513)
     """
+    check_range(sr, fmin, fmax)
     centres = erb_frequencies(n_bins, fmin, sr / 2 if fmax is None else fmax)[:, None]
     bandwidth = 1.019 * (centres / EAR_Q + MIN_WIDTH)
     decay = np.exp(-2 * np.pi * bandwidth / sr)
@@ -132,10 +134,25 @@ def gammatone_filterbank(
     return magnitude(bins[None]) / magnitude(centres)
 
 
+def check_range(sr: float, fmin: float, fmax: float | None) -> None:
+    """Refuse frequency ranges that do not rise or end above half the rate."""
+    top = sr / 2 if fmax is None else fmax
+    if not fmin < top <= sr / 2:
+        raise ValueError(
+            f"The range from fmin={fmin:g} to fmax={top:g} Hz must rise and end at or "
+            f"below half of sr={sr:g} Hz. Lower fmax or fmin, or raise sr."
+        )
+
+
 def dct_matrix(n_out: int, n_in: int) -> np.ndarray:
     """Rows of the orthonormal DCT-II, shape (n_out, n_in)."""
     from scipy.fft import dct
 
+    if n_out > n_in:
+        raise ValueError(
+            f"{n_out} cepstral coefficients (n_mfcc) need at least as many mel bands; "
+            f"got n_mels={n_in}. Raise n_mels or lower n_mfcc."
+        )
     matrix: np.ndarray = dct(np.eye(n_in), axis=0, norm="ortho")[:n_out]
     return matrix
 

@@ -121,7 +121,7 @@ class PowerSpectrogram(nn.Module):
         return real * real + imag * imag
 
 
-class _BandSpectrogram(nn.Module):
+class BandSpectrogram(nn.Module):
     """Bands of a power spectrogram; subclasses say which filters and what follows."""
 
     bank: Tensor
@@ -163,7 +163,7 @@ def _to_power(spectrum: Tensor, power: float) -> Tensor:
     return spectrum.sqrt() if power == 1 else spectrum.pow(power / 2)
 
 
-class MelSpectrogram(_BandSpectrogram):
+class MelSpectrogram(BandSpectrogram):
     """Mel spectrogram: librosa's filters, on a logarithmic scale.
 
     Parameters
@@ -221,7 +221,7 @@ class MelSpectrogram(_BandSpectrogram):
         )
 
 
-class GammatoneSpectrogram(_BandSpectrogram):
+class GammatoneSpectrogram(BandSpectrogram):
     """Gammatone spectrogram: magnitude responses times the magnitude spectrum.
 
     With ``power=1`` and ``scale="linear"`` this is ``fft_gtgram`` of the gammatone
@@ -290,7 +290,7 @@ class GammatoneSpectrogram(_BandSpectrogram):
         )
 
 
-class MFCC(_BandSpectrogram):
+class MFCC(BandSpectrogram):
     """Mel-frequency cepstral coefficients, as librosa computes them.
 
     Parameters
@@ -353,8 +353,9 @@ class MFCC(_BandSpectrogram):
         matrix = torch.tensor(dct_matrix(n_mfcc, n_mels), dtype=dtype)
         self.register_buffer("dct", matrix, persistent=False)
         kernels = np.array([delta_kernel(order) for order in range(1, delta + 1)])
-        kernels = torch.tensor(kernels, dtype=dtype)
-        self.register_buffer("kernels", kernels, persistent=False)
+        self.register_buffer(
+            "kernels", torch.tensor(kernels, dtype=dtype), persistent=False
+        )
 
     def from_power(self, spectrum: Tensor) -> Tensor:
         """What `forward` does after its `PowerSpectrogram`, which can be shared."""

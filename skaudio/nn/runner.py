@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skaudio.nn.frontends import BandSpectrogram
+
 
 @lru_cache(maxsize=64)
 def cached_front_end(
@@ -70,13 +72,13 @@ def run_front_ends(
 def _run(
     front_end: nn.Module, waveforms: Tensor, powers: dict[tuple[int, int, int], Tensor]
 ) -> Tensor:
-    spectrogram = getattr(front_end, "spectrogram", None)
-    if spectrogram is None:
+    if not isinstance(front_end, BandSpectrogram):
         result: Tensor = front_end(waveforms)
         return result
-    if spectrogram.framing not in powers:
-        powers[spectrogram.framing] = spectrogram(waveforms)
-    return front_end.from_power(powers[spectrogram.framing])
+    framing = front_end.spectrogram.framing
+    if framing not in powers:
+        powers[framing] = front_end.spectrogram(waveforms)
+    return front_end.from_power(powers[framing])
 
 
 def _batches(

@@ -75,7 +75,7 @@ class BaseView(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self : object
             The view itself.
         """
-        self._check_parameters()
+        self._front_end("float32", "cpu")  # refuses parameters that do not fit together
         check_clips(self, X, reset=True, allow_nan=self.on_error != "raise")
         self.errors_: list[dict[str, Any]] = []
         return self
@@ -101,9 +101,6 @@ class BaseView(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def set_output(self, *, transform: str | None = None) -> BaseView:
         """Do nothing: a view has three axes and fits no data frame."""
         return self
-
-    def _check_parameters(self) -> None:
-        """Raise for parameters that do not go together."""
 
     @abstractmethod
     def _front_end(self, dtype: str, device: str) -> Module | None:
@@ -145,7 +142,7 @@ def _loaded_chunks(
     n_jobs: int | None,
     verbose: int,
     errors: list[dict[str, Any]],
-) -> Iterator[Sequence[np.ndarray]]:
+) -> Iterator[list[np.ndarray] | np.ndarray]:
     """Waveforms of some clips at a time; their failures are added to ``errors``."""
     options = {name: getattr(view, name) for name in LOADING}
     size = CHUNK if isinstance(X, list) else len(X)
@@ -158,7 +155,7 @@ def _loaded_chunks(
 
 
 def _compute_chunk(
-    views: Sequence[BaseView], waveforms: Sequence[np.ndarray]
+    views: Sequence[BaseView], waveforms: list[np.ndarray] | np.ndarray
 ) -> list[list[np.ndarray]]:
     outputs: list[list[np.ndarray]] = [[] for _ in views]
     for dtype, clips in groupby(waveforms, key=lambda clip: clip.dtype.name):
@@ -173,16 +170,18 @@ def _compute_clips(
 ) -> list[list[np.ndarray]]:
     """Views of clips of one dtype, which decides the precision."""
     raw = [clip[None] for clip in clips]
-    modern = [view for view in views if hasattr(view, "device")]
-    if not modern:
+    computing = next((view for view in views if hasattr(view, "device")), None)
+    if computing is None:
         return [raw for _ in views]
     from skaudio.nn.runner import resolve_device, run_front_ends
 
-    device = resolve_device(modern[0].device)
-    front_ends = [view._front_end(dtype, device) for view in modern]
-    computed = iter(
-        run_front_ends(
-            front_ends, clips, batch_size=modern[0].batch_size, device=device
-        )
+    device = resolve_device(computing.device)
+    front_ends = [view._front_end(dtype, device) for view in views]
+    computed = run_front_ends(
+        [front_end for front_end in front_ends if front_end is not None],
+        clips,
+        batch_size=computing.batch_size,
+        device=device,
     )
-    return [next(computed) if view in modern else raw for view in views]
+    arrays = iter(computed)
+    return [raw if front_end is None else next(arrays) for front_end in front_ends]

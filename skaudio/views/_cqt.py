@@ -148,9 +148,6 @@ class CQTView(BaseView):
         wanted = self.sr * 512 / 22050
         return min(_smooth_numbers(2 * wanted), key=lambda n: (abs(n - wanted), n))
 
-    def _check_parameters(self) -> None:
-        self._front_end("float32", "cpu")  # which refuses bins above Nyquist
-
     def _front_end(self, dtype: str, device: str) -> Module:
         from skaudio.nn.constant_q import C1, ConstantQ
         from skaudio.nn.runner import cached_front_end

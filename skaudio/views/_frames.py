@@ -51,19 +51,3 @@ class FrameView(BaseView):
             "fmin": self.fmin,
             "fmax": self.fmax,
         }
-
-    def _check_parameters(self) -> None:
-        n_fft, win_length, _ = self._framing()
-        if win_length > n_fft:
-            raise ValueError(
-                f"win_length={win_length} is longer than n_fft={n_fft}. Raise n_fft to "
-                f"{1 << (win_length - 1).bit_length()}, or shorten the window."
-            )
-        nyquist = self.sr / 2
-        top = nyquist if self.fmax is None else self.fmax
-        if not self.fmin < top <= nyquist:
-            raise ValueError(
-                f"The range from fmin={self.fmin:g} to fmax={top:g} Hz must rise and "
-                f"end at or below half of sr={self.sr:g} Hz. Lower fmax or fmin, or "
-                "raise sr."
-            )

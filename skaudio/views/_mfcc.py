@@ -130,14 +130,6 @@ class MFCCView(FrameView):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if self.n_mfcc > self.n_mels:
-            raise ValueError(
-                f"n_mfcc={self.n_mfcc} coefficients need at least as many mel bands; "
-                f"got n_mels={self.n_mels}. Raise n_mels or lower n_mfcc."
-            )
-
     def _front_end(self, dtype: str, device: str) -> Module:
         from skaudio.nn.frontends import MFCC
         from skaudio.nn.runner import cached_front_end

@@ -135,7 +135,7 @@ class ViewUnion(TransformerMixin, _BaseComposition):
         views = self._views()
         for view in views.values():
             view._validate_params()
-            view._check_parameters()
+            view._front_end("float32", "cpu")
         check_clips(self, X, reset=True, allow_nan=self._allow_nan(views))
         self.errors_: list[dict[str, Any]] = []
         return self

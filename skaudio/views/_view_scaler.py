@@ -53,6 +53,9 @@ class ViewScaler(TransformerMixin, BaseEstimator):
         "with_std": ["boolean"],
     }
 
+    mean_: Any
+    scale_: Any
+
     def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
         self.with_mean = with_mean
         self.with_std = with_std
