@@ -1,0 +1,122 @@
+"""Downloads that go on where they broke off and never leave half a file behind."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+TIMEOUT = 60.0  # seconds without a byte
+BLOCK = 2**20
+CHECKSUMS = "checksums.json"
+BROKEN = (OSError, http.client.HTTPException)  # URLError and timeouts are OSErrors
+
+
+class ResumingDownloader:
+    """A pooch downloader that keeps what arrived and asks for the rest only.
+
+    Parameters
+    ----------
+    part : Path
+        Where the bytes that arrived are kept between attempts and sessions.
+    n_retries : int
+        Further attempts after the first one fails.
+    delay : float
+        Seconds to wait before each further attempt.
+    """
+
+    def __init__(self, part: Path, *, n_retries: int, delay: float) -> None:
+        self.part = part
+        self.n_retries = n_retries
+        self.delay = delay
+
+    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
+        """Download ``url`` to ``output_file``, as pooch asks its downloaders to."""
+        for attempts_left in range(self.n_retries, -1, -1):
+            try:
+                self._attempt(url)
+                break
+            except BROKEN as error:
+                hopeless = isinstance(error, urllib.error.HTTPError) and (
+                    400 <= error.code < 500 and error.code not in (408, 416, 429)
+                )
+                if hopeless or not attempts_left:
+                    raise OSError(self._explain(url, error)) from error
+                time.sleep(self.delay)
+        self.part.replace(output_file)
+
+    def _attempt(self, url: str) -> None:
+        have = self.part.stat().st_size if self.part.exists() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        request = urllib.request.Request(url, headers=headers)
+        try:
+            response = urllib.request.urlopen(request, timeout=TIMEOUT)
+        except urllib.error.HTTPError as error:
+            if error.code == 416:  # nothing after what we have: start over to be sure
+                self.part.unlink(missing_ok=True)
+            raise
+        with response:
+            resumed = response.status == 206
+            total = (have if resumed else 0) + int(
+                response.headers["Content-Length"] or 0
+            )
+            with open(self.part, "ab" if resumed else "wb") as file:
+                while block := response.read(BLOCK):
+                    file.write(block)
+        got = self.part.stat().st_size
+        if response.headers["Content-Length"] and got != total:
+            raise ConnectionError(f"the connection ended after {got} of {total} bytes")
+
+    def _explain(self, url: str, error: Exception) -> str:
+        kept = self.part.stat().st_size if self.part.exists() else 0
+        then = "Check the network and call again"
+        if kept:
+            then += f"; the {kept} bytes that arrived are kept and will be completed"
+        return f"Could not download {url}: {error}. {then}."
+
+
+def download(
+    url: str, folder: Path, name: str, *, n_retries: int, delay: float
+) -> Path:
+    """Download ``url`` to ``folder / name``; check it against the hash seen first."""
+    import pooch
+
+    known = remembered(folder).get(url)
+    downloader = ResumingDownloader(
+        folder / f"{name}.part", n_retries=n_retries, delay=delay
+    )
+    try:
+        path = pooch.retrieve(
+            url, known_hash=known, fname=name, path=folder, downloader=downloader
+        )
+    except ValueError as error:  # pooch: the hash does not match
+        raise OSError(
+            f"{url} is not what it was when it was first fetched into {folder}: the "
+            f"sha256 {known} remembered in {folder / CHECKSUMS} does not match. The "
+            "download was dropped. Call again; if it stays so and you trust the new "
+            "file, delete that JSON file."
+        ) from error
+    return Path(path)
+
+
+def remembered(folder: Path) -> dict[str, str]:
+    """The sha256 of each URL that was fetched and found good in ``folder``."""
+    path = folder / CHECKSUMS
+    if not path.exists():
+        return {}
+    known: dict[str, str] = json.loads(path.read_text())
+    return known
+
+
+def remember(folder: Path, url: str, path: Path) -> None:
+    """Note the sha256 of a download that proved good, for the next time."""
+    import pooch
+
+    known = {**remembered(folder), url: str(pooch.file_hash(str(path)))}
+    fresh = folder / f"{CHECKSUMS}.new"
+    fresh.write_text(json.dumps(known, indent=2) + "\n")
+    fresh.replace(folder / CHECKSUMS)
