@@ -32,25 +32,20 @@ class AudioLoader(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     sr : float, default=22050
-        Sampling rate in Hz of the result. The default, librosa's, keeps
-        content up to 11 kHz at half the cost of CD quality.
+        Sampling rate in Hz. Files are resampled to it; arrays are taken to be at it.
     duration : float or None, default=None
-        Length of every clip in seconds: longer ones are cropped at the end, shorter
-        ones padded with zeros. None keeps lengths.
+        Seconds to crop or zero-pad every clip to; None keeps its length.
     mono : {"average", "raise"}, default="average"
-        Average the channels of clips that have several, or refuse them.
+        Average the channels of a clip, or refuse clips with more than one.
     trim_silence : bool, default=False
-        Drop exact zeros at both ends of each clip, before `duration` is applied.
-        A clip of nothing but zeros is kept whole.
+        Drop exact zeros at both ends of a clip, as many data sets pad with them.
     on_error : {"raise", "warn", "nan"}, default="raise"
-        What to do with a clip that cannot be loaded: raise; or keep its row, filled
-        with NaN (`duration` long, or as long as the rows of a 2-D X, or one sample),
-        and list it in `errors_`, with a warning or without.
+        Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
+        warning; `errors_` lists such rows.
     n_jobs : int or None, default=None
-        Number of threads that decode files; the result does not depend on it. None
-        means 1 unless in a :obj:`joblib.parallel_config` context.
+        Threads that decode files; None means 1.
     verbose : int, default=0
-        Show a progress bar if positive.
+        Show a progress bar while loading if positive.
 
     Attributes
     ----------
@@ -65,8 +60,12 @@ class AudioLoader(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    The loader learns nothing and never looks at neighbouring rows. An mp3 is read to
-    its end, whatever length its header states.
+    The loader learns nothing and never looks at neighbouring rows, and its result does
+    not depend on `n_jobs`. The default rate, librosa's, keeps content up to 11 kHz at
+    half the cost of 44.1 kHz. Cropping and padding happen at the end of a clip, after
+    silence was trimmed; a clip of nothing but zeros is not trimmed. The row of a clip
+    that could not be loaded is `duration` long, or as long as the rows of a 2-D X, or
+    one sample. An mp3 is read to its end, whatever length its header states.
 
     Examples
     --------
