@@ -30,6 +30,7 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "examples", "**/*.examples"]
 default_role = "literal"
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 
 autodoc_typehints = "none"  # the docstrings give types, units and shapes
 autosummary_generate = True
