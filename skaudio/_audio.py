@@ -157,7 +157,8 @@ def n_samples_of(duration: float, sr: float) -> int:
 def _load_all(X: Any, options: dict[str, Any], n_jobs: int | None) -> Iterable[Any]:
     from joblib import Parallel, delayed
 
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    # threads whatever backend is configured: nothing is copied, nothing is forked
+    parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
     results: Iterable[Any] = parallel(
         delayed(_try_load)(item, f"Clip {row} of X", **options)
         for row, item in enumerate(X)

@@ -43,7 +43,8 @@ class AudioLoader(TransformerMixin, BaseEstimator):
         Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
         warning; `errors_` lists such rows.
     n_jobs : int or None, default=None
-        Threads that decode files; None means 1.
+        Threads that decode files; the result does not depend on it. ``None`` means 1
+        unless a threading :obj:`joblib.parallel_config` says otherwise.
     verbose : int, default=0
         Show a progress bar while loading if positive.
 
@@ -60,9 +61,8 @@ class AudioLoader(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    The loader learns nothing and never looks at neighbouring rows, and its result does
-    not depend on `n_jobs`. The default rate, librosa's, keeps content up to 11 kHz at
-    half the cost of 44.1 kHz. Cropping and padding happen at the end of a clip, after
+    The loader learns nothing and never looks at neighbouring rows. The default rate,
+    librosa's, keeps content up to 11 kHz at half the cost of 44.1 kHz. Cropping and padding happen at the end of a clip, after
     silence was trimmed; a clip of nothing but zeros is not trimmed. The row of a clip
     that could not be loaded is `duration` long, or as long as the rows of a 2-D X, or
     one sample. An mp3 is read to its end, whatever length its header states.

@@ -84,7 +84,9 @@ def test_pcm_matrix(dtype):
     np.testing.assert_array_equal(AudioLoader().fit_transform(X), [[-1, 0, 0.5]])
 
 
-@pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
+@pytest.mark.parametrize(
+    "backend", ["sequential", "threading", "loky", "multiprocessing"]
+)
 def test_any_backend_gives_the_same(files, backend):
     loader = AudioLoader(sr=SR, duration=0.3)
     wanted = loader.fit_transform(files * 3)
