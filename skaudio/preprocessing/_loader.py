@@ -62,10 +62,11 @@ class AudioLoader(TransformerMixin, BaseEstimator):
     Notes
     -----
     The loader learns nothing and never looks at neighbouring rows. The default rate,
-    librosa's, keeps content up to 11 kHz at half the cost of 44.1 kHz. Cropping and padding happen at the end of a clip, after
-    silence was trimmed; a clip of nothing but zeros is not trimmed. The row of a clip
-    that could not be loaded is `duration` long, or as long as the rows of a 2-D X, or
-    one sample. An mp3 is read to its end, whatever length its header states.
+    librosa's, keeps content up to 11 kHz at half the cost of 44.1 kHz. Cropping and
+    padding happen at the end of a clip, after silence was trimmed; a clip of nothing
+    but zeros is not trimmed. The row of a clip that could not be loaded is `duration`
+    long, or as long as the rows of a 2-D X, or one sample. An mp3 is read to its end,
+    whatever length its header states.
 
     Examples
     --------
