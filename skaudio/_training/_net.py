@@ -60,7 +60,10 @@ class SegmentNet(NeuralNet):
         """Build the module from the seed, in the dtype of X, before the optimizer."""
         with seeded_initialisation(self.seed):
             super().initialize_module()
-        self.module_ = self.module_.to(getattr(torch, self.dtype))
+        # channels last: convolutions with few channels are a third faster on a CPU
+        self.module_ = self.module_.to(
+            dtype=getattr(torch, self.dtype), memory_format=torch.channels_last
+        )
         self.set_branch_weights(
             np.full(len(self.module_.branch_names), 1 / len(self.module_.branch_names))
         )

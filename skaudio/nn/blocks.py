@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 ATTENTIONS = ("temporal", "spatio-temporal")
 
@@ -19,7 +20,7 @@ class Dropout(nn.Module):
     Parameters
     ----------
     p : float, default=0.5
-        Probability of an element to be zeroed.
+        Probability of an element to be zeroed, rounded to a multiple of 2**-16.
 
     Examples
     --------
@@ -38,8 +39,14 @@ class Dropout(nn.Module):
         """Zero elements with probability ``p`` and scale the rest, in training only."""
         if not self.training or self.p == 0:
             return x
-        keep = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
-        return x * keep.div_(1 - self.p)
+        # four 16-bit draws per random number: 3 times as fast as bernoulli_ on a CPU
+        bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
+        bits.random_(-(2**63), None, generator=self.generator)
+        level = round(self.p * 2**16)
+        # in the memory format of x: mixing formats would cost more than the draws
+        draws = bits.view(torch.int16)[: x.numel()].as_strided(x.shape, x.stride())
+        keep = draws >= level - 2**15
+        return x * keep.to(x.dtype).mul_(2**16 / (2**16 - level))
 
     def __getstate__(self) -> dict[str, Any]:
         # a generator does not pickle, and only training needs it
@@ -53,6 +60,69 @@ def seed_dropout(module: nn.Module, seed: int, device: str | torch.device) -> No
     for layer in module.modules():
         if isinstance(layer, Dropout):
             layer.generator = generator
+
+
+class _MaxOfPairs(torch.autograd.Function):
+    """Larger of neighbouring bands; its backward pass writes each gradient once."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        low, high = x[:, :, 0::2], x[:, :, 1::2]
+        ctx.save_for_backward(low >= high)
+        ctx.layout = x.shape, x.stride()
+        return torch.maximum(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (is_low,) = ctx.saved_tensors
+        out = gradient.new_empty_strided(*ctx.layout)
+        torch.mul(gradient, is_low, out=out[:, :, 0::2])
+        torch.sub(gradient, out[:, :, 0::2], out=out[:, :, 1::2])
+        return out
+
+
+class HalveFrequency(nn.Module):
+    """Max-pooling of pairs of bands, rounding up: MaxPool2d((2, 1)), several times as fast.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn.blocks import HalveFrequency
+    >>> HalveFrequency()(torch.zeros(2, 16, 21, 75)).shape
+    torch.Size([2, 16, 11, 75])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve axis 2 of ``x`` (clips, filters, bands, frames)."""
+        if x.shape[2] % 2:
+            x = F.pad(x, (0, 0, 0, 1), value=-torch.inf)
+        if torch.is_grad_enabled():
+            return _MaxOfPairs.apply(x)
+        return torch.maximum(x[:, :, 0::2], x[:, :, 1::2])
+
+
+class PolyphaseConv1d(nn.Conv1d):
+    """A strided 1-D convolution computed as an unstrided one on its phases.
+
+    Same weights and values as ``nn.Conv1d(..., padding=0)``; on a CPU a training step
+    takes a third of the time where the input has few channels. The kernel size must be
+    a multiple of the stride.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn.blocks import PolyphaseConv1d
+    >>> PolyphaseConv1d(1, 8, 64, stride=2)(torch.zeros(2, 1, 1000)).shape
+    torch.Size([2, 8, 469])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``x`` (clips, channels, samples) with the stride."""
+        (stride,), n_out = self.stride, self.out_channels
+        n = x.shape[2] // stride * stride
+        phases = x[:, :, :n].unflatten(2, (-1, stride)).transpose(2, 3).flatten(1, 2)
+        taps = self.weight.unflatten(2, (-1, stride)).transpose(2, 3)
+        return F.conv1d(phases, taps.reshape(n_out, phases.shape[1], -1), self.bias)
 
 
 class ConvBlock(nn.Sequential):
@@ -91,10 +161,18 @@ class ConvBlock(nn.Sequential):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(n_in, n_out, kernel, padding="same", bias=False)
+        (top, bottom), (left, right) = (((k - 1) // 2, k // 2) for k in kernel)
+        if top == bottom and left == right:
+            self.conv = nn.Conv2d(n_in, n_out, kernel, padding=(top, left), bias=False)
+        else:  # an even kernel has one more step after than before
+            self.pad = nn.ZeroPad2d((left, right, top, bottom))
+            self.conv = nn.Conv2d(n_in, n_out, kernel, bias=False)
         self.norm = nn.BatchNorm2d(n_out)
-        self.relu = nn.ReLU(inplace=True)
-        self.pool = nn.MaxPool2d(pool, ceil_mode=True)
+        # pooling first gives the same values, and ReLU has half the work
+        self.pool: nn.Module = (
+            HalveFrequency() if pool == (2, 1) else nn.MaxPool2d(pool, ceil_mode=True)
+        )
+        self.relu = nn.ReLU()
         self.dropout = Dropout(dropout)
 
 

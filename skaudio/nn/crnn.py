@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skaudio.nn.blocks import AttentionPooling, ConvBlock, Dropout
+from skaudio.nn.blocks import AttentionPooling, ConvBlock, Dropout, PolyphaseConv1d
 
 N_FILTERS = (64, 64, 128, 128, 256, 256)
 N_UNITS = 256
@@ -148,9 +148,9 @@ class CRNN1d(nn.Module):
         super().__init__()
         n_first, n_bands = scaled(32, width), scaled(64, width)
         n_pool = max(1, round(64 * rate / 44100))
-        self.conv01 = nn.Conv1d(1, n_first, 64, stride=2, bias=False)
+        self.conv01 = PolyphaseConv1d(1, n_first, 64, stride=2, bias=False)
         self.norm01 = nn.BatchNorm1d(n_first)
-        self.conv02 = nn.Conv1d(n_first, n_bands, 16, stride=2, bias=False)
+        self.conv02 = PolyphaseConv1d(n_first, n_bands, 16, stride=2, bias=False)
         self.norm02 = nn.BatchNorm1d(n_bands)
         self.pool02 = nn.MaxPool1d(n_pool)
         self.dropout = Dropout(dropout)
@@ -168,9 +168,9 @@ class CRNN1d(nn.Module):
     def bands(self, x: Tensor) -> Tensor:
         """Learned bands (clips, bands, frames) of waveforms (clips, 1, samples)."""
         x = F.pad(x, (0, max(0, self.n_samples_min - x.shape[-1])))
-        x = torch.relu(self.norm01(self.conv01(x)))
-        x = torch.relu(self.norm02(self.conv02(x)))
-        return self.dropout(self.pool02(x))
+        x = torch.relu_(self.norm01(self.conv01(x)))
+        x = torch.relu(self.pool02(self.norm02(self.conv02(x))))
+        return self.dropout(x)
 
     def sequence(self, x: Tensor) -> Tensor:
         """Frame-level features (clips, n_features, frames) of (clips, 1, samples)."""

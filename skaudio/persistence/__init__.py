@@ -1,1 +1,5 @@
-__all__: list[str] = []
+"""Save and load fitted estimators without executing anything from the file."""
+
+from skaudio.persistence._files import load, save
+
+__all__ = ["load", "save"]
