@@ -10,10 +10,10 @@ import numpy as np
 
 from skaudio.datasets._base import encode_labels, make_bunch
 
-EXTENSIONS = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .w64".split()
-    + [".caf"]  # codespell:ignore caf
-)
+EXTENSIONS = {
+    *".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .w64".split(),
+    ".caf",  # codespell:ignore caf
+}
 TABLES = {".csv": ",", ".tsv": "\t"}
 # column names that say what they hold, the most telling first
 USUAL_NAMES = {
