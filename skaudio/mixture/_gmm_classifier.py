@@ -75,7 +75,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
         EM iterations of each class.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Feature names, when X is a data frame with string columns.
 
     References

@@ -56,7 +56,7 @@ class AudioLoader(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of samples per clip, if X in `fit` was a 2-D array; its length is then
         fixed. Lists of waveforms or paths have clips of any length.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X in `fit` was a DataFrame with such names.
 
     Notes
