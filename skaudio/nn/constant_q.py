@@ -16,7 +16,8 @@ HANN_BANDWIDTH = 1.50018310546875  # of a Hann window, in bins: librosa's consta
 # half-width of a response, in units of sr / length: beyond it is below 3e-4 of its peak
 REACH = 10.0
 
-_Group = tuple[Tensor, Tensor]  # rows of the folded spectrum, responses there
+# bins that are folded together: rows of the grid (the first, or all), responses there
+_Group = tuple[int | Tensor, Tensor]
 
 
 def cqt_frequencies(n_bins: int, fmin: float, bins_per_octave: int) -> np.ndarray:
@@ -161,9 +162,7 @@ class ConstantQ(nn.Module):
             spectrum = _continue(spectrum, n_low, n_high)
         grid = torch.view_as_real(spectrum[..., : n_low + n_high])
         grid = grid.reshape(*blocks.shape[:-1], -1, 2 * size)
-        folded = torch.cat(
-            [(grid[..., g[0], :] * g[1]).sum(-2) for g in groups], dim=-2
-        )
+        folded = torch.cat([_fold(grid, *group) for group in groups], dim=-2)
         folded = torch.view_as_complex(folded.unflatten(-1, (size, 2)))
         frames = torch.fft.ifft(folded)
         real, imag = frames.real, frames.imag
@@ -183,21 +182,18 @@ class ConstantQ(nn.Module):
         reach = np.minimum(REACH * n_fft / self.lengths, n_fft // 2 - 1)
         first = np.floor((centre - reach) / size).astype(int)
         last = np.floor((centre + reach) / size).astype(int)
+        low, high = min(0, int(first.min())), int(last.max()) + 1
         groups = []
-        low = min(0, first.min())
-        for bins in np.array_split(np.arange(len(centre)), math.ceil(len(centre) / 12)):
+        for bins in _bin_groups(last - first + 1):
             n_rows = (last - first + 1)[bins].max()
-            rows = np.minimum(first[bins], last.max() + 1 - n_rows)[:, None]
-            rows = rows + np.arange(n_rows)
+            start = np.minimum(first[bins], high - n_rows)
+            rows = start[:, None] + np.arange(n_rows)
             response = self._response_at(bins, rows, size, reach)
             response = np.repeat(response, 2, axis=-1)  # of real and imaginary parts
-            groups.append(
-                (
-                    torch.tensor(rows - low, device=self._like.device),
-                    torch.tensor(response).to(self._like),
-                )
-            )
-        return groups, -low * size, (last.max() + 1) * size
+            index = torch.tensor(rows - low, device=self._like.device)
+            place = int(rows[0, 0]) - low if len(bins) == 1 else index
+            groups.append((place, torch.tensor(response).to(self._like)))
+        return groups, -low * size, high * size
 
     def _response_at(
         self, bins: np.ndarray, rows: np.ndarray, size: int, reach: np.ndarray
@@ -222,6 +218,23 @@ def _dirichlet(offset: np.ndarray, n_taps: np.ndarray) -> np.ndarray:
     numerator, denominator = np.sin(np.pi * offset * n_taps), np.sin(np.pi * offset)
     whole = np.abs(denominator) < 1e-12
     return np.where(whole, 1.0, numerator / (n_taps * np.where(whole, 1, denominator)))
+
+
+def _bin_groups(n_rows: np.ndarray) -> list[np.ndarray]:
+    """Bins to fold together: many with few rows, but wide ones alone (the cache)."""
+    groups: list[np.ndarray] = []
+    narrow = np.flatnonzero(n_rows <= 8)  # the low ones, as width grows with frequency
+    if len(narrow):
+        groups += np.array_split(narrow, math.ceil(len(narrow) / 12))
+    return groups + [np.array([k]) for k in np.flatnonzero(n_rows > 8)]
+
+
+def _fold(grid: Tensor, place: int | Tensor, response: Tensor) -> Tensor:
+    """Sum of spectrum times response over rows, (..., n_bins, row length)."""
+    if isinstance(place, int):  # a slice: no copy of the spectrum
+        rows = grid[..., place : place + response.shape[1], :]
+        return (rows * response[0]).sum(-2, keepdim=True)
+    return (grid[..., place, :] * response).sum(-2)
 
 
 def _continue(spectrum: Tensor, n_low: int, n_high: int) -> Tensor:

