@@ -44,7 +44,7 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bench-views: $(VENV)/.installed-bench
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/views.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/views.py $(if $(DATA),--data "$(DATA)")
 
 bench-skorch: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/skorch_share.py
