@@ -94,7 +94,8 @@ class BlendingWeights:
         if losses.shape != (2, self.n_branches):
             raise ValueError(
                 f"Expected {self.n_branches} training and validation losses, one per "
-                f"branch; got shapes {np.shape(train_losses)}, {np.shape(valid_losses)}."
+                f"branch; got shapes {np.shape(train_losses)} and "
+                f"{np.shape(valid_losses)}."
             )
         self.n_evaluations += 1
         self._recent = [*self._recent, losses][-self.window :]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skaudio._blending import UNIFORM, BlendingWeights
@@ -25,7 +26,7 @@ from skaudio._training._net import (
 from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._container import Views
 from skaudio._utils._random import draw_seed, generators
-from skaudio._utils._sklearn import Interval, StrOptions, _fit_context
+from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions, _fit_context
 from skaudio._utils._validation import check_views
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
 from skaudio.nn.blocks import ATTENTIONS
@@ -43,7 +44,7 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "segment_length": [
         None,
         Interval(Integral, 1, None, closed="left"),
-        Interval(Real, 0, None, closed="neither"),
+        Interval(RealNotInt, 0, None, closed="neither"),
     ],
     "n_segments": [Interval(Integral, 1, None, closed="left")],
     "validation_fraction": [None, Interval(Real, 0, 1, closed="neither")],
@@ -83,7 +84,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
 
     # -- fit ------------------------------------------------------------------------
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, groups=None):  # type: ignore[no-untyped-def]
+    def fit(self, X, y, groups=None):
         """Train the network on clips and their labels.
 
         Parameters
@@ -168,8 +169,8 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _user_callbacks(self) -> list[Any]:
-        # clones: a callback's state must not leak from one fit into the next
-        return [clone(callback, safe=False) for callback in self.callbacks or ()]
+        # copies: a callback's state must not leak from one fit into the next
+        return [copy.deepcopy(callback) for callback in self.callbacks or ()]
 
     def _new_net(
         self, device: str, criterion: dict[str, Any], callbacks: list[Any]
@@ -210,7 +211,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
             for name, z in logits.items()
         }
 
-    def predict_proba(self, X):  # type: ignore[no-untyped-def]
+    def predict_proba(self, X):
         """Predict class probabilities, averaged over ``n_segments`` even segments.
 
         Parameters
@@ -225,7 +226,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         """
         return next(iter(self._branch_proba(X).values()))
 
-    def predict(self, X):  # type: ignore[no-untyped-def]
+    def predict(self, X):
         """Predict the most probable class of every clip.
 
         Parameters

@@ -52,9 +52,7 @@ class Labels:
         """Named targets of the training loss."""
         return {self.target: indices.astype(np.int64)}
 
-    def criterion(
-        self, class_weight: Any, y: np.ndarray, dtype: str
-    ) -> dict[str, Any]:
+    def criterion(self, class_weight: Any, y: np.ndarray, dtype: str) -> dict[str, Any]:
         """Return skorch's criterion class and its parameters."""
         weight = None
         if class_weight is not None:

@@ -61,11 +61,8 @@ class SegmentNet(NeuralNet):
         with seeded_initialisation(self.seed):
             super().initialize_module()
         # channels last: convolutions with few channels are a third faster on a CPU
-        self.module_ = self.module_.to(
+        self.module_: Any = self.module_.to(
             dtype=getattr(torch, self.dtype), memory_format=torch.channels_last
-        )
-        self.set_branch_weights(
-            np.full(len(self.module_.branch_names), 1 / len(self.module_.branch_names))
         )
         return self
 

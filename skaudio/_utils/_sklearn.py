@@ -2,7 +2,13 @@
 
 from sklearn.base import _fit_context
 from sklearn.utils._array_api import get_namespace
-from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Hidden,
+    Interval,
+    RealNotInt,
+    StrOptions,
+)
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -15,6 +21,7 @@ __all__ = [
     "HasMethods",
     "Hidden",
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "_BaseComposition",
     "_check_feature_names",

@@ -57,7 +57,7 @@ def check_clips(
             reset=reset,
             dtype=None if pcm else FLOATS,
             order="C",
-            ensure_all_finite="allow-nan" if allow_nan else True,
+            ensure_all_finite=not allow_nan,
         )
         return array
     if reset:  # free lengths: forget the length of an earlier rectangular fit

@@ -26,14 +26,14 @@ class CRNNClassifier(SegmentClassifier):
     attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
         Pooling over the recurrent outputs: weights for frames and features, or for
         frames only.
-    dropout : float, default=0.2
+    dropout : float, default=0.1
         Probability of dropping an output of a convolution block, the recurrent layer
         or a fully connected layer. 0 switches it off.
     max_epochs : int, default=60
         Number of passes over the training clips.
     batch_size : int, default=64
         Segments per training step and per forward pass in prediction.
-    lr : float, default=0.002
+    lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd"}, default="adam"
         Optimiser; "sgd" is without momentum.
@@ -104,10 +104,10 @@ class CRNNClassifier(SegmentClassifier):
         *,
         width: float = 1.0,
         attention: str = "spatio-temporal",
-        dropout: float = 0.2,
+        dropout: float = 0.1,
         max_epochs: int = 60,
         batch_size: int = 64,
-        lr: float = 0.002,
+        lr: float = 0.004,
         optimizer: str = "adam",
         lr_schedule: str = "one-cycle",
         segment_length: int | float | None = None,

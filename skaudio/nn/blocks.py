@@ -73,7 +73,7 @@ class _MaxOfPairs(torch.autograd.Function):
         return torch.maximum(low, high)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (is_low,) = ctx.saved_tensors
         out = gradient.new_empty_strided(*ctx.layout)
         torch.mul(gradient, is_low, out=out[:, :, 0::2])
@@ -82,7 +82,7 @@ class _MaxOfPairs(torch.autograd.Function):
 
 
 class HalveFrequency(nn.Module):
-    """Max-pooling of pairs of bands, rounding up: MaxPool2d((2, 1)), several times as fast.
+    """Max-pooling of pairs of bands, rounding up; a fast ``MaxPool2d((2, 1))``.
 
     Examples
     --------

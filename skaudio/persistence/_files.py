@@ -144,9 +144,11 @@ def _allowed() -> dict[str, str]:
         name: module for module, names in _FROM_SKLEARN.items() for name in names
     }
     for package in _FROM_SKAUDIO:
-        module = f"skaudio.{package}"
-        names = importlib.import_module(module).__all__
-        allowed.update(dict.fromkeys(names, module))
+        module = importlib.import_module(f"skaudio.{package}")
+        for name in module.__all__:
+            found = getattr(module, name)
+            if isinstance(found, type) and issubclass(found, BaseEstimator):
+                allowed[name] = module.__name__
     return allowed
 
 
@@ -169,8 +171,8 @@ def _encode(value: Any, arrays: dict[str, np.ndarray], where: str) -> Any:
     if isinstance(value, BaseEstimator):
         return _encode_estimator(value, arrays, where)
     raise TypeError(
-        f"{where} is a {type(value).__name__}, which a safe file cannot hold. Set it to "
-        "a plain value, or save with joblib.dump (not safe to load from strangers)."
+        f"{where} is a {type(value).__name__}, which a safe file cannot hold. Set it "
+        "to a plain value, or save with joblib.dump (not safe to load from strangers)."
     )
 
 
@@ -204,9 +206,9 @@ def _encode_estimator(
             f"{where} is a {type(estimator).__module__}.{name}, which is not among the "
             f"classes that a safe file may name: {sorted(_allowed())}."
         )
+    attributes: Any = estimator.__getstate__()
     state = {
-        key: _encode(v, arrays, f"{where}.{key}")
-        for key, v in estimator.__getstate__().items()
+        key: _encode(v, arrays, f"{where}.{key}") for key, v in attributes.items()
     }
     return {_KIND: "estimator", "class": name, "state": state}
 
@@ -251,11 +253,7 @@ def _decode_estimator(node: dict[str, Any], arrays: dict[str, np.ndarray]) -> An
             f"The file names the class {name!r}, which is not among those that may be "
             f"loaded: {sorted(_allowed())}. Do not trust this file, or update skaudio."
         )
-    cls = _class(name)
-    if not issubclass(cls, BaseEstimator):
-        raise ValueError(f"The file names {name!r}, which is not an estimator.")
+    cls: Any = _class(name)
     estimator = cls.__new__(cls)
-    estimator.__setstate__(
-        {k: _decode(v, arrays) for k, v in node["state"].items()}
-    )
+    estimator.__setstate__({k: _decode(v, arrays) for k, v in node["state"].items()})
     return estimator

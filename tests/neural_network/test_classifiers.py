@@ -1,0 +1,410 @@
+"""The neural classifiers: learning, segments, validation, blending, errors."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
+
+from skaudio.datasets import make_sounds
+from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.views import MelView, RawView, Views, ViewScaler, make_view_union
+
+NET = {"width": 0.05, "max_epochs": 3, "lr": 0.01, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """Views with the class in the level of mel and cqt; raw is noise. Groups of 2."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], 20)
+    level = np.repeat([-1.5, 0.0, 1.5], 20)[:, None, None]
+    arrays = {
+        "mel": rng.normal(size=(60, 8, 50)) + level,
+        "cqt": rng.normal(size=(60, 6, 43)) + level / 2,
+        "raw": rng.normal(size=(60, 1, 1000)),
+    }
+    arrays = {k: v.astype(np.float32) for k, v in arrays.items()}
+    X = Views(arrays, {"mel": 50.0, "cqt": 43.0, "raw": 1000.0})
+    return X, y, np.arange(60) // 2
+
+
+def test_single_view_learns(toy):
+    X, y, _ = toy
+    clf = CRNNClassifier(**(NET | {"max_epochs": 20}), segment_length=0.5)
+    assert clf.fit(X.select(["mel"]), y).score(X.select(["mel"]), y) > 0.95
+
+
+@pytest.mark.parametrize("blending", ["adaptive", "fixed-reference", "uniform", "none"])
+def test_every_blending_learns(toy, blending):
+    X, y, groups = toy
+    clf = MultiViewBlendingClassifier(
+        **(NET | {"max_epochs": 20}), blending=blending, segment_length=0.5
+    )
+    clf.fit(X, y, groups=groups)
+    assert clf.score(X, y) > 0.9
+    names = ("joint",) if blending == "none" else ("mel", "cqt", "raw", "joint")
+    assert clf.branch_names_ == names
+    assert clf.branch_weights_.shape == (len(names),)
+    assert clf.branch_weights_.sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_ensemble_is_the_weighted_mean_of_branches(toy):
+    X, y, _ = toy
+    clf = MultiViewBlendingClassifier(**NET).fit(X, y)
+    branches = clf.branch_proba(X)
+    assert tuple(branches) == clf.branch_names_
+    expected = sum(
+        w * p for w, p in zip(clf.branch_weights_, branches.values(), strict=True)
+    )
+    np.testing.assert_allclose(
+        clf.predict_proba(X), expected / clf.branch_weights_.sum(), atol=1e-6
+    )
+    best = clf.classes_[clf.predict_proba(X).argmax(1)]
+    np.testing.assert_array_equal(clf.predict(X), best)
+
+
+def test_adaptive_weights_follow_the_state_machine(toy):
+    """Replaying the recorded losses through the state machine gives the weights."""
+    from skaudio._blending import BlendingWeights
+
+    X, y, groups = toy
+    clf = MultiViewBlendingClassifier(
+        **(NET | {"max_epochs": 12}), blending_period=2, blending_window=3
+    ).fit(X, y, groups=groups)
+    rows = clf.blending_history_
+    steps = sorted({r["step"] for r in rows})
+    assert steps[:3] == [0, 2, 4]
+    state = BlendingWeights(4, window=3)
+    kept = []
+    for step in steps:
+        now = [r for r in rows if r["step"] == step]
+        assert [r["branch"] for r in now] == list(clf.branch_names_)
+        weights = state.update(
+            [r["train_loss"] for r in now], [r["valid_loss"] for r in now]
+        )
+        np.testing.assert_allclose([r["weight"] for r in now], weights)
+        kept.append(weights)
+    assert any(np.allclose(clf.branch_weights_, weights) for weights in kept)
+    assert not np.allclose(kept[-1], 0.25)
+
+
+def test_auto_period_is_within_bounds():
+    clf = MultiViewBlendingClassifier(max_epochs=60)
+    assert clf._period(5) == 7  # 300 steps
+    assert clf._period(1) == 5
+    assert clf._period(1000) == 100
+
+
+def test_best_model_and_its_weights_are_kept(toy):
+    """Validation accuracy of the kept model is the best that was seen."""
+    X, y, groups = toy
+    clf = MultiViewBlendingClassifier(**(NET | {"max_epochs": 8}), blending_period=2)
+    clf.fit(X, y, groups=groups)
+    joint = [r for r in clf.blending_history_ if r["branch"] == "joint"]
+    assert len(joint) > 3
+    from skaudio.model_selection import StratifiedGroupShuffleSplit
+
+    split = StratifiedGroupShuffleSplit(test_size=0.1, random_state=clf._seed)
+    _, valid = next(split.split(np.zeros(60), y, groups))
+    clf.set_params(n_segments=3)
+    decided = clf.classes_[clf.branch_proba(X[valid])["joint"].argmax(1)]
+    accuracy = float(np.mean(decided == y[valid]))
+    seen = [e["valid_accuracy"] for e in clf.history_]
+    assert accuracy == pytest.approx(max([*seen, accuracy]))
+
+
+def test_validation_never_divides_a_source(toy, monkeypatch):
+    from skaudio._training import _base
+
+    X, y, groups = toy
+    seen = {}
+    original = _base.SegmentClassifier._split
+
+    def spy(self, y, groups, rng):
+        seen["rows"] = original(self, y, groups, rng)
+        return seen["rows"]
+
+    monkeypatch.setattr(_base.SegmentClassifier, "_split", spy)
+    MultiViewBlendingClassifier(**NET, validation_fraction=0.2).fit(X, y, groups=groups)
+    train, valid, check = seen["rows"]
+    assert not set(groups[train]) & set(groups[valid])
+    assert set(y[valid]) == {"a", "b", "c"}
+    assert set(check) <= set(train)
+    assert len(check) == len(valid)
+
+
+def test_history_is_plain(toy):
+    X, y, _ = toy
+    clf = CRNNClassifier(**NET, validation_fraction=0.2).fit(X.select(["mel"]), y)
+    assert [h["epoch"] for h in clf.history_] == [1, 2, 3]
+    assert all(type(v) in (int, float) for h in clf.history_ for v in h.values())
+    assert clf.history_[-1]["train_loss"] < clf.history_[0]["train_loss"]
+    assert 0 <= clf.history_[-1]["valid_accuracy"] <= 1
+    without = CRNNClassifier(**NET).fit(X.select(["mel"]), y)
+    assert np.isnan(without.history_[-1]["valid_loss"])
+
+
+def test_schedules():
+    from skaudio._training._schedule import SCHEDULES
+
+    cycle = [SCHEDULES["one-cycle"](p) for p in np.linspace(0, 1, 401)]
+    assert cycle[0] == pytest.approx(0.04)
+    assert max(cycle) == pytest.approx(1)
+    assert np.argmax(cycle) == 100
+    assert cycle[-1] == pytest.approx(0)
+    paper = SCHEDULES["warmup-decay"]
+    epochs = [0, 9, 10, 199, 200, 600, 1000, 1999]
+    expected = [0.1, 0.1, 1, 1, 0.8, 0.64, 0.512, 0.512]
+    np.testing.assert_allclose([paper(e / 2000) for e in epochs], expected)
+
+
+def test_learning_rate_of_every_epoch_follows_the_schedule(toy):
+    X, y, _ = toy
+    clf = CRNNClassifier(**(NET | {"max_epochs": 8})).fit(X.select(["mel"]), y)
+    rates = [h["lr"] for h in clf.history_]
+    assert max(rates) <= 0.01
+    assert rates[-1] < rates[3]
+
+
+# -------------------------------------------------------------------- segments
+
+
+def test_segment_length_none_is_the_whole_clip(toy):
+    X, y, _ = toy
+    clf = CRNNClassifier(**NET).fit(X["mel"], y)
+    one = CRNNClassifier(**NET, segment_length=50, n_segments=1).fit(X["mel"], y)
+    np.testing.assert_array_equal(
+        clf.predict_proba(X["mel"]), one.predict_proba(X["mel"])
+    )
+
+
+def test_float_seconds_need_rates(toy):
+    X, y, _ = toy
+    clf = CRNNClassifier(**NET, segment_length=0.5)
+    with pytest.raises(
+        ValueError, match="is in seconds, but the rate of a plain array"
+    ):
+        clf.fit(X["mel"], y)
+    assert clf.fit(X.select(["mel"]), y)._segment_seconds == 0.5
+
+
+def test_int_steps_need_a_single_view(toy):
+    X, y, _ = toy
+    with pytest.raises(ValueError, match="counts steps of a single view, but X has"):
+        MultiViewBlendingClassifier(**NET, segment_length=25).fit(X, y)
+    clf = CRNNClassifier(**NET, segment_length=25).fit(X.select(["mel"]), y)
+    assert clf._segment_seconds == 0.5
+
+
+def test_more_segments_smooth_the_decision(toy):
+    """The mean over n even segments is what cutting them by hand gives."""
+    X, y, _ = toy
+    clf = CRNNClassifier(**NET, segment_length=20, n_segments=3).fit(X["mel"], y)
+    by_hand = [clf.predict_proba(X["mel"][:, :, s : s + 20]) for s in (0, 15, 30)]
+    np.testing.assert_allclose(
+        clf.predict_proba(X["mel"]), np.mean(by_hand, axis=0), atol=1e-6
+    )
+
+
+def test_wrong_rate_is_refused(toy):
+    X, y, _ = toy
+    clf = MultiViewBlendingClassifier(**NET).fit(X, y)
+    other = Views({n: X[n] for n in X.names}, {**X.rates, "mel": 100.0})
+    with pytest.raises(ValueError, match=r"'mel' has 100 steps per second, but .* 50"):
+        clf.predict(other)
+
+
+def test_views_are_found_by_name(toy):
+    X, y, _ = toy
+    clf = MultiViewBlendingClassifier(**NET).fit(X, y)
+    swapped = X.select(["raw", "mel", "cqt"])
+    np.testing.assert_array_equal(clf.predict_proba(swapped), clf.predict_proba(X))
+    with pytest.raises(ValueError, match=r"X has views .* was fitted with views"):
+        clf.predict(X.select(["mel", "cqt"]))
+
+
+# ---------------------------------------------------------------------- errors
+
+
+def test_crnn_takes_one_view(toy):
+    X, y, _ = toy
+    with pytest.raises(ValueError, match=r"takes one view, but X has \['mel', 'cqt'"):
+        CRNNClassifier(**NET).fit(X, y)
+
+
+def test_joint_is_no_view(toy):
+    X, y, _ = toy
+    views = Views({"joint": X["mel"]}, {"joint": 50.0})
+    with pytest.raises(ValueError, match="No view may be called 'joint'"):
+        MultiViewBlendingClassifier(**NET).fit(views, y)
+
+
+@pytest.mark.parametrize("blending", ["adaptive", "fixed-reference"])
+def test_adaptive_needs_validation(toy, blending):
+    X, y, _ = toy
+    clf = MultiViewBlendingClassifier(
+        **NET, blending=blending, validation_fraction=None
+    )
+    with pytest.raises(ValueError, match="Set validation_fraction"):
+        clf.fit(X, y)
+
+
+def test_nan_names_the_clip(toy):
+    X, y, _ = toy
+    arrays = {n: X[n].copy() for n in X.names}
+    arrays["cqt"][7, 3, 3] = np.nan
+    with pytest.raises(ValueError, match=r"'cqt' contains NaN or infinity, .* clip 7"):
+        MultiViewBlendingClassifier(**NET).fit(Views(arrays, X.rates), y)
+
+
+def test_nothing_to_hold_out(toy):
+    X, y, _ = toy
+    with pytest.raises(ValueError, match="Nothing can be held out"):
+        MultiViewBlendingClassifier(**NET).fit(
+            X, y, groups=np.unique(y, return_inverse=True)[1]
+        )
+
+
+def test_batches_without_a_single_clip(toy):
+    """65 clips in batches of 64 would leave one, which has no batch statistics."""
+    X, y, _ = toy
+    clf = CRNNClassifier(**(NET | {"batch_size": 59})).fit(X["mel"], y)
+    assert np.isfinite(clf.history_[-1]["train_loss"])
+
+
+# ------------------------------------------------------- callbacks and classes
+
+
+class Count(Callback):
+    def __init__(self):
+        self.n = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        self.n += 1
+
+
+def test_callbacks_are_called_and_copied(toy):
+    X, y, _ = toy
+    count = Count()
+    seen = []
+
+    class Probe(Callback):
+        def on_train_end(self, net, **kwargs):
+            seen.append(dict(net.callbacks_)["callback3"].n)
+
+    CRNNClassifier(**NET, callbacks=[count, Probe()]).fit(X["mel"], y)
+    assert seen == [3]
+    assert count.n == 0
+
+
+def test_class_weight_shifts_decisions(toy):
+    _, y, _ = toy
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(60, 4, 10)).astype(np.float32)
+    heavy = CRNNClassifier(**NET, class_weight={"a": 100.0, "b": 0.01, "c": 0.01})
+    assert np.mean(heavy.fit(noise, y).predict(noise) == "a") > 0.9
+
+
+def test_progress_bar(toy, capsys):
+    X, y, _ = toy
+    CRNNClassifier(**NET).fit(X["mel"], y)
+    assert capsys.readouterr() == ("", "")
+    CRNNClassifier(**NET, verbose=1).fit(X["mel"], y)
+    assert "Training" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------- workflows
+
+
+def test_from_sound_to_labels():
+    X, y = make_sounds(n_clips=40, n_classes=2, duration=0.5, sr=8000, random_state=0)
+    crnn = CRNNClassifier(width=0.1, max_epochs=30, lr=0.01, random_state=0)
+    model = make_pipeline(MelView(sr=8000), ViewScaler(), crnn)
+    assert model.fit(X, y).score(X, y) > 0.8
+
+
+def test_raw_waveform_network(sounds):
+    X, y = sounds
+    model = make_pipeline(RawView(sr=8000), ViewScaler(), CRNNClassifier(**NET))
+    assert type(model.fit(X, y)[-1].net_.module_.encoders[0]).__name__ == "CRNN1d"
+
+
+def test_grid_search_over_views_and_network(sounds):
+    X, y = sounds
+    model = make_pipeline(
+        make_view_union("mel", "raw", sr=8000),
+        ViewScaler(),
+        MultiViewBlendingClassifier(**(NET | {"max_epochs": 1})),
+    )
+    grid = {
+        "viewunion__mel__n_mels": [8, 16],
+        "multiviewblendingclassifier__blending": ["uniform", "none"],
+    }
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
+    assert len(search.cv_results_["params"]) == 4
+    assert search.predict(X).shape == (24,)
+
+
+def test_groups_through_cross_validation(toy):
+    X, y, groups = toy
+    clf = CRNNClassifier(**NET)
+    scores = cross_val_score(clf, X.select(["mel"]), y, groups=groups, cv=GroupKFold(3))
+    assert scores.shape == (3,)
+
+
+def test_groups_through_metadata_routing(toy):
+    from sklearn import config_context
+
+    X, y, groups = toy
+    with config_context(enable_metadata_routing=True):
+        clf = MultiViewBlendingClassifier(**NET).set_fit_request(groups=True)
+        model = make_pipeline(ViewScaler(), clf)
+        scores = cross_val_score(
+            model, X, y, params={"groups": groups}, cv=GroupKFold(2)
+        )
+    assert scores.shape == (2,)
+
+
+def test_pipeline_memory(sounds, tmp_path):
+    X, y = sounds
+    steps = [MelView(sr=8000), ViewScaler(), CRNNClassifier(**NET)]
+    plain = make_pipeline(*map(clone, steps)).fit(X, y)
+    for _ in range(2):  # computed, then from the cache
+        cached = make_pipeline(*map(clone, steps), memory=str(tmp_path)).fit(X, y)
+        np.testing.assert_array_equal(cached.predict_proba(X), plain.predict_proba(X))
+
+
+def test_paths_equal_arrays(shared_data):
+    from skaudio.datasets import load_audio_files
+    from skaudio.preprocessing import AudioLoader
+
+    data = load_audio_files(shared_data / "esc10" / "esc10.csv")
+    rows = [np.flatnonzero(data.target == k)[:3] for k in range(3)]
+    rows = np.concatenate(rows)
+    paths, y = np.asarray(data.paths)[rows], data.target[rows]
+    model = make_pipeline(
+        make_view_union("mel", "cqt", sr=22050, trim_silence=True),
+        ViewScaler(),
+        MultiViewBlendingClassifier(**NET, segment_length=1.5),
+    )
+    proba = model.fit(list(paths), y).predict_proba(list(paths))
+    waves = list(AudioLoader(sr=22050).transform(list(paths)))
+    np.testing.assert_allclose(model.predict_proba(waves), proba, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_training_on_cuda_and_predicting_without(toy):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    import pickle
+
+    X, y, groups = toy
+    clf = MultiViewBlendingClassifier(**(NET | {"max_epochs": 10}), device="cuda")
+    clf.fit(X, y, groups=groups)
+    loaded = pickle.loads(pickle.dumps(clf))
+    loaded.device = "cpu"
+    loaded = pickle.loads(pickle.dumps(loaded))
+    np.testing.assert_allclose(loaded.predict_proba(X), clf.predict_proba(X), atol=1e-3)

@@ -1,0 +1,210 @@
+"""Safe files: the whole model comes back, and nothing else gets in."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skaudio.ensemble import FrameClassifier, LateFusionClassifier
+from skaudio.mixture import GMMClassifier
+from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.persistence import load, save
+from skaudio.views import (
+    FrameStatistics,
+    MelView,
+    MFCCView,
+    ViewScaler,
+    make_view_union,
+)
+
+NET = {"width": 0.05, "max_epochs": 2, "random_state": 0, "lr": 0.01}
+UNION = make_view_union("mel", "raw", sr=8000)
+MODELS = {
+    "crnn": make_pipeline(MelView(sr=8000), ViewScaler(), CRNNClassifier(**NET)),
+    "multiview": make_pipeline(UNION, ViewScaler(), MultiViewBlendingClassifier(**NET)),
+    "class_weight": make_pipeline(
+        MelView(sr=8000), CRNNClassifier(class_weight={"harmonic": 2.0}, **NET)
+    ),
+    "late": make_pipeline(
+        UNION, ViewScaler(), LateFusionClassifier(CRNNClassifier(**NET))
+    ),
+    "gmm": make_pipeline(
+        MFCCView(sr=8000),
+        FrameClassifier(GMMClassifier(n_components=2, random_state=0)),
+    ),
+    "logistic": make_pipeline(
+        MFCCView(sr=8000), FrameStatistics(), StandardScaler(), LogisticRegression()
+    ),
+}
+
+
+def header_of(path):
+    with safe_open(path, framework="numpy") as file:
+        return json.loads(file.metadata()["skaudio"])
+
+
+def rewrite(path, change):
+    """Change the header of a saved file, as an attacker or a later version would."""
+    with safe_open(path, framework="numpy") as file:
+        arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    header = header_of(path)
+    change(header)
+    save_file(arrays, path, metadata={"skaudio": json.dumps(header)})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_round_trip(name, sounds, tmp_path):
+    X, y = sounds
+    model = MODELS[name].fit(X, y)
+    save(model, tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert repr(loaded) == repr(model)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("labels", [str, int, float, bool, object], ids=repr)
+def test_labels_of_any_type_come_back(labels, sounds, tmp_path):
+    X, y = sounds
+    y = np.unique(y, return_inverse=True)[1] % 2
+    y = np.array([labels(v) for v in y]) if labels is not object else y.astype(object)
+    y = np.array([f"c{v}" for v in y], dtype=object) if labels is object else y
+    model = make_pipeline(MelView(sr=8000), CRNNClassifier(**NET)).fit(X, y)
+    save(model, tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert loaded.classes_.dtype == model.classes_.dtype
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_attributes_come_back(sounds, tmp_path):
+    X, y = sounds
+    model = MODELS["multiview"].fit(X, y)
+    save(model, tmp_path / "m")
+    old, new = model[-1], load(tmp_path / "m")[-1]
+    assert new.branch_names_ == old.branch_names_
+    np.testing.assert_array_equal(new.branch_weights_, old.branch_weights_)
+    assert new.blending_history_ == old.blending_history_
+    assert json.dumps(new.history_) == json.dumps(old.history_)
+
+
+def test_a_loaded_model_can_be_fitted_again(sounds, tmp_path):
+    X, y = sounds
+    model = MODELS["crnn"].fit(X, y)
+    save(model, tmp_path / "m")
+    again = load(tmp_path / "m").fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+def test_loading_runs_in_a_fresh_process(sounds, tmp_path):
+    import subprocess
+
+    X, y = sounds
+    model = MODELS["crnn"].fit(X, y)
+    save(model, tmp_path / "m")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import sys, numpy as np; from skaudio.persistence import load;"
+        "m = load(sys.argv[1] + '/m'); X = np.load(sys.argv[1] + '/X.npy');"
+        "print(' '.join(m.predict(X)))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert out.stdout.split() == list(model.predict(X))
+
+
+class Bomb(BaseEstimator):
+    """An estimator that a file must never bring to life."""
+
+    def __setstate__(self, state):
+        raise AssertionError("code of the file was run")
+
+
+@pytest.mark.parametrize("name", ["Bomb", "Popen", "system", "save", "make_view_union"])
+def test_unknown_classes_are_refused(name, tmp_path):
+    save(MelView(), tmp_path / "m")
+
+    def change(header):
+        header["estimator"]["class"] = name
+
+    rewrite(tmp_path / "m", change)
+    with pytest.raises(ValueError, match=f"{name!r}, which is not"):
+        load(tmp_path / "m")
+
+
+def test_a_class_with_an_allowed_name_is_not_saved(tmp_path):
+    fake = type("MelView", (BaseEstimator,), {})
+    with pytest.raises(TypeError, match="not among the classes"):
+        save(fake(), tmp_path / "m")
+
+
+def test_foreign_estimators_are_named(tmp_path):
+    model = make_pipeline(ViewScaler(), SelectKBest())
+    with pytest.raises(
+        TypeError, match=r"Pipeline\.steps\[1\]\[1\] is a .*SelectKBest"
+    ):
+        save(model, tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_objects_are_named(tmp_path):
+    clf = CRNNClassifier(random_state=np.random.RandomState(0))
+    with pytest.raises(
+        TypeError, match=r"CRNNClassifier\.random_state is a RandomState"
+    ):
+        save(clf, tmp_path / "m")
+
+
+def test_not_a_safetensors_file(tmp_path):
+    (tmp_path / "m").write_bytes(b"\x80\x04pickle")
+    with pytest.raises(ValueError, match="is not a safetensors file"):
+        load(tmp_path / "m")
+
+
+def test_arrays_of_something_else(tmp_path):
+    save_file({"a": np.zeros(2)}, tmp_path / "m")
+    with pytest.raises(ValueError, match="no estimator of skaudio"):
+        load(tmp_path / "m")
+
+
+def test_other_format(tmp_path):
+    save(MelView(), tmp_path / "m")
+    rewrite(tmp_path / "m", lambda header: header.update(format="skaudio-99"))
+    with pytest.raises(ValueError, match="'skaudio-99'; this version of skaudio reads"):
+        load(tmp_path / "m")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "nothing")
+
+
+def test_numpy_parameters_and_tuples(tmp_path):
+    scaler = FrameStatistics(statistics=("mean", "std"))
+    view = MelView(n_mels=np.int64(32), fmin=np.float32(20), verbose=True)
+    for estimator in (scaler, view):
+        save(estimator, tmp_path / "m")
+        loaded = load(tmp_path / "m")
+        for key, value in estimator.get_params().items():
+            assert type(loaded.get_params()[key]) is type(value)
+            assert loaded.get_params()[key] == value
+
+
+def test_weights_are_stored_once_and_plainly(sounds, tmp_path):
+    X, y = sounds
+    model = MODELS["crnn"].fit(X, y)
+    save(model, tmp_path / "m")
+    module = model[-1].net_.module_
+    n_bytes = sum(t.numel() * t.element_size() for t in module.state_dict().values())
+    assert n_bytes < (tmp_path / "m").stat().st_size < 1.3 * n_bytes + 20_000

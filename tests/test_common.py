@@ -1,0 +1,256 @@
+"""scikit-learn's checks on every public estimator, and the contracts they cannot see.
+
+The first half finds all estimators by introspection: an estimator that nobody listed
+here fails `test_every_estimator_is_checked`. There are no expected failures and no
+skips, and a guard on the number of checks, because a wrong tag would quietly shrink
+the suite.
+"""
+
+import copy
+import importlib
+import inspect
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.estimator_checks import check_estimator, check_param_validation
+
+import skaudio
+from skaudio.ensemble import FrameClassifier, LateFusionClassifier
+from skaudio.mixture import GMMClassifier
+from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.preprocessing import AudioLoader
+from skaudio.views import (
+    CQTView,
+    FrameStatistics,
+    GammatoneView,
+    MelView,
+    MFCCView,
+    RawView,
+    ViewScaler,
+    ViewUnion,
+)
+
+# Small instances. Dropout is off for the reason that scikit-learn switches it off in
+# its own: checks compare predictions after a handful of steps on some twenty rows.
+NET = {"width": 0.05, "dropout": 0.0, "max_epochs": 25, "lr": 0.01, "random_state": 0}
+INSTANCES = [
+    AudioLoader(),
+    CQTView(),
+    CRNNClassifier(**NET),
+    FrameClassifier(LogisticRegression()),
+    FrameStatistics(),
+    GMMClassifier(n_components=1, random_state=0),
+    GammatoneView(),
+    LateFusionClassifier(LogisticRegression()),
+    MFCCView(),
+    MelView(),
+    MultiViewBlendingClassifier(**NET),
+    RawView(),
+    ViewScaler(),
+    ViewUnion([("mel", MelView()), ("raw", RawView())]),
+]
+# Checks that each kind of estimator has at least, as counted with scikit-learn 1.9
+AT_LEAST = {"classifier": 55, "transformer": 46}
+
+
+def public_estimators():
+    for name in skaudio._SUBPACKAGES:
+        module = importlib.import_module(f"skaudio.{name}")
+        for public in module.__all__:
+            obj = getattr(module, public)
+            if inspect.isclass(obj) and issubclass(obj, BaseEstimator):
+                yield obj
+
+
+def name_of(estimator):
+    return type(estimator).__name__
+
+
+def test_every_estimator_is_checked():
+    assert {type(e) for e in INSTANCES} == set(public_estimators())
+
+
+@pytest.mark.usefixtures("may_use_global_rng")
+@pytest.mark.filterwarnings("ignore")  # the checks feed odd data on purpose
+@pytest.mark.parametrize("estimator", INSTANCES, ids=name_of)
+def test_sklearn_checks(estimator):
+    results = check_estimator(clone(estimator), on_fail=None, on_skip=None)
+    bad = [
+        f"{r['check_name']} {r['status']}: {r['exception']}"
+        for r in results
+        if r["status"] != "passed"
+    ]
+    assert bad == []
+    kind = "classifier" if is_classifier(estimator) else "transformer"
+    assert len(results) >= AT_LEAST[kind]
+
+
+@pytest.mark.parametrize("estimator", INSTANCES, ids=name_of)
+def test_parameters_are_validated(estimator):
+    check_param_validation(name_of(estimator), clone(estimator))
+
+
+@pytest.mark.parametrize("estimator", INSTANCES, ids=name_of)
+def test_constructor_is_small_and_keyword_only(estimator):
+    parameters = list(inspect.signature(type(estimator)).parameters.values())
+    assert len(parameters) <= 19
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:])
+
+
+# ------------------------------------------------------- contracts on 3-D data
+
+
+@pytest.fixture(scope="module")
+def views():
+    """Two views whose level tells two classes apart, 24 clips."""
+    rng = np.random.default_rng(0)
+    y = np.array(["quiet", "loud"] * 12)
+    level = np.where(y == "loud", 1.0, -1.0)[:, None, None]
+    mel = (rng.normal(size=(24, 8, 30)) + level).astype(np.float32)
+    raw = (rng.normal(size=(24, 1, 600)) + level).astype(np.float32)
+    return skaudio.views.Views(
+        {"mel": mel, "raw": raw}, {"mel": 50.0, "raw": 1000.0}
+    ), y
+
+
+NETS = [
+    CRNNClassifier(**(NET | {"max_epochs": 3, "dropout": 0.2})),
+    MultiViewBlendingClassifier(**(NET | {"max_epochs": 3, "dropout": 0.2})),
+]
+CLASSIFIERS = [
+    *NETS,
+    FrameClassifier(GMMClassifier(random_state=0, n_components=2)),
+    LateFusionClassifier(LogisticRegression()),
+]
+
+
+def input_of(classifier, views):
+    return views if isinstance(classifier, LateFusionClassifier) else views["mel"]
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=name_of)
+def test_half_the_clips_give_half_the_predictions(classifier, views):
+    X, y = input_of(classifier, views[0]), views[1]
+    fitted = clone(classifier).fit(X, y)
+    whole = fitted.predict_proba(X)
+    np.testing.assert_allclose(fitted.predict_proba(X[:11]), whole[:11], atol=1e-5)
+    np.testing.assert_allclose(fitted.predict_proba(X[5:6]), whole[5:6], atol=1e-5)
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=name_of)
+@pytest.mark.parametrize(
+    "copy_of",
+    [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))],
+    ids=["deepcopy", "pickle"],
+)
+def test_copies_predict_the_same(classifier, views, copy_of):
+    X, y = input_of(classifier, views[0]), views[1]
+    fitted = clone(classifier).fit(X, y)
+    np.testing.assert_array_equal(
+        copy_of(fitted).predict_proba(X), fitted.predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=name_of)
+def test_joblib_dump(classifier, views, tmp_path):
+    X, y = input_of(classifier, views[0]), views[1]
+    fitted = clone(classifier).fit(X, y)
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    loaded = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=name_of)
+def test_bins_are_checked_and_frames_are_free(classifier, views):
+    X, y = views[0]["mel"], views[1]
+    if isinstance(classifier, LateFusionClassifier):
+        classifier = LateFusionClassifier(NETS[0])
+    fitted = clone(classifier).fit(X, y)
+    assert fitted.n_features_in_ == 8
+    assert fitted.predict(X[:, :, :17]).shape == (24,)
+    with pytest.raises(ValueError, match="X has 7 features, but"):
+        fitted.predict(X[:, :7])
+
+
+@pytest.mark.parametrize("classifier", NETS, ids=name_of)
+def test_ragged_clips_equal_one_by_one(classifier, views):
+    X, y = views[0]["mel"], views[1]
+    fitted = clone(classifier).set_params(segment_length=12).fit(X, y)
+    ragged = [X[i, :, : 5 + i] for i in range(24)]
+    together = fitted.predict_proba(ragged)
+    for i, clip in enumerate(ragged):
+        alone = fitted.predict_proba([clip])
+        np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("classifier", NETS, ids=name_of)
+def test_training_on_ragged_clips(classifier, views):
+    X, y = views[0]["mel"], views[1]
+    ragged = [X[i, :, : 5 + i] for i in range(24)]
+    assert clone(classifier).fit(ragged, y).predict(ragged).shape == (24,)
+
+
+@pytest.mark.parametrize("classifier", NETS, ids=name_of)
+def test_one_seed_repeats_to_the_bit_and_two_differ(classifier, views):
+    X, y = views[0]["mel"], views[1]
+
+    def proba(seed):
+        return (
+            clone(classifier).set_params(random_state=seed).fit(X, y).predict_proba(X)
+        )
+
+    np.testing.assert_array_equal(proba(3), proba(3))
+    assert not np.allclose(proba(3), proba(4))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_backends_agree_to_the_bit(views, backend):
+    X, y = views[0]["mel"], views[1]
+
+    def proba(seed):
+        return clone(NETS[0]).set_params(random_state=seed).fit(X, y).predict_proba(X)
+
+    expected = [proba(seed) for seed in range(4)]
+    parallel = joblib.Parallel(n_jobs=2, backend=backend)
+    results = parallel(joblib.delayed(_fit_proba)(seed, X, y) for seed in range(4))
+    for one, other in zip(expected, results, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _fit_proba(seed, X, y):
+    return clone(NETS[0]).set_params(random_state=seed).fit(X, y).predict_proba(X)
+
+
+@pytest.mark.parametrize("classifier", NETS, ids=name_of)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_follows_x(classifier, views, dtype):
+    X, y = views[0]["mel"].astype(dtype), views[1]
+    fitted = clone(classifier).fit(X, y)
+    assert fitted.predict_proba(X).dtype == dtype
+    weights = fitted.net_.module_.parameters()
+    assert {str(w.dtype).partition(".")[2] for w in weights} == {np.dtype(dtype).name}
+
+
+@pytest.mark.parametrize("classifier", NETS, ids=name_of)
+def test_clone_carries_no_weights(classifier, views):
+    X, y = views[0]["mel"], views[1]
+    fitted = clone(classifier).fit(X, y)
+    np.testing.assert_array_equal(
+        clone(fitted).fit(X, y).predict_proba(X), fitted.predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize("classifier", NETS, ids=name_of)
+def test_cross_validation_on_noise_stays_at_chance(classifier):
+    from sklearn.model_selection import cross_val_score
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 6, 12)).astype(np.float32)
+    y = rng.integers(0, 2, 60)
+    fitted = clone(classifier).set_params(max_epochs=15).fit(X, y)
+    scores = cross_val_score(fitted, X, y, cv=3)
+    assert 0.3 < scores.mean() < 0.7
