@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,15 @@ REACH = 10.0
 
 # bins that are folded together: rows of the grid (the first, or all), responses there
 _Group = tuple[int | Tensor, Tensor]
+
+
+class _Response(NamedTuple):
+    """What a block size needs: groups of bins for a spectrum from -low to high."""
+
+    groups: list[_Group]
+    phase: Tensor
+    low: int
+    high: int
 
 
 def cqt_frequencies(n_bins: int, fmin: float, bins_per_octave: int) -> np.ndarray:
@@ -111,7 +121,7 @@ class ConstantQ(nn.Module):
         self.power, self.scale, self.top_db = power, scale, top_db
         # frames next to a block's edge that a filter there would reach beyond
         self.margin = math.ceil(self.lengths[0] / 2 / hop_length)
-        self._responses: dict[tuple[object, ...], tuple[list[_Group], int, int]] = {}
+        self._responses: dict[tuple[object, ...], _Response] = {}
         self.register_buffer("_like", torch.empty(0, dtype=dtype), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -156,19 +166,19 @@ class ConstantQ(nn.Module):
 
     def _block_power(self, blocks: Tensor, size: int) -> Tensor:
         """Blocks (..., size * hop_length) to squared magnitudes (..., bins, size)."""
-        groups, n_low, n_high = self._response(size)
+        response = self._response(size)
         spectrum = torch.fft.rfft(blocks)
-        if n_low or n_high > spectrum.shape[-1]:
-            spectrum = _continue(spectrum, n_low, n_high)
-        grid = torch.view_as_real(spectrum[..., : n_low + n_high])
+        if response.low or response.high > spectrum.shape[-1]:
+            spectrum = _continue(spectrum, response.low, response.high)
+        grid = torch.view_as_real(spectrum[..., : len(response.phase)] * response.phase)
         grid = grid.reshape(*blocks.shape[:-1], -1, 2 * size)
-        folded = torch.cat([_fold(grid, *group) for group in groups], dim=-2)
+        folded = torch.cat([_fold(grid, *group) for group in response.groups], dim=-2)
         folded = torch.view_as_complex(folded.unflatten(-1, (size, 2)))
         frames = torch.fft.ifft(folded)
         real, imag = frames.real, frames.imag
         return real * real + imag * imag
 
-    def _response(self, size: int) -> tuple[list[_Group], int, int]:
+    def _response(self, size: int) -> _Response:
         """Responses at the block's frequencies, computed once per block size."""
         key = (size, self._like.dtype, self._like.device)
         if key not in self._responses:
@@ -176,7 +186,7 @@ class ConstantQ(nn.Module):
                 self._responses[key] = self._new_response(size)
         return self._responses[key]
 
-    def _new_response(self, size: int) -> tuple[list[_Group], int, int]:
+    def _new_response(self, size: int) -> _Response:
         n_fft = size * self.hop_length
         centre = self.frequencies * n_fft / self.sr
         reach = np.minimum(REACH * n_fft / self.lengths, n_fft // 2 - 1)
@@ -193,31 +203,37 @@ class ConstantQ(nn.Module):
             index = torch.tensor(rows - low, device=self._like.device)
             place = int(rows[0, 0]) - low if len(bins) == 1 else index
             groups.append((place, torch.tensor(response).to(self._like)))
-        return groups, -low * size, high * size
+        # the middle of librosa's wavelets is half a sample before the frame's
+        delay = np.exp(-1j * np.pi * np.arange(low * size, high * size) / n_fft)
+        phase = torch.tensor(delay, device=self._like.device)
+        phase = phase.to(torch.promote_types(self._like.dtype, torch.complex32))
+        return _Response(groups, phase, -low * size, high * size)
 
     def _response_at(
         self, bins: np.ndarray, rows: np.ndarray, size: int, reach: np.ndarray
     ) -> np.ndarray:
-        """Real responses (n_bins, n_rows, size) of wavelets centred at time zero."""
+        """Real responses (n_bins, n_rows, size) of wavelets around their middle."""
         n_fft = size * self.hop_length
         length = self.lengths[bins, None, None]
         n_taps = 2 * np.floor(length / 2) + 1
         index = rows[:, :, None] * size + np.arange(size)
         offset = index / n_fft - self.frequencies[bins, None, None] / self.sr
+        # a Hann window is a constant and a cosine: three sums of phasors
         response = (
-            _dirichlet(offset, n_taps)
-            + 0.5 * _dirichlet(offset - 1 / n_taps, n_taps)
-            + 0.5 * _dirichlet(offset + 1 / n_taps, n_taps)
-        )
+            _phasors(offset, n_taps)
+            + 0.5 * _phasors(offset - 1 / n_taps, n_taps)
+            + 0.5 * _phasors(offset + 1 / n_taps, n_taps)
+        ) / n_taps
         response[np.abs(offset * n_fft) > reach[bins, None, None]] = 0
         return response * np.sqrt(length) / self.hop_length
 
 
-def _dirichlet(offset: np.ndarray, n_taps: np.ndarray) -> np.ndarray:
-    """Mean of ``n_taps`` (odd) centred phasors of ``offset`` cycles per sample."""
-    numerator, denominator = np.sin(np.pi * offset * n_taps), np.sin(np.pi * offset)
-    whole = np.abs(denominator) < 1e-12
-    return np.where(whole, 1.0, numerator / (n_taps * np.where(whole, 1, denominator)))
+def _phasors(offset: np.ndarray, n_taps: np.ndarray) -> np.ndarray:
+    """Sum of phasors of ``offset`` cycles per sample, `n_taps` + 1 (even) around 0."""
+    turns = np.round(offset)  # at whole turns the quotient below is 0 / 0
+    offset = offset - turns
+    sums = (n_taps + 1) * np.sinc(offset * (n_taps + 1)) / np.sinc(offset)
+    return np.where(turns % 2, -sums, sums)
 
 
 def _bin_groups(n_rows: np.ndarray) -> list[np.ndarray]:

@@ -70,7 +70,7 @@ def erb_frequencies(n_bins: int, fmin: float, fmax: float) -> np.ndarray:
     --------
     >>> from skaudio.nn import erb_frequencies
     >>> erb_frequencies(n_bins=3, fmin=100.0, fmax=8000.0).round()
-    array([ 100.,  724., 2537.])
+    array([ 100.,  733., 2584.])
     """
     offset = EAR_Q * MIN_WIDTH
     steps = np.arange(n_bins, 0, -1) / n_bins

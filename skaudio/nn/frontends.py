@@ -343,6 +343,7 @@ class MFCC(BandSpectrogram):
     """
 
     dct: Tensor
+    dct_of_one: Tensor
     kernels: Tensor
 
     def __init__(
@@ -372,6 +373,8 @@ class MFCC(BandSpectrogram):
         )
         matrix = torch.tensor(dct_matrix(n_mfcc, n_mels), dtype=dtype)
         self.register_buffer("dct", matrix, persistent=False)
+        of_one = matrix.double().sum(1, keepdim=True).to(dtype)
+        self.register_buffer("dct_of_one", of_one, persistent=False)
         kernels = np.array([delta_kernel(order) for order in range(1, delta + 1)])
         self.register_buffer(
             "kernels", torch.tensor(kernels, dtype=dtype), persistent=False
@@ -379,7 +382,11 @@ class MFCC(BandSpectrogram):
 
     def from_power(self, spectrum: Tensor) -> Tensor:
         """What `forward` does after its `PowerSpectrogram`, which can be shared."""
-        cepstrum = self.dct @ super().from_power(spectrum)
+        bands = super().from_power(spectrum)
+        # sums of 128 values near -60 dB lose three digits in float32; without their
+        # mean, which goes into the first coefficient only, they do not
+        mean = bands.mean(-2, keepdim=True)
+        cepstrum = torch.addcmul(self.dct @ (bands - mean), self.dct_of_one, mean)
         if not len(self.kernels):
             return cepstrum
         # replicated edges: scipy's mode="nearest"

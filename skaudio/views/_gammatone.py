@@ -84,9 +84,9 @@ class GammatoneView(FrameView):
     --------
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.views import GammatoneView
-    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> X, y = make_sounds(n_clips=8, duration=1.0, sr=8000, random_state=0)
     >>> GammatoneView(sr=8000).transform(X).shape
-    (4, 64, 51)
+    (8, 64, 51)
     """
 
     _parameter_constraints: dict[str, list[Any]] = {

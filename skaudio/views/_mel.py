@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class MelView(FrameView):
     """Log-mel spectrogram: librosa's mel filters on the power spectrum.
 
-    Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...))`` within 1e-3
-    dB. Frames are centred: frame ``t`` is around ``t * hop_length`` samples.
+    Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...))``: within 1e-4
+    dB in the median of real clips, 1e-3 dB in all but 1 in 200, where float32 reaches
+    1.4e-3 dB near the `top_db` floor; within 1e-6 dB for float64 clips. Frames are
+    centred: frame ``t`` is around ``t * hop_length`` samples.
 
     Parameters
     ----------
@@ -74,9 +76,9 @@ class MelView(FrameView):
     --------
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.views import MelView
-    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> X, y = make_sounds(n_clips=8, duration=1.0, sr=8000, random_state=0)
     >>> MelView(sr=8000).transform(X).shape
-    (4, 64, 51)
+    (8, 64, 51)
     """
 
     _parameter_constraints: dict[str, list[Any]] = {

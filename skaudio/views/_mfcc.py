@@ -74,9 +74,9 @@ class MFCCView(FrameView):
     --------
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.views import MFCCView
-    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> X, y = make_sounds(n_clips=8, duration=1.0, sr=8000, random_state=0)
     >>> MFCCView(sr=8000, delta=2).transform(X).shape
-    (4, 60, 51)
+    (8, 60, 51)
     """
 
     _parameter_constraints: dict[str, list[Any]] = {

@@ -37,9 +37,9 @@ class RawView(BaseView):
     --------
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.views import RawView
-    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> X, y = make_sounds(n_clips=8, duration=1.0, sr=8000, random_state=0)
     >>> RawView(sr=8000).transform(X).shape
-    (4, 1, 8000)
+    (8, 1, 8000)
     """
 
     def __init__(

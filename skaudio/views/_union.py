@@ -62,9 +62,9 @@ class ViewUnion(TransformerMixin, _BaseComposition):
     --------
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.views import MelView, RawView, ViewUnion
-    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> X, y = make_sounds(n_clips=8, duration=1.0, sr=8000, random_state=0)
     >>> ViewUnion([("mel", MelView(sr=8000)), ("raw", RawView(sr=8000))]).transform(X)
-    Views(4 clips; mel: 64 x 51, 50/s; raw: 1 x 8000, 8000/s)
+    Views(8 clips; mel: 64 x 51, 50/s; raw: 1 x 8000, 8000/s)
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -263,9 +263,9 @@ def make_view_union(
     --------
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.views import make_view_union
-    >>> X, y = make_sounds(n_clips=4, duration=1.0, sr=8000, random_state=0)
+    >>> X, y = make_sounds(n_clips=8, duration=1.0, sr=8000, random_state=0)
     >>> make_view_union("mel", "gammatone", sr=8000).transform(X)
-    Views(4 clips; mel: 64 x 51, 50/s; gammatone: 64 x 51, 50/s)
+    Views(8 clips; mel: 64 x 51, 50/s; gammatone: 64 x 51, 50/s)
     """
     loading = {
         "sr": sr,

@@ -1,0 +1,60 @@
+"""FrameStatistics: clips of any lengths become rows of one table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skaudio.views import FrameStatistics, Views
+
+ALL = ("mean", "std", "min", "max", "median")
+
+
+@pytest.fixture
+def spectrograms():
+    return np.random.default_rng(0).standard_normal((6, 3, 20))
+
+
+def test_statistics(spectrograms):
+    table = FrameStatistics(ALL).fit_transform(spectrograms)
+    expected = [getattr(np, name)(spectrograms, axis=2) for name in ALL]
+    np.testing.assert_allclose(table, np.concatenate(expected, axis=1))
+
+
+def test_ragged_is_one_by_one(spectrograms):
+    lengths = (20, 1, 7, 3, 20, 12)
+    clips = [x[:, :n] for x, n in zip(spectrograms, lengths, strict=True)]
+    statistics = FrameStatistics(ALL).fit(clips)
+    alone = [statistics.transform(clip[None])[0] for clip in clips]
+    np.testing.assert_allclose(statistics.transform(clips), alone)
+
+
+def test_views_side_by_side_with_names(spectrograms):
+    X = Views({"a": spectrograms, "b": spectrograms[:, :1]}, {"a": None, "b": None})
+    statistics = FrameStatistics().fit(X)
+    names = statistics.get_feature_names_out()
+    assert list(names) == [
+        *("a_mean_x0", "a_mean_x1", "a_mean_x2", "a_std_x0", "a_std_x1", "a_std_x2"),
+        *("b_mean_x0", "b_std_x0"),
+    ]
+    table = statistics.transform(X)
+    np.testing.assert_allclose(table[:, 1], spectrograms[:, 1].mean(axis=1))
+    np.testing.assert_allclose(table[:, -1], spectrograms[:, 0].std(axis=1))
+
+
+def test_data_frames(spectrograms):
+    statistics = FrameStatistics(("max",)).set_output(transform="pandas")
+    table = statistics.fit_transform(spectrograms)
+    assert isinstance(table, pd.DataFrame)
+    assert list(table.columns) == ["max_x0", "max_x1", "max_x2"]
+    bands = pd.DataFrame(spectrograms[:, :, 0], columns=["low", "mid", "high"])
+    assert list(FrameStatistics(("min",)).fit(bands).get_feature_names_out()) == [
+        "min_low",
+        "min_mid",
+        "min_high",
+    ]
+
+
+@pytest.mark.parametrize("statistics", [("mode",), (), ("mean", "kurtosis")])
+def test_unknown_statistics(spectrograms, statistics):
+    with pytest.raises(ValueError, match=r"statistics must be some of \['mean'"):
+        FrameStatistics(statistics).fit(spectrograms)

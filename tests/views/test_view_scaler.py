@@ -1,0 +1,106 @@
+"""ViewScaler: every bin to zero mean and unit variance over all frames."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
+
+from skaudio.views import Views, ViewScaler
+
+
+@pytest.fixture
+def spectrograms():
+    rng = np.random.default_rng(0)
+    scale = np.array([1.0, 100.0, 1e-3])[:, None]
+    return scale * rng.standard_normal((10, 3, 20)) + 7 * scale
+
+
+def frames(X):
+    """All frames of all clips as rows: (n_clips * n_frames, n_bins)."""
+    return np.concatenate([clip.T for clip in X])
+
+
+def test_is_a_standard_scaler_of_frames(spectrograms):
+    scaled = ViewScaler().fit_transform(spectrograms)
+    expected = StandardScaler().fit_transform(frames(spectrograms))
+    assert scaled.shape == spectrograms.shape
+    np.testing.assert_allclose(frames(scaled), expected, atol=1e-12)
+
+
+def test_table_in_table_out(spectrograms):
+    X = spectrograms[:, :, 0]
+    scaled = ViewScaler().fit_transform(X)
+    np.testing.assert_allclose(scaled, StandardScaler().fit_transform(X), atol=1e-12)
+    assert ViewScaler().fit(X.tolist()).transform(X.tolist()).shape == X.shape
+
+
+def test_ragged_in_ragged_out(spectrograms):
+    lengths = [20, 3, 1, 7, 20, 20, 20, 11, 12, 13]
+    clips = [x[:, :n] for x, n in zip(spectrograms, lengths, strict=True)]
+    scaled = ViewScaler().fit_transform(clips)
+    assert scaled.dtype == object
+    assert [clip.shape[1] for clip in scaled] == lengths
+    expected = StandardScaler().fit_transform(frames(clips))
+    np.testing.assert_allclose(frames(scaled), expected, atol=1e-12)
+
+
+def test_views_in_views_out(spectrograms):
+    X = Views(
+        {"a": spectrograms, "b": 5 + spectrograms[:, :2, :4]}, {"a": 50.0, "b": 10.0}
+    )
+    scaler = ViewScaler().fit(X)
+    scaled = scaler.transform(X)
+    assert isinstance(scaled, Views)
+    assert scaled.rates == X.rates
+    assert list(scaler.mean_) == ["a", "b"]
+    for name in X.names:
+        alone = ViewScaler().fit_transform(X[name])
+        np.testing.assert_array_equal(scaled[name], alone)
+
+
+def test_learned_from_training_clips_only(spectrograms):
+    scaler = ViewScaler().fit(spectrograms[:5])
+    scaled = scaler.transform(spectrograms[5:])
+    expected = StandardScaler().fit(frames(spectrograms[:5]))
+    np.testing.assert_allclose(
+        frames(scaled), expected.transform(frames(spectrograms[5:])), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, -100.0, 0.1, 1e-30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_constant_bins(spectrograms, value, dtype):
+    X = spectrograms.astype(dtype)
+    X[:, 1] = value
+    scaled = ViewScaler().fit_transform(X)
+    assert scaled.dtype == dtype
+    np.testing.assert_allclose(scaled[:, 1], 0, atol=1e-4)
+    assert np.isfinite(scaled).all()
+
+
+def test_options(spectrograms):
+    centred = ViewScaler(with_std=False).fit_transform(spectrograms)
+    np.testing.assert_allclose(centred.mean(axis=(0, 2)), 0, atol=1e-12)
+    np.testing.assert_allclose(centred.std(axis=(0, 2)), spectrograms.std(axis=(0, 2)))
+    scaled = ViewScaler(with_mean=False).fit_transform(spectrograms)
+    np.testing.assert_allclose(scaled.std(axis=(0, 2)), 1)
+    assert (scaled.mean(axis=(0, 2)) > 1).all()
+
+
+def test_input_is_left_alone(spectrograms):
+    before = spectrograms.copy()
+    ViewScaler().fit_transform(spectrograms)
+    np.testing.assert_array_equal(spectrograms, before)
+
+
+def test_errors(spectrograms):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        ViewScaler().transform(spectrograms)
+    scaler = ViewScaler().fit(spectrograms)
+    with pytest.raises(ValueError, match="X has 2 features, but ViewScaler"):
+        scaler.transform(spectrograms[:, :2])
+    with pytest.raises(ValueError, match="was fitted on an array, but X is Views"):
+        scaler.transform(Views({"a": spectrograms}, {"a": None}))
+    spectrograms[3, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        scaler.transform(spectrograms)

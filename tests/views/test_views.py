@@ -1,0 +1,353 @@
+"""Laws that every view obeys, and what each of them is."""
+
+import pickle
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from skaudio._audio import read_clip
+from skaudio.views import (
+    CQTView,
+    GammatoneView,
+    MelView,
+    MFCCView,
+    RawView,
+    make_view_union,
+)
+
+SR = 8000
+VIEWS = {
+    "mel": MelView(sr=SR),
+    "mel-linear": MelView(sr=SR, power=1.0, scale="linear"),
+    "gammatone": GammatoneView(sr=SR),
+    "mfcc": MFCCView(sr=SR, delta=2),
+    "cqt": CQTView(sr=SR, n_bins=72),
+    "raw": RawView(sr=SR),
+}
+
+
+@pytest.fixture(params=VIEWS)
+def view(request):
+    return clone(VIEWS[request.param])
+
+
+def ragged(X, lengths=(4000, 1, 37, 1600, 4000, 3999)):
+    return [x[:n] for x, n in zip(X, lengths, strict=False)]
+
+
+def assert_same_clips(found, expected):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ----------------------------------------------------------------------------- laws
+
+
+def test_shape_and_rate(view, sounds):
+    X, _ = sounds
+    out = view.fit_transform(X)
+    assert out.ndim == 3
+    assert len(out) == len(X)
+    seconds = X.shape[1] / SR
+    assert out.shape[2] == pytest.approx(view.rate * seconds, abs=1.0)
+
+
+def test_rows_do_not_depend_on_each_other(view, sounds):
+    X, _ = sounds
+    together = view.transform(X)
+    alone = [view.transform(X[i : i + 1])[0] for i in range(len(X))]
+    assert_same_clips(together, alone)
+    assert_same_clips(view.transform(X[::-1]), together[::-1])
+
+
+def test_ragged_is_one_by_one(view, sounds):
+    clips = ragged(sounds[0])
+    out = view.transform(clips)
+    assert out.shape == (len(clips),)
+    assert out.dtype == object
+    assert_same_clips(out, [view.transform([clip])[0] for clip in clips])
+
+
+def test_clips_of_equal_length_stack(view, sounds):
+    X, _ = sounds
+    np.testing.assert_array_equal(view.transform(list(X)), view.transform(X))
+
+
+def test_paths_are_arrays(view, sounds, tmp_path):
+    import soundfile
+
+    X, _ = sounds
+    paths = [tmp_path / f"{i}.wav" for i in range(3)]
+    for path, clip in zip(paths, X, strict=False):
+        soundfile.write(path, clip, SR, subtype="FLOAT")
+    np.testing.assert_array_equal(view.transform(paths), view.transform(X[:3]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_follows_clips(view, sounds, dtype):
+    out = view.transform(sounds[0][:2].astype(dtype))
+    assert out.dtype == dtype
+
+
+def test_precision_of_a_clip_is_its_own(view, sounds):
+    a, b = sounds[0][:2].astype(np.float64)
+    mixed = view.transform([a.astype(np.float32), b[:1000]])
+    np.testing.assert_array_equal(mixed[0], view.transform([a.astype(np.float32)])[0])
+    assert (mixed[0].dtype, mixed[1].dtype) == (np.float32, np.float64)
+
+
+def test_precisions_agree(view, sounds):
+    X = sounds[0][:4]
+    low, high = view.transform(X), view.transform(X.astype(np.float64))
+    np.testing.assert_allclose(low, high, atol=0.05, rtol=1e-3)
+
+
+def test_transform_needs_no_fit_and_keeps_no_state(view, sounds):
+    X, _ = sounds
+    before = dict(view.__dict__)
+    unfitted = view.transform(X)
+    assert view.__dict__ == before
+    view.fit(X)
+    before = dict(view.__dict__)
+    np.testing.assert_array_equal(view.transform(X), unfitted)
+    assert view.__dict__ == before
+
+
+def test_pickles_and_clones(view, sounds):
+    X = sounds[0][:3]
+    view.fit(X)
+    expected = view.transform(X)
+    data = pickle.dumps(view)
+    assert len(data) < 2000  # parameters, no filters
+    np.testing.assert_array_equal(pickle.loads(data).transform(X), expected)
+    np.testing.assert_array_equal(clone(view).transform(X), expected)
+
+
+def test_arrays_are_strict_about_length_and_lists_are_free(view, sounds):
+    X, _ = sounds
+    view.fit(X)
+    with pytest.raises(ValueError, match="X has 3000 features, but"):
+        view.transform(X[:, :3000])
+    assert len(view.transform([X[0, :3000]])) == 1
+    view.fit(list(X))
+    view.transform(X[:, :3000])
+
+
+def test_no_names_and_no_data_frames(view, sounds):
+    assert not hasattr(view, "get_feature_names_out")
+    assert view.set_output(transform="pandas") is view
+    assert isinstance(view.transform(sounds[0][:2]), np.ndarray)
+
+
+def test_a_later_start_is_a_later_frame(view, sounds):
+    """A clip that starts some hops later gives the same frames, later."""
+    hop = SR / view.rate
+    shift = round(4 * hop)
+    assert shift == pytest.approx(4 * hop)
+    y = np.pad(sounds[0][0], (8000, 8000)).astype(np.float64)
+    ours, later = view.transform([y, np.roll(y, shift)])
+    scale = np.abs(ours).max()
+    np.testing.assert_allclose(later[:, 4:], ours[:, :-4], atol=5e-3 * scale)
+
+
+# ------------------------------------------------------------- what users really have
+
+
+TORTURE = {
+    "1 sample": np.ones(1, dtype=np.float32),
+    "silence": np.zeros(2000, dtype=np.float32),
+    "DC": np.full(2000, 0.5, dtype=np.float32),
+    "clipped": np.sign(np.sin(np.arange(2000, dtype=np.float32))),
+    "5 ms": np.sin(np.arange(40, dtype=np.float32)),
+    "int16": (3000 * np.sin(np.arange(2000))).astype(np.int16),
+    "stereo": np.ones((2, 900), dtype=np.float32),
+    "tiny values": np.full(500, 1e-30, dtype=np.float32),
+    "huge values": 1e6 * np.sin(np.arange(2000, dtype=np.float32)),
+}
+
+
+@pytest.mark.parametrize("name", TORTURE)
+def test_odd_clips_are_finite(view, name):
+    out = view.transform([TORTURE[name]])
+    assert out.shape[0] == 1
+    assert out.shape[2] >= 1
+    assert np.isfinite(out).all()
+
+
+BROKEN = {
+    "0 samples": np.zeros(0, dtype=np.float32),
+    "NaN": np.array([0.0, np.nan, 0.0], dtype=np.float32),
+    "infinity": np.array([0.0, np.inf], dtype=np.float32),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_clips_raise_or_keep_their_row(view, sounds, name):
+    good = sounds[0][0]
+    with pytest.raises(ValueError, match="Clip 1 of X"):
+        view.transform([good, BROKEN[name], good])
+    view.set_params(on_error="nan", duration=0.5)
+    out = view.transform([good, BROKEN[name], good])
+    assert np.isnan(out[1]).all()
+    np.testing.assert_array_equal(out[[0, 2]], view.transform([good, good]))
+
+
+def test_errors_are_reported_and_forgotten(view, sounds):
+    X = sounds[0][:3].copy()
+    X[1, 7] = np.nan
+    view.set_params(on_error="warn").fit(X)
+    assert view.errors_ == []
+    with pytest.warns(UserWarning, match="1 of 3 clips could not be loaded"):
+        out = view.transform(X)
+    assert [error["row"] for error in view.errors_] == [1]
+    assert np.isnan(out[1]).all()
+    assert np.isfinite(out[[0, 2]]).all()
+    view.transform(X[:1])
+    assert view.errors_ == []
+
+
+def test_rows_of_errors_count_over_chunks(view, sounds, monkeypatch, tmp_path):
+    monkeypatch.setattr("skaudio.views._base.CHUNK", 2)
+    clips = [*sounds[0][:3], tmp_path / "missing.wav", sounds[0][4]]
+    view.set_params(on_error="nan", duration=0.5)
+    out = view.transform(clips)
+    assert [error["row"] for error in view.errors_] == [3]
+    assert np.isnan(out[3]).all()
+    np.testing.assert_array_equal(out[4], view.transform(clips[4:])[0])
+
+
+def test_read_only_memmap(view, sounds, tmp_path):
+    X = sounds[0][:2]
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    np.testing.assert_array_equal(view.transform(mapped), view.transform(X.copy()))
+
+
+@pytest.mark.parametrize("name", ["mel", "cqt"])
+def test_ten_minutes(name):
+    n_samples = 600 * SR
+    t = np.arange(n_samples, dtype=np.float32) / SR
+    clip = np.sin(2 * np.pi * 261.6 * np.fmod(t, 1.0)).astype(np.float32)
+    view = clone(VIEWS[name])
+    (out,) = view.transform([clip])
+    assert out.shape[1] == 1 + int(600 * view.rate)
+    assert np.isfinite(out).all()
+
+
+# -------------------------------------------------------------------------- each view
+
+
+def real_clips(shared_data):
+    for pattern in (
+        "esc10/audio/*.ogg",
+        "philharmonia/audio/*.mp3",
+        "fsdd/audio/*.wav",
+    ):
+        yield from sorted(shared_data.glob(pattern))[::170][:3]
+
+
+def test_mel_and_mfcc_of_real_clips_are_librosas(shared_data):
+    for path in real_clips(shared_data):
+        y, _ = read_clip(path, sr=22050)
+        frames = {"sr": 22050, "n_fft": 1024, "win_length": 882, "hop_length": 441}
+        if len(y) < 1024:
+            continue
+        mel = librosa.feature.melspectrogram(y=y, n_mels=64, **frames)
+        np.testing.assert_allclose(
+            MelView().transform([path])[0], librosa.power_to_db(mel), atol=1e-3
+        )
+        precise = librosa.feature.melspectrogram(y=y.astype(float), n_mels=64, **frames)
+        np.testing.assert_allclose(
+            MelView().transform([y.astype(float)])[0],
+            librosa.power_to_db(precise),
+            atol=1e-5,
+        )
+        mfcc = librosa.feature.mfcc(y=y, **frames)
+        deltas = [librosa.feature.delta(mfcc, order=k, mode="nearest") for k in (1, 2)]
+        np.testing.assert_allclose(
+            MFCCView(delta=2).transform([path])[0],
+            np.concatenate([mfcc, *deltas]),
+            atol=1e-3,
+        )
+
+
+@pytest.mark.parametrize(
+    ("sr", "framing"),
+    [
+        (44100, (2048, 1764, 882)),
+        (22050, (1024, 882, 441)),
+        (16000, (1024, 640, 320)),
+        (8000, (512, 320, 160)),
+    ],
+)
+def test_frames_are_40_and_20_ms(sr, framing):
+    assert MelView(sr=sr)._framing() == framing
+    assert GammatoneView(sr=sr)._framing() == framing
+
+
+def test_librosas_parameters_mean_the_same():
+    assert MelView(n_fft=2048, hop_length=512)._framing() == (2048, 2048, 512)
+    assert MelView(win_length=600)._framing() == (1024, 600, 441)
+
+
+@pytest.mark.parametrize(
+    ("sr", "hop_length"),
+    [(22050, 512), (44100, 1024), (8000, 180), (16000, 375), (48000, 1125)],
+)
+def test_cqt_hop_is_about_23_ms(sr, hop_length):
+    view = CQTView(sr=sr, n_bins=24)
+    assert sr / view.rate == hop_length
+    assert 1 / view.rate == pytest.approx(0.0232, rel=0.04)
+
+
+def test_paper_shapes_of_five_seconds():
+    X = np.zeros((1, 220500), dtype=np.float32)
+    views = make_view_union("mel", "gammatone", "cqt", "raw", sr=44100).transform(X)
+    shapes = {name: views[name].shape[1:] for name in views.names}
+    assert shapes == {
+        "mel": (64, 251),
+        "gammatone": (64, 251),
+        "cqt": (84, 216),
+        "raw": (1, 220500),
+    }
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (MelView(fmax=12000.0), "fmax=12000 Hz must rise and end at or below half"),
+        (GammatoneView(fmin=9000.0, fmax=500.0), "fmin=9000 to fmax=500 Hz must rise"),
+        (MelView(n_fft=512, win_length=600), "win_length=600 is longer than n_fft=512"),
+        (MFCCView(n_mfcc=30, n_mels=20), "need at least as many mel bands"),
+        (CQTView(sr=8000), "above the Nyquist frequency 4000 Hz of sr=8000"),
+    ],
+)
+def test_parameters_that_do_not_fit_together(view, message):
+    X = np.ones((2, 1000))
+    with pytest.raises(ValueError, match=message):
+        view.fit(X)
+    with pytest.raises(ValueError, match=message):
+        view.transform(X)
+
+
+def test_one_path_is_not_a_collection():
+    with pytest.raises(ValueError, match=r"Put it in a list: \[path\]"):
+        MelView().transform("clip.wav")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_is_close_to_cpu(view, sounds):
+    if isinstance(view, RawView):
+        pytest.skip("RawView computes nothing")
+    X = sounds[0]
+    on_gpu = clone(view).set_params(device="cuda", batch_size=5).transform(X)
+    np.testing.assert_allclose(on_gpu, view.transform(X), atol=0.05, rtol=1e-3)
+    clips = ragged(X)
+    ragged_gpu = clone(view).set_params(device="cuda").transform(clips)
+    for a, b in zip(ragged_gpu, view.transform(clips), strict=True):
+        np.testing.assert_allclose(a, b, atol=0.05, rtol=1e-3)
