@@ -99,7 +99,18 @@ class BaseView(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return view
 
     def set_output(self, *, transform: str | None = None) -> BaseView:
-        """Do nothing: a view has three axes and fits no data frame."""
+        """Do nothing: a view has three axes and fits no data frame.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer itself.
+        """
         return self
 
     @abstractmethod

@@ -64,7 +64,8 @@ class GammatoneView(FrameView):
         Where to compute. "auto" takes a GPU if there is one; decoding files takes
         longer than any view, so it seldom pays.
     n_jobs : int or None, default=None
-        Threads that decode files; None means 1.
+        Threads that decode files; the result does not depend on it. ``None`` means 1
+        unless a threading :obj:`joblib.parallel_config` says otherwise.
     verbose : int, default=0
         Show a progress bar while loading if positive.
 

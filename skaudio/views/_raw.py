@@ -22,7 +22,8 @@ class RawView(BaseView):
         Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
         warning; `errors_` lists such rows.
     n_jobs : int or None, default=None
-        Threads that decode files; None means 1.
+        Threads that decode files; the result does not depend on it. ``None`` means 1
+        unless a threading :obj:`joblib.parallel_config` says otherwise.
     verbose : int, default=0
         Show a progress bar while loading if positive.
 

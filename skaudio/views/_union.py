@@ -160,7 +160,18 @@ class ViewUnion(TransformerMixin, _BaseComposition):
         return Views(dict(zip(views, arrays, strict=True)), rates)
 
     def set_output(self, *, transform: str | None = None) -> ViewUnion:
-        """Do nothing: views have three axes and fit no data frame."""
+        """Do nothing: views have three axes and fit no data frame.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer itself.
+        """
         return self
 
     @staticmethod
@@ -250,7 +261,8 @@ def make_view_union(
     device : {"cpu", "cuda", "auto"} or other torch device, default="cpu"
         Where to compute.
     n_jobs : int or None, default=None
-        Threads that decode files; None means 1.
+        Threads that decode files; the result does not depend on it. ``None`` means 1
+        unless a threading :obj:`joblib.parallel_config` says otherwise.
     verbose : int, default=0
         Show a progress bar while loading if positive.
 

@@ -110,7 +110,18 @@ class ViewScaler(TransformerMixin, BaseEstimator):
         return scaled[:, :, 0] if is_table(X) else scaled
 
     def set_output(self, *, transform: str | None = None) -> ViewScaler:
-        """Do nothing: a view has three axes and fits no data frame."""
+        """Do nothing: a view has three axes and fits no data frame.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer itself.
+        """
         return self
 
     def _scale(

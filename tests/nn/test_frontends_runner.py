@@ -1,0 +1,63 @@
+"""Running front ends over clips: batches for a GPU, single clips for a CPU."""
+
+import numpy as np
+import pytest
+import torch
+
+from skaudio.nn import MFCC, ConstantQ, GammatoneSpectrogram, MelSpectrogram
+from skaudio.nn.runner import _batches, cached_front_end, resolve_device, run_front_ends
+
+FRAMES = {"n_fft": 512, "win_length": 320, "hop_length": 160}
+
+
+def clips_of(lengths):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(n).astype(np.float32) for n in lengths]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 10])
+def test_batches_are_runs_of_equal_length(batch_size):
+    clips = clips_of([5, 5, 5, 5, 3, 5, 5, 1])
+    batches = list(_batches(clips, batch_size))
+    assert all(1 <= len(batch) <= batch_size for batch in batches)
+    flat = [clip for batch in batches for clip in batch]
+    assert len(flat) == len(clips)
+    for found, expected in zip(flat, clips, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    runs = {1: 8, 2: 5, 3: 5, 10: 4}
+    assert len(batches) == runs[batch_size]
+
+
+@pytest.mark.parametrize(
+    "front_end",
+    [
+        MelSpectrogram(sr=8000, **FRAMES),
+        GammatoneSpectrogram(sr=8000, **FRAMES),
+        MFCC(sr=8000, **FRAMES, delta=1),
+        ConstantQ(sr=8000, hop_length=180, n_bins=72),
+        ConstantQ(sr=8000, hop_length=180, n_bins=12, bins_per_octave=3),
+    ],
+    ids=lambda module: type(module).__name__,
+)
+def test_a_batch_is_its_clips(front_end):
+    """What a GPU does: all clips of a batch in one call."""
+    clips = clips_of([30000] * 5)
+    together = front_end(torch.from_numpy(np.stack(clips))).numpy()
+    (alone,) = run_front_ends([front_end], clips, batch_size=4, device="cpu")
+    np.testing.assert_allclose(together, np.stack(alone), atol=2e-2)
+
+
+def test_front_ends_are_built_once():
+    first, again = (
+        cached_front_end(MelSpectrogram, "float32", "cpu", sr=8000, **FRAMES)
+        for _ in range(2)
+    )
+    assert first is again
+    other = cached_front_end(MelSpectrogram, "float64", "cpu", sr=8000, **FRAMES)
+    assert other is not first
+    assert other.spectrogram.window.dtype == torch.float64
+
+
+def test_device():
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
