@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, Tags, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -34,9 +35,9 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     ----------
     estimator : classifier with predict_proba
         Cloned once per view, so its ``random_state`` decides whether training is
-        repeatable. It is given `Views` holding its view alone, rates included;
-        classifiers of 2-D X see them flattened. If X is not `Views` there is a
-        single clone, fitted on X as it is.
+        repeatable. It is given `Views` holding its view alone, rates included, or
+        that view flattened to 2-D if its tags do not say that it takes 3-D X. If X is
+        not `Views` there is a single clone, fitted on X as it is.
     weights : array-like of shape (n_views,), default=None
         Weight of each view, in the order of ``view_names_in_``. ``None`` is the
         plain mean of [1]_.
@@ -127,7 +128,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         views = check_views(self, X, reset=True)
         labels = check_labels(self, views, y)
-        parts = _split(X, views)
+        parts = self._split(X, views)
         self._check_weights(list(parts))
         params = self._route({k: v for k, v in fit_params.items() if v is not None})
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
@@ -154,7 +155,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Probabilities by name of the view.
         """
         check_is_fitted(self)
-        parts = _split(X, check_views(self, X, reset=False))
+        parts = self._split(X, check_views(self, X, reset=False))
         return {
             name: estimator.predict_proba(part)
             for estimator, (name, part) in zip(
@@ -210,6 +211,15 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             estimator=self.estimator, method_mapping=mapping
         )
 
+    def _split(self, X: Any, views: Views) -> dict[str, Any]:
+        """What each clone is given: its own view alone, or X as it came."""
+        if not isinstance(X, Views):
+            return {views.names[0]: X}
+        parts = {name: views.select([name]) for name in views.names}
+        if _takes_views(self.estimator):
+            return parts
+        return {name: np.asarray(part) for name, part in parts.items()}
+
     def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
         if not get_config()["enable_metadata_routing"]:
             return fit_params
@@ -234,11 +244,19 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _split(X: Any, views: Views) -> dict[str, Any]:
-    """What each clone is given: its own view alone, or X as it came."""
-    if not isinstance(X, Views):
-        return {views.names[0]: X}
-    return {name: views.select([name]) for name in views.names}
+def _takes_views(estimator: Any) -> bool:
+    """Whether what sees X first, inside pipelines and searches, takes 3-D X."""
+    while True:
+        if get_tags(estimator).input_tags.three_d_array:
+            return True
+        if isinstance(estimator, Pipeline):
+            estimator = next(
+                step for _, step in estimator.steps if hasattr(step, "fit")
+            )
+        elif hasattr(estimator, "estimator"):
+            estimator = estimator.estimator
+        else:
+            return False
 
 
 def _fit(estimator: Any, X: Any, y: np.ndarray, params: dict[str, Any]) -> Any:

@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator, check_param_validation
 
-from skaudio._utils._container import Views
 from skaudio.ensemble import FrameClassifier
 from skaudio.mixture import GMMClassifier
+from skaudio.views import Views
 
 VOTES = ("mean", "majority", "product")
 

@@ -23,15 +23,20 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator, check_param_validation
 
-from skaudio._utils._container import Views
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
+from skaudio.views import Views, ViewScaler
 
 logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
 class Listener(ClassifierMixin, BaseEstimator):
     """Remembers what it was given; says what share of the clips had each class."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
 
     def fit(self, X, y, groups=None):
         self.X_, self.groups_ = X, groups
@@ -101,6 +106,35 @@ def test_every_clone_gets_its_view_and_rate(views):
         assert estimator.X_.names == (name,)
         assert estimator.X_.rates == {name: X.rates[name]}
         assert_array_equal(estimator.X_[name], X[name])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "flat"),
+    [
+        (LogisticRegression(max_iter=1000), True),
+        (make_pipeline(None, StandardScaler(), GaussianNB()), True),
+        (GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, cv=2), True),
+        (FrameClassifier(GaussianNB()), False),
+        (make_pipeline(ViewScaler(), FrameClassifier(GaussianNB())), False),
+        (
+            GridSearchCV(
+                make_pipeline(
+                    "passthrough", ViewScaler(), FrameClassifier(GaussianNB())
+                ),
+                {"frameclassifier__vote": ["mean", "majority"]},
+                cv=2,
+            ),
+            False,
+        ),
+    ],
+)
+def test_views_are_flattened_for_estimators_of_tables(views, estimator, flat):
+    X, y = views
+    fused = LateFusionClassifier(estimator).fit(X, y)
+    for name, proba in fused.branch_proba(X).items():
+        alone = X[name].reshape(len(X), -1) if flat else X[name]
+        expected = clone(estimator).fit(alone, y).predict_proba(alone)
+        assert_allclose(proba, expected, rtol=1e-6)
 
 
 def test_an_array_is_one_view_and_passed_as_it_is(sounds_view):
