@@ -237,7 +237,7 @@ def main() -> None:
         "repeats": arguments.repeats,
         "threads": 1,
     }
-    result = {**summary, "settings": settings, **provenance(SEED)}
+    result = {"provenance": provenance(SEED), "settings": settings, **summary}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=2) + "\n")
 
