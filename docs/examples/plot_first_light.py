@@ -51,7 +51,7 @@ args = parser.parse_args()
 if args.data is None:
     sr, segment_length = 8000, None  # a segment is a whole clip
     X, y, groups = make_sounds(
-        n_clips=300,
+        n_clips=240,
         n_classes=6,
         sr=sr,
         clips_per_source=2,
@@ -60,12 +60,17 @@ if args.data is None:
     )
 else:
     sr, segment_length = 22050, 1.5  # seconds
-    sounds = load_audio_files(args.data)
+    try:
+        sounds = load_audio_files(args.data)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     X, y, groups = sounds.paths, sounds.target_names[sounds.target], sounds.groups
 
 groups = np.arange(len(y)) if groups is None else groups  # every clip its own source
 splitter = StratifiedGroupShuffleSplit(test_size=0.3, random_state=0)
 train, test = next(splitter.split(X, y, groups))
+if len(test) == 0 or len(set(y)) < 2:
+    parser.error("needs two classes or more, and two recordings in some class")
 print(f"{len(train)} clips to train on, {len(test)} to test, {len(set(y))} classes")
 
 # %%
@@ -151,7 +156,9 @@ seconds = time.perf_counter() - start
 add_row("concatenation", concatenation.predict(Z_test), seconds)
 
 start = time.perf_counter()
-blended = MultiViewBlendingClassifier(blending="adaptive", **settings)
+blended = MultiViewBlendingClassifier(
+    blending="adaptive", blending_window=20, **settings
+)
 blended.fit(Z_train, y[train], groups=groups[train])
 seconds = time.perf_counter() - start
 joint = blended.branch_proba(Z_test)["joint"]
@@ -162,7 +169,8 @@ results = pd.DataFrame(table, columns=["classifier", "accuracy", "seconds"])
 results = results.set_index("classifier")
 print(
     results.to_string(
-        formatters={"accuracy": "{:.1%}".format, "seconds": "{:.1f}".format}
+        formatters={"accuracy": "{:.1%}".format, "seconds": "{:.1f}".format},
+        index_names=False,
     )
 )
 
