@@ -28,7 +28,7 @@ class BlendingWeights:
         losses so far; ``"fixed-reference"`` from the losses before training, unsmoothed
         (G-Blend); ``"uniform"`` weighs all branches alike; ``"none"`` trains the joint
         branch only, which is plain concatenation.
-    window : int, default=5
+    window : int, default=20
         Evaluations that smoothing averages. Weights stay uniform until more than
         ``window`` evaluations were seen. Without effect for the other rules.
     smoothing : {"current", "reference"}, default="current"
@@ -54,7 +54,7 @@ class BlendingWeights:
         n_branches: int,
         *,
         rule: str = ADAPTIVE,
-        window: int = 5,
+        window: int = 20,
         smoothing: str = "current",
         epsilon: float = 1e-6,
         floor: float = 1e-5,

@@ -156,9 +156,7 @@ seconds = time.perf_counter() - start
 add_row("concatenation", concatenation.predict(Z_test), seconds)
 
 start = time.perf_counter()
-blended = MultiViewBlendingClassifier(
-    blending="adaptive", blending_window=20, **settings
-)
+blended = MultiViewBlendingClassifier(blending="adaptive", **settings)
 blended.fit(Z_train, y[train], groups=groups[train])
 seconds = time.perf_counter() - start
 joint = blended.branch_proba(Z_test)["joint"]

@@ -39,7 +39,7 @@ class Labels:
         if len(classes) < 2:
             raise ValueError(
                 f"{name} requires at least 2 classes; the data has 1 class: "
-                f"{classes[0]!r}."
+                f"{classes.tolist()[0]!r}."
             )
         return cls(classes), indices
 

@@ -135,11 +135,14 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             delayed(_fit)(clone(self.estimator), part, labels, params)
             for part in parts.values()
         )
-        self.named_estimators_ = Bunch(
-            **dict(zip(parts, self.estimators_, strict=True))
-        )
+        self._names = list(parts)
         self.classes_ = self.estimators_[0].classes_
         return self
+
+    @property
+    def named_estimators_(self) -> Bunch:
+        """The fitted clones by name of the view; an array's only view is "view"."""
+        return Bunch(**dict(zip(self._names, self.estimators_, strict=True)))
 
     def branch_proba(self, X) -> dict[str, np.ndarray]:
         """Compute the class probabilities of every view's classifier.

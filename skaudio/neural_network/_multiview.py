@@ -35,9 +35,10 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     blending_period : int or "auto", default="auto"
         Training steps between evaluations. "auto" makes about 40 evaluations, at least
         5 and at most 100 (the paper's) steps apart.
-    blending_window : int, default=5
+    blending_window : int, default=20
         Evaluations that the smoothing of losses averages. Weights are uniform until
-        more than these were made. 20 suits long training.
+        more than these were made, with the default for about half of a short training:
+        a branch that is weighed on a few noisy losses may be starved for good.
     width : float, default=1.0
         Factor on the number of filters (64 to 256), recurrent units (256) and hidden
         units (512, joint branch 4096). The default is the paper's network, for a GPU;
@@ -50,8 +51,9 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         or a fully connected layer. 0 switches it off.
     max_epochs : int, default=60
         Number of passes over the training clips.
-    batch_size : int, default=64
-        Segments per training step and per forward pass in prediction.
+    batch_size : int, default=32
+        Segments per training step and per forward pass in prediction. The paper's 64
+        makes too few steps of a few hundred clips.
     lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd"}, default="adam"
@@ -145,12 +147,12 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         *,
         blending: str = "adaptive",
         blending_period: int | str = "auto",
-        blending_window: int = 5,
+        blending_window: int = 20,
         width: float = 1.0,
         attention: str = "spatio-temporal",
         dropout: float = 0.1,
         max_epochs: int = 60,
-        batch_size: int = 64,
+        batch_size: int = 32,
         lr: float = 0.004,
         optimizer: str = "adam",
         lr_schedule: str = "one-cycle",

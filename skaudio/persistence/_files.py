@@ -69,14 +69,14 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     ...     load(path)
     MelView(n_mels=40)
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as to_bytes
 
     arrays: dict[str, np.ndarray] = {}
     tree = _encode(estimator, arrays, type(estimator).__name__)
     header = json.dumps({"format": FORMAT, "estimator": tree}, allow_nan=True)
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    save_file(arrays, part, metadata={HEADER: header})
+    part.write_bytes(to_bytes(arrays, metadata={HEADER: header}))
     os.replace(part, path)
 
 
@@ -207,9 +207,7 @@ def _encode_estimator(
             f"classes that a safe file may name: {sorted(_allowed())}."
         )
     attributes: Any = estimator.__getstate__()
-    state = {
-        key: _encode(v, arrays, f"{where}.{key}") for key, v in attributes.items()
-    }
+    state = {key: _encode(v, arrays, f"{where}.{key}") for key, v in attributes.items()}
     return {_KIND: "estimator", "class": name, "state": state}
 
 
