@@ -41,7 +41,7 @@ SR, SR_RAW = 44100, 11025
 
 
 def load_views(paths: list[str], args: argparse.Namespace) -> dict[str, Any]:
-    """Every system's input; the raw view at a quarter of the rate, for the CPU's sake."""
+    """Every system's input; the raw view at a quarter of the rate, to suit a CPU."""
     shared: dict[str, Any] = {"trim_silence": True}
     spectra = make_view_union("mel", "gammatone", "cqt", sr=SR, **shared)
     raw = make_view_union("raw", sr=SR_RAW, **shared)

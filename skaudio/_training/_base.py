@@ -105,8 +105,8 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         """
         X = check_views(self, X, reset=True)
         self._check_input(X)
-        labels, indices = Labels.from_y(self, y)
-        check_consistent_length(X, indices, groups)
+        labels, indices = Labels.from_y(self, X, y)
+        check_consistent_length(X, groups)
         self.classes_ = labels.classes
         self._seed = draw_seed(self.random_state)
         self._rates = _known_rates(X)

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 
-from skaudio._utils._sklearn import _check_y
+from skaudio._utils._validation import check_labels
 from skaudio.nn.losses import BranchCrossEntropy
 
 
@@ -26,20 +25,14 @@ class Labels:
         self.classes = classes
 
     @classmethod
-    def from_y(cls, estimator: Any, y: Any) -> tuple[Labels, np.ndarray]:
+    def from_y(cls, estimator: Any, X: Any, y: Any) -> tuple[Labels, np.ndarray]:
         """Check y; return the encoder and the class index of every clip."""
-        name = type(estimator).__name__
-        if y is None:
-            raise ValueError(
-                f"{name} requires y to be passed, but the target y is None."
-            )
-        y = _check_y(y, estimator=estimator)
-        check_classification_targets(y)
+        y = check_labels(estimator, X, y)
         classes, indices = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
-                f"{name} requires at least 2 classes; the data has 1 class: "
-                f"{classes.tolist()[0]!r}."
+                f"{type(estimator).__name__} requires at least 2 classes; the data has "
+                f"1 class: {classes.tolist()[0]!r}."
             )
         return cls(classes), indices
 

@@ -13,7 +13,6 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_feature_names_in,
-    _check_y,
     _num_samples,
 )
 
@@ -26,7 +25,6 @@ __all__ = [
     "_BaseComposition",
     "_check_feature_names",
     "_check_feature_names_in",
-    "_check_y",
     "_fit_context",
     "_num_samples",
     "get_namespace",

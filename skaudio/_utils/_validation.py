@@ -1,4 +1,4 @@
-"""The two gates for user data: `check_clips` (sound) and `check_views` (views)."""
+"""The gates for user data: `check_clips` (sound), `check_views` and `check_labels`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import os
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
+from sklearn.utils import (
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
@@ -187,3 +193,17 @@ def _finite_view(array: np.ndarray, name: str) -> np.ndarray:
             "that clip (the loader lists failed ones in errors_), or repair it."
         )
     return np.ascontiguousarray(array)
+
+
+def check_labels(estimator: Any, X: Any, y: Any) -> np.ndarray:
+    """One class label per clip of X, as a 1-D array."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+    labels: np.ndarray = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    check_consistent_length(X, labels)
+    return labels

@@ -14,8 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
-from skaudio._utils._validation import check_views
-from skaudio.ensemble._labels import check_labels
+from skaudio._utils._validation import check_labels, check_views
 
 
 def _estimator_has(method: str) -> Callable[[Any], bool]:

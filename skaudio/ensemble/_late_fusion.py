@@ -21,8 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import HasMethods, _fit_context
-from skaudio._utils._validation import check_views
-from skaudio.ensemble._labels import check_labels
+from skaudio._utils._validation import check_labels, check_views
 
 
 class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
