@@ -90,7 +90,7 @@ def load_clips(
     shorter or longer             as it is, or cropped / zero-padded to `duration`
     silence, DC, clipped samples  as they are: they are valid sound
     1 sample                      at least 1 sample, also when resampled down
-    mp3                           the samples decoded, whatever its header promises
+    mp3                           the samples decoded, also if its header promises more
     file missing, a directory,    error of that clip: see `on_error`
     not audio, cut short
     0 samples, NaN, infinity      error of that clip: see `on_error`
