@@ -16,6 +16,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Two OpenMP threads beside another busy process spin on each other's core, and
 # scikit-learn runs one more of its checks with SCIPY_ARRAY_API set.
 test docs: export OMP_NUM_THREADS = 1
+ifeq ($(DATA),)
+demo: export OMP_NUM_THREADS = 1
+endif
 test: export SCIPY_ARRAY_API = 1
 
 .PHONY: help demo test lint format docs bench-views bench-skorch bench-esc10 clean
