@@ -21,7 +21,6 @@ from skaudio._training._net import (
     Schedule,
     SegmentNet,
     available_device,
-    resolve_device,
 )
 from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._container import Views
@@ -31,6 +30,7 @@ from skaudio._utils._validation import check_views
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
 from skaudio.nn.blocks import ATTENTIONS
 from skaudio.nn.losses import BranchCrossEntropy
+from skaudio.nn.runner import resolve_device
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "width": [Interval(Real, 0, None, closed="neither")],

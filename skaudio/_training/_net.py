@@ -18,19 +18,13 @@ from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
 from skaudio.nn.blocks import seed_dropout
 from skaudio.nn.losses import blend
+from skaudio.nn.runner import resolve_device
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
-
-
-def resolve_device(device: str) -> str:
-    """``"auto"`` is the first CUDA device if there is one, else the CPU."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def available_device(device: str) -> str:

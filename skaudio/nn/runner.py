@@ -24,8 +24,14 @@ def cached_front_end(
 
 def resolve_device(device: str) -> str:
     """``"auto"`` is the first CUDA device if there is one, otherwise the CPU."""
+    available = torch.cuda.is_available()
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if available else "cpu"
+    if device.startswith("cuda") and not available:
+        raise ValueError(
+            f"device={device!r} asks for a GPU, but torch finds none. Use 'auto', which "
+            "takes one if it is there, or 'cpu'."
+        )
     return device
 
 

@@ -259,6 +259,32 @@ def test_nan_names_the_clip(toy):
         MultiViewBlendingClassifier(**NET).fit(Views(arrays, X.rates), y)
 
 
+def test_no_gpu(toy, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    X, y, _ = toy
+    with pytest.raises(ValueError, match="asks for a GPU, but torch finds none"):
+        CRNNClassifier(**NET, device="cuda").fit(X["mel"], y)
+    with pytest.raises(ValueError, match="asks for a GPU, but torch finds none"):
+        MelView(device="cuda:1").fit_transform(X["raw"][:, 0])
+
+
+def test_a_model_from_a_gpu_loads_without_one(toy, monkeypatch):
+    import pickle
+
+    import torch
+
+    X, y, _ = toy
+    clf = CRNNClassifier(**NET, device="cpu").fit(X["mel"], y)
+    expected = clf.predict_proba(X["mel"])
+    clf.device = "cuda"  # as if it had been trained there
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert loaded.device == "cuda"
+    np.testing.assert_array_equal(loaded.predict_proba(X["mel"]), expected)
+
+
 def test_nothing_to_hold_out(toy):
     X, y, _ = toy
     with pytest.raises(ValueError, match="Nothing can be held out"):
