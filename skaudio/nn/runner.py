@@ -29,8 +29,8 @@ def resolve_device(device: str) -> str:
         return "cuda" if available else "cpu"
     if device.startswith("cuda") and not available:
         raise ValueError(
-            f"device={device!r} asks for a GPU, but torch finds none. Use 'auto', which "
-            "takes one if it is there, or 'cpu'."
+            f"device={device!r} asks for a GPU, but torch finds none. Use 'auto', "
+            "which takes one if it is there, or 'cpu'."
         )
     return device
 
