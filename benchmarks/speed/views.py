@@ -111,8 +111,9 @@ def _librosa_cqt(y: np.ndarray) -> np.ndarray:
 
 
 def _bare_rfft(y: np.ndarray) -> torch.Tensor:
-    padded = torch.nn.functional.pad(torch.from_numpy(y), (N_FFT // 2, N_FFT // 2))
-    return torch.fft.rfft(padded.unfold(-1, N_FFT, HOP))
+    with torch.inference_mode():
+        padded = torch.nn.functional.pad(torch.from_numpy(y), (N_FFT // 2, N_FFT // 2))
+        return torch.fft.rfft(padded.unfold(-1, N_FFT, HOP).contiguous())
 
 
 def _gammatone_package() -> dict[str, Contestant]:
