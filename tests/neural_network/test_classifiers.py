@@ -351,6 +351,19 @@ def test_from_sound_to_labels():
     assert model.fit(X, y).score(X, y) > 0.8
 
 
+def test_late_fusion_is_the_mean_of_networks_trained_apart(toy):
+    """What benchmarks/quality/esc10.py relies on to train nothing twice."""
+    from skaudio.ensemble import LateFusionClassifier
+
+    X, y, groups = toy
+    late = LateFusionClassifier(CRNNClassifier(**NET)).fit(X, y, groups=groups)
+    apart = [
+        CRNNClassifier(**NET).fit(X.select([n]), y).predict_proba(X.select([n]))
+        for n in X.names
+    ]
+    np.testing.assert_array_equal(late.predict_proba(X), np.mean(apart, axis=0))
+
+
 def test_raw_waveform_network(sounds):
     X, y = sounds
     model = make_pipeline(RawView(sr=8000), ViewScaler(), CRNNClassifier(**NET))
