@@ -36,6 +36,8 @@ autodoc_typehints = "none"  # the docstrings give types, units and shapes
 autosummary_generate = True
 numpydoc_show_class_members = False  # the class template lists them
 myst_heading_anchors = 3
+# benchmarks.rst includes a section of the README, whose headings are of level 3
+suppress_warnings = ["myst.header"]
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
