@@ -22,7 +22,7 @@ class CRNNClassifier(SegmentClassifier):
     width : float, default=1.0
         Factor on the number of filters (64 to 256), recurrent units (256) and hidden
         units (512). The default is the paper's network, for a GPU; 0.25 trains on a
-        CPU in minutes and is 13 times smaller.
+        CPU in minutes and is 14 times smaller (64 bands, 10 classes).
     attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
         Pooling over the recurrent outputs: weights for frames and features, or for
         frames only.

@@ -293,11 +293,30 @@ def test_nothing_to_hold_out(toy):
         )
 
 
-def test_batches_without_a_single_clip(toy):
-    """65 clips in batches of 64 would leave one, which has no batch statistics."""
-    X, y, _ = toy
-    clf = CRNNClassifier(**(NET | {"batch_size": 59})).fit(X["mel"], y)
-    assert np.isfinite(clf.history_[-1]["train_loss"])
+@pytest.mark.parametrize("n_rows", [1, 2, 63, 64, 65, 66, 128, 129, 130])
+def test_no_batch_of_one_clip_is_left_over(n_rows):
+    """One clip has no batch statistics: it joins the batch before; none is lost."""
+    from skaudio._training._data import batches, n_batches_of
+
+    parts = list(batches(np.arange(n_rows), 64))
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(n_rows))
+    assert len(parts) == n_batches_of(n_rows, 64)
+    assert max(map(len, parts)) <= 65
+    assert n_rows == 1 or min(map(len, parts)) > 1
+
+
+def test_width_of_a_cpu_network_as_documented():
+    import torch
+
+    from skaudio.nn import MultiViewCRNN
+
+    with torch.device("meta"):  # sizes only: nothing is drawn
+        nets = [
+            MultiViewCRNN({"mel": (64, 50.0)}, 10, branches="single", width=width)
+            for width in (1.0, 0.25)
+        ]
+    full, narrow = (sum(p.numel() for p in net.parameters()) for net in nets)
+    assert round(full / narrow) == 14
 
 
 # ------------------------------------------------------- callbacks and classes
