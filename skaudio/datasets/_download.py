@@ -80,12 +80,21 @@ class ResumingDownloader:
 
 
 def download(
-    url: str, folder: Path, name: str, *, n_retries: int, delay: float
+    url: str,
+    folder: Path,
+    name: str,
+    *,
+    checksum: str | None = None,
+    n_retries: int,
+    delay: float,
 ) -> Path:
-    """Download ``url`` to ``folder / name``; check it against the hash seen first."""
+    """Download ``url`` to ``folder / name``.
+
+    It must have the published ``checksum``; without one, the hash seen first.
+    """
     import pooch
 
-    known = remembered(folder).get(url)
+    known = checksum or remembered(folder).get(url)
     downloader = ResumingDownloader(
         folder / f"{name}.part", n_retries=n_retries, delay=delay
     )
@@ -94,6 +103,12 @@ def download(
             url, known_hash=known, fname=name, path=folder, downloader=downloader
         )
     except ValueError as error:  # pooch: the hash does not match
+        if checksum is not None:
+            raise OSError(
+                f"What {url} sent is not what was published there: it does not have "
+                f"the checksum {checksum}. The download was dropped. Call again; if "
+                "it stays so, a proxy may be in the way, or the file was replaced."
+            ) from error
         raise OSError(
             f"{url} is not what it was when it was first fetched into {folder}: the "
             f"sha256 {known} remembered in {folder / CHECKSUMS} does not match. The "

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from skaudio.datasets._archives import Archive, extract, fetch
 from skaudio.datasets._base import cache_folder, make_bunch
-from skaudio.datasets._download import download, remember
 
 BASE_URL = "https://github.com/karolpiczak/ESC-50/archive"
 COMMIT = "33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"
@@ -143,12 +140,16 @@ def fetch_esc50(
     """
     if subset not in (None, "esc10"):
         raise ValueError(f"subset must be None or 'esc10'; got {subset!r}.")
-    folder = cache_folder("esc50", data_home)
-    final = folder / f"data-{COMMIT[:12]}"
-    if not final.is_dir():
-        if not download_if_missing:
-            raise OSError(f"ESC-50 is not in {final} and download_if_missing is False.")
-        _fetch(folder, final, n_retries, delay)
+    final = cache_folder("esc50", data_home) / f"data-{COMMIT[:12]}"
+    fetch(
+        "ESC-50",
+        [Archive(f"{BASE_URL}/{COMMIT}.zip", f"{COMMIT[:12]}.zip")],
+        final,
+        _unpack,
+        download_if_missing=download_if_missing,
+        n_retries=n_retries,
+        delay=delay,
+    )
     data = _load(final, subset)
     return (data.paths, data.target) if return_X_y else data
 
@@ -173,39 +174,9 @@ def _load(final: Path, subset: str | None) -> Any:
     )
 
 
-def _fetch(folder: Path, final: Path, n_retries: int, delay: float) -> None:
-    url = f"{BASE_URL}/{COMMIT}.zip"
-    name = f"{COMMIT[:12]}.zip"
-    archive = download(url, folder, name, n_retries=n_retries, delay=delay)
-    fresh = Path(tempfile.mkdtemp(prefix="unpacking-", dir=folder))
-    try:
-        _unpack(archive, fresh)
-        remember(folder, url, archive)
-        _publish(fresh, final)
-    except (zipfile.BadZipFile, zlib.error, ValueError) as error:
-        archive.unlink()
-        raise OSError(
-            f"What {url} sent is not ESC-50: {error}. It was deleted. Call again; if "
-            "this stays so, a proxy may be in the way, or the address has changed."
-        ) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    archive.unlink()  # not if the disk was full: then it need not come again
-
-
-def _publish(fresh: Path, final: Path) -> None:
-    """Make the unpacked data appear all at once."""
-    fresh.chmod(0o755)  # mkdtemp's folders are private
-    try:
-        fresh.rename(final)
-    except OSError:
-        if not final.is_dir():  # if it is, another process was faster: same data
-            raise
-
-
-def _unpack(archive: Path, folder: Path) -> None:
+def _unpack(archives: list[Path], folder: Path) -> None:
     """Extract table, licence and clips, checking everything that can be checked."""
-    with zipfile.ZipFile(archive) as file:
+    with zipfile.ZipFile(archives[0]) as file:
         commit = file.comment.decode("ascii", "replace")
         if re.fullmatch("[0-9a-f]{40}", commit) and commit != COMMIT:
             raise ValueError(f"it is of commit {commit}, not {COMMIT}")
@@ -214,20 +185,15 @@ def _unpack(archive: Path, folder: Path) -> None:
             for info in file.infolist()
             if not info.is_dir()
         }
-        wanted = {"meta/esc50.csv": "esc50.csv", "LICENSE": "LICENSE"}
-        missing = sorted(set(wanted) - set(members))
+        targets = {"meta/esc50.csv": "esc50.csv", "LICENSE": "LICENSE"}
+        missing = sorted(set(targets) - set(members))
         if missing:
             raise ValueError(f"{missing[0]} is missing")
         names = _check_table(file.read(members["meta/esc50.csv"]))
         _check_members(members, names)
-        wanted |= {f"audio/{name}": f"audio/{name}" for name in names}
-        (folder / "audio").mkdir()
-        for member, target in wanted.items():
-            with (
-                file.open(members[member]) as source,
-                open(folder / target, "wb") as to,
-            ):
-                shutil.copyfileobj(source, to)  # raises on a wrong member checksum
+        targets |= {f"audio/{name}": f"audio/{name}" for name in names}
+        wanted = {members[name]: target for name, target in targets.items()}
+        extract(file, wanted, folder)
 
 
 def _check_table(content: bytes) -> list[str]:

@@ -2,19 +2,18 @@
 
 import contextlib
 import io
-import threading
+import shutil
 import zipfile
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import numpy as np
-import pooch
 import pytest
 import soundfile
 
 from skaudio.datasets import _esc50, clear_data_home, fetch_esc50
 
 COMMIT = _esc50.COMMIT
+ARCHIVE = f"{COMMIT}.zip"
 # three classes, the first in ESC-10, two folds, two clips of each class in each fold
 LAYOUT = _esc50.Layout(
     n_classes=3, n_folds=2, clips_per_class_and_fold=2, clip_bytes=200
@@ -56,60 +55,12 @@ def _archive(members=None, comment=COMMIT):
     return out.getvalue()
 
 
-@dataclass
-class Site:
-    """What the server sends, and what it was asked for."""
-
-    content: bytes
-    status: int = 200
-    ranges: bool = True
-    cuts: list[int] = field(default_factory=list)  # bytes sent before hanging up
-    asked: list[str | None] = field(default_factory=list)
-
-
-def _handler(site):
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            wanted = self.headers["Range"]
-            site.asked.append(wanted)
-            if site.status != 200 or not self.path.endswith(f"/{COMMIT}.zip"):
-                self.send_error(site.status if site.status != 200 else 404)
-                return
-            start = 0
-            if wanted and site.ranges:
-                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-                if start >= len(site.content):
-                    self.send_error(416)
-                    return
-            body = site.content[start:]
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: site.cuts.pop(0)] if site.cuts else body)
-
-        def log_message(self, *args):
-            pass
-
-    return Handler
-
-
 @pytest.fixture
-def site(monkeypatch):
-    site = Site(_archive())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setattr(_esc50, "BASE_URL", f"http://127.0.0.1:{server.server_port}")
+def site(site, monkeypatch):
+    site.files[ARCHIVE] = _archive()
+    monkeypatch.setattr(_esc50, "BASE_URL", site.url)
     monkeypatch.setattr(_esc50, "LAYOUT", LAYOUT)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("WARNING")
-    yield site
-    logger.setLevel(level)
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    return site
 
 
 def _fetch(home, **options):
@@ -202,7 +153,7 @@ def test_server_without_ranges_starts_over(site, tmp_path):
 def test_kept_part_longer_than_the_file_is_dropped(site, tmp_path):
     part = tmp_path / "esc50" / f"{COMMIT[:12]}.zip.part"
     part.parent.mkdir()
-    part.write_bytes(bytes(len(site.content) + 5))
+    part.write_bytes(bytes(len(site.files[ARCHIVE]) + 5))
     assert _fetch(tmp_path, n_retries=1).paths.shape == (12,)
 
 
@@ -280,20 +231,20 @@ WRONG = {
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_archives_leave_no_data(site, tmp_path, what):
     make, match = WRONG[what]
-    site.content = make()
+    site.files[ARCHIVE] = make()
     with pytest.raises(OSError, match=f"is not ESC-50: .*{match}"):
         _fetch(tmp_path)
     assert _cached(tmp_path) == []
-    site.content = _archive()
+    site.files[ARCHIVE] = _archive()
     assert _fetch(tmp_path).paths.shape == (12,)
 
 
 def test_damaged_member(site, tmp_path):
-    good = site.content
+    good = site.files[ARCHIVE]
     with zipfile.ZipFile(io.BytesIO(good)) as file:
         info = file.getinfo(f"ESC-50-{COMMIT}/audio/1-101-A-0.wav")
     middle = info.header_offset + 30 + len(info.filename) + info.compress_size // 2
-    site.content = good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :]
+    site.files[ARCHIVE] = good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :]
     with pytest.raises(OSError, match="is not ESC-50"):
         _fetch(tmp_path)
     assert _cached(tmp_path) == []
@@ -303,16 +254,17 @@ def test_checksum_seen_first_must_match_later(site, tmp_path):
     _fetch(tmp_path)
     data = tmp_path / "esc50" / f"data-{COMMIT[:12]}"
     data.rename(tmp_path / "aside")
-    first, site.content = site.content, _archive({**_members(), "README.md": b"new"})
+    first = site.files[ARCHIVE]
+    site.files[ARCHIVE] = _archive({**_members(), "README.md": b"new"})
     with pytest.raises(OSError, match=r"sha256 [0-9a-f]{64} remembered .* not match"):
         _fetch(tmp_path)
     assert _cached(tmp_path) == ["checksums.json"]
-    site.content = first
+    site.files[ARCHIVE] = first
     assert _fetch(tmp_path).paths.shape == (12,)
 
 
 def test_an_archive_without_a_commit_is_judged_by_its_contents(site, tmp_path):
-    site.content = _archive(comment="")
+    site.files[ARCHIVE] = _archive(comment="")
     assert _fetch(tmp_path).paths.shape == (12,)
 
 
@@ -321,7 +273,7 @@ def test_full_disk_keeps_the_archive(site, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as context:
-        context.setattr(_esc50.shutil, "copyfileobj", full)
+        context.setattr(shutil, "copyfileobj", full)
         with pytest.raises(OSError, match="No space left"):
             _fetch(tmp_path)
     assert _cached(tmp_path) == [f"{COMMIT[:12]}.zip"]
