@@ -1,12 +1,14 @@
 """Sounds to learn from: synthetic events, your own files, published data sets."""
 
 from skaudio.datasets._base import clear_data_home, get_data_home
+from skaudio.datasets._dcase2016 import fetch_dcase2016
 from skaudio.datasets._esc50 import fetch_esc50
 from skaudio.datasets._files import load_audio_files
 from skaudio.datasets._synthetic import make_sounds
 
 __all__ = [
     "clear_data_home",
+    "fetch_dcase2016",
     "fetch_esc50",
     "get_data_home",
     "load_audio_files",

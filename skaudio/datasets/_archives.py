@@ -78,15 +78,17 @@ def _refuse(
     suspects = [archive for archive in archives if archive.checksum is None]
     for archive in suspects:
         (folder / archive.name).unlink(missing_ok=True)
-    sent = " and ".join(archive.url for archive in suspects or archives[:1])
-    advice = (
-        "It was deleted. Call again; if this stays so, a proxy may be in the way, or "
-        "the address has changed."
-        if suspects
-        else "Its checksums are the published ones, so the fault is in skaudio: please "
-        f"report it. The download is kept in {folder}."
+    if not suspects:
+        return OSError(
+            f"The files of {what} are not as described: {error}. Their checksums are "
+            "the published ones, so the fault is in skaudio: please report it. The "
+            f"download is kept in {folder}."
+        )
+    sent = " and ".join(archive.url for archive in suspects)
+    return OSError(
+        f"What {sent} sent is not {what}: {error}. It was deleted. Call again; if this "
+        "stays so, a proxy may be in the way, or the address has changed."
     )
-    return OSError(f"What {sent} sent is not {what}: {error}. {advice}")
 
 
 def _publish(fresh: Path, final: Path) -> None:
