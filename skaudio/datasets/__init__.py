@@ -4,12 +4,14 @@ from skaudio.datasets._base import clear_data_home, get_data_home
 from skaudio.datasets._dcase2016 import fetch_dcase2016
 from skaudio.datasets._esc50 import fetch_esc50
 from skaudio.datasets._files import load_audio_files
+from skaudio.datasets._gtzan import fetch_gtzan
 from skaudio.datasets._synthetic import make_sounds
 
 __all__ = [
     "clear_data_home",
     "fetch_dcase2016",
     "fetch_esc50",
+    "fetch_gtzan",
     "get_data_home",
     "load_audio_files",
     "make_sounds",
