@@ -14,6 +14,7 @@ import numpy as np
 
 ADAPTIVE, FIXED, UNIFORM, NONE = "adaptive", "fixed-reference", "uniform", "none"
 RULES = (ADAPTIVE, FIXED, UNIFORM, NONE)
+FLOOR = 1e-5  # smallest weight of a branch that generalises at all
 
 
 class BlendingWeights:
@@ -36,13 +37,16 @@ class BlendingWeights:
         raw against a smoothed reference ("reference", the literal reading).
     epsilon : float, default=1e-6
         Added to the squared overfitting, in units of squared loss.
-    floor : float, default=1e-5
-        Smallest weight of a branch that generalises at all.
+    momentum : float, default=0.0
+        Share of the old weights in the new ones, 0 for none.
+    min_weight : float, default=0.0
+        Weight that every branch keeps, at most one over the number of branches.
 
     Attributes
     ----------
     weights : ndarray of shape (n_branches,)
-        Weights in force; they sum to one (before the floor).
+        Weights in force; they sum to one (up to the floor of 1e-5 that keeps a branch
+        which generalises from vanishing beside a much better one).
     generalization, overfitting : ndarray of shape (n_branches,)
         G (Eq. 3) and O (Eq. 4) of the last evaluation; NaN before the first.
     n_evaluations : int
@@ -57,14 +61,21 @@ class BlendingWeights:
         window: int = 20,
         smoothing: str = "current",
         epsilon: float = 1e-6,
-        floor: float = 1e-5,
+        momentum: float = 0.0,
+        min_weight: float = 0.0,
     ) -> None:
+        if min_weight * n_branches > 1:
+            raise ValueError(
+                f"min_weight={min_weight:g} for each of {n_branches} branches adds up "
+                f"to more than 1. Take at most {1 / n_branches:.3g}."
+            )
         self.n_branches = n_branches
         self.rule = rule
         self.window = window if rule == ADAPTIVE else 1
         self.smoothing = smoothing
         self.epsilon = epsilon
-        self.floor = floor
+        self.momentum = momentum
+        self.min_weight = min_weight
         self.weights = self._start()
         self.generalization = np.full(n_branches, np.nan)
         self.overfitting = np.full(n_branches, np.nan)
@@ -106,7 +117,8 @@ class BlendingWeights:
         self._measure(current)
         # compare first, then update: the other order would make every G <= 0
         if self.rule in (ADAPTIVE, FIXED) and self.n_evaluations > self.window:
-            self.weights = self._blend()
+            new = self._blend()
+            self.weights = self.momentum * self.weights + (1 - self.momentum) * new
         if self.rule != FIXED:
             self._improve_reference(smooth)
         return self.weights
@@ -124,7 +136,8 @@ class BlendingWeights:
         if raw.sum() == 0:
             return self._start()
         weights = raw / raw.sum()
-        return np.where(weights > 0, np.maximum(weights, self.floor), 0.0)
+        weights = np.where(weights > 0, np.maximum(weights, FLOOR), 0.0)
+        return self.min_weight + (1 - self.n_branches * self.min_weight) * weights
 
     def _improve_reference(self, smooth: np.ndarray) -> None:
         """Take over train and validation losses of branches that beat their best."""

@@ -160,7 +160,8 @@ def test_method_docstring(path):
 
 @pytest.mark.parametrize("path", ESTIMATORS)
 def test_estimators_list_their_attributes(path):
-    assert sections(path)["Attributes"], "document what fit sets"
+    if hasattr(PUBLIC[path], "fit"):  # a set of parameters learns nothing
+        assert sections(path)["Attributes"], "document what fit sets"
 
 
 def shared_texts():

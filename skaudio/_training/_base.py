@@ -12,9 +12,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skaudio._blending import UNIFORM, BlendingWeights
-from skaudio._training._data import RandomSegments, SegmentDataset, n_batches_of
+from skaudio._training._augmentation import Augmentation
+from skaudio._training._data import (
+    RandomSegments,
+    SegmentDataset,
+    Source,
+    TrainingSegments,
+    WaveformDataset,
+    n_batches_of,
+)
 from skaudio._training._evaluation import Evaluation, FrozenSegments, clip_means
-from skaudio._training._labels import Labels
+from skaudio._training._input import TrainingInput
+from skaudio._training._labels import Kind, Labels, Tags, kind_of
 from skaudio._training._net import (
     OPTIMIZERS,
     Records,
@@ -23,6 +32,7 @@ from skaudio._training._net import (
     available_device,
 )
 from skaudio._training._schedule import SCHEDULES
+from skaudio._training._views import OwnViews
 from skaudio._utils._container import Views
 from skaudio._utils._random import draw_seed, generators
 from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions, _fit_context
@@ -31,8 +41,12 @@ from skaudio.model_selection._split import StratifiedGroupShuffleSplit
 from skaudio.nn.blocks import ATTENTIONS
 from skaudio.nn.losses import BranchCrossEntropy
 from skaudio.nn.runner import resolve_device
+from skaudio.views._base import ViewSource
+from skaudio.views._view_scaler import ViewScaler
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
+    "views": [ViewSource, None],
+    "augmentation": [Augmentation, None],
     "width": [Interval(Real, 0, None, closed="neither")],
     "attention": [StrOptions(set(ATTENTIONS))],
     "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -47,16 +61,23 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
         Interval(RealNotInt, 0, None, closed="neither"),
     ],
     "n_segments": [Interval(Integral, 1, None, closed="left")],
-    "validation_fraction": [None, Interval(Real, 0, 1, closed="neither")],
+    "validation_fraction": [
+        None,
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+    ],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "callbacks": [list, tuple, None],
     "device": [str],
+    "mixed_precision": ["boolean"],
+    "compile": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
 
-# segments per clip for the losses during training; the curves need no more
-N_EVALUATION_SEGMENTS = 3
+# Segments per clip for the losses during training. Segments of a clip are alike, so
+# more of them cost time and say little: evaluate more often instead.
+N_EVALUATION_SEGMENTS = 1
 
 
 class SegmentClassifier(ClassifierMixin, BaseEstimator):
@@ -72,8 +93,8 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
     def _blending_weights(self, n_branches: int) -> BlendingWeights:
         return BlendingWeights(n_branches, rule=UNIFORM)
 
-    def _period(self, n_batches: int) -> int:
-        """Steps between evaluations, given the batches of an epoch."""
+    def _period(self, n_batches: int, n_evaluated: int) -> int:
+        """Steps between evaluations of ``n_evaluated`` segments."""
         return n_batches
 
     def _check_input(self, X: Views) -> None:
@@ -84,88 +105,160 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
 
     # -- fit ------------------------------------------------------------------------
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y, groups=None, X_test=None, y_test=None):
         """Train the network on clips and their labels.
 
         Parameters
         ----------
         X : Views, or array-like of shape (n_clips, n_bins, n_frames)
             Views of the clips. A list of (n_bins, n_frames_i) arrays holds clips of
-            different lengths; a 2-D array has one frame per clip.
-        y : array-like of shape (n_clips,)
-            Class labels of any type.
+            different lengths; a 2-D array has one frame per clip. If ``views`` is set:
+            waveforms (n_clips, n_samples), or a list of waveforms or paths.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags)
+            Class labels of any type, or zeros and ones that say which tags a clip has.
         groups : array-like of shape (n_clips,), default=None
             Source of each clip. With ``validation_fraction``, no source is divided
             between training and validation.
+        X_test : like X, default=None
+            Clips to watch during training: their losses are recorded, and nothing
+            depends on them.
+        y_test : like y, default=None
+            Labels of ``X_test``.
 
         Returns
         -------
         self : object
             The fitted estimator.
         """
-        X = check_views(self, X, reset=True)
-        self._check_input(X)
-        labels, indices = Labels.from_y(self, X, y)
-        check_consistent_length(X, groups)
+        views, waveforms = self._read(X, reset=True)
+        self._check_input(views)
+        augmentation = self.augmentation or Augmentation()
+        augmentation._check(on_waveforms=waveforms is not None)
+        labels, encoded = kind_of(y).from_y(self, views, y)
+        check_consistent_length(views, groups)
         self.classes_ = labels.classes
+        self._predicts_tags = isinstance(labels, Tags)
         self._seed = draw_seed(self.random_state)
-        self._rates = _known_rates(X)
-        self._segment_seconds = _segment_seconds(self.segment_length, X, self._rates)
-        self._n_bins = dict(X.n_bins)
-        self._dtype = str(np.result_type(*(X.clips(name)[0] for name in X.names)))
-        self._train(X, indices, groups, labels)
+        self._rates = _known_rates(views)
+        self._segment_seconds = _segment_seconds(
+            self.segment_length, views, self._rates
+        )
+        self._n_bins = dict(views.n_bins)
+        self._dtype = str(np.result_type(*(views.clips(n)[0] for n in views.names)))
+        test = self._test_set(X_test, y_test, labels)
+        self._train(views, waveforms, encoded, groups, labels, augmentation, test)
         return self
 
-    def _train(
-        self, X: Views, indices: np.ndarray, groups: Any, labels: Labels
-    ) -> None:
-        split_rng, batch_rng = generators(self._seed, 2)
-        train, valid, check = self._split(indices, groups, split_rng)
+    def _read(self, X: Any, reset: bool) -> tuple[Views, list[np.ndarray] | None]:
+        """Views to work on, and the waveforms if views are computed here."""
+        if self.views is None:
+            return check_views(self, X, reset=reset), None
+        device = resolve_device if reset else available_device
+        own = OwnViews(self.views, device(self.device))
+        waveforms = own.load(self, X, reset=reset)
+        computed = own.compute(waveforms)
+        if reset:
+            self.scaler_ = ViewScaler().fit(computed)
+        return self.scaler_.transform(computed), waveforms
 
-        def frozen(rows: np.ndarray | None) -> FrozenSegments | None:
+    def _test_set(self, X: Any, y: Any, labels: Kind) -> SegmentDataset | None:
+        if (X is None) != (y is None):
+            raise ValueError("X_test and y_test go together; got only one of them.")
+        if X is None:
+            return None
+        views, _ = self._read(X, reset=False)
+        _check_rates(self, views)
+        encoded = labels.encode(self, views, y)
+        return self._dataset(views, labels.targets(encoded))
+
+    def _train(
+        self,
+        views: Views,
+        waveforms: list[np.ndarray] | None,
+        encoded: np.ndarray,
+        groups: Any,
+        labels: Kind,
+        augmentation: Augmentation,
+        test: SegmentDataset | None,
+    ) -> None:
+        train, valid, check = self._split(labels.strata(encoded), groups)
+        source, training_input = self._training_source(
+            views[train], waveforms and [waveforms[i] for i in train], augmentation
+        )
+        targets = labels.targets(encoded[train])
+        data = TrainingSegments(source, targets, augmentation, labels.soft, self._seed)
+        n_batches = n_batches_of(len(data), self.batch_size)
+
+        def part(rows: np.ndarray | None) -> SegmentDataset | None:
             if rows is None:
                 return None
-            part = self._dataset(X[rows], labels.targets(indices[rows]))
-            n_segments = min(N_EVALUATION_SEGMENTS, self.n_segments)
-            return FrozenSegments(part, n_segments, labels)
+            return self._dataset(views[rows], labels.targets(encoded[rows]))
 
-        data = self._dataset(X[train], labels.targets(indices[train]), batch_rng)
-        n_batches = n_batches_of(len(data), self.batch_size)
-        evaluation = Evaluation(
-            frozen(valid),
-            frozen(check if self._check_training_loss else None),
-            self._blending_weights,
-            self._period(n_batches),
-        )
+        sets = (part(valid), part(check), test)
+        evaluation = self._evaluation(sets, labels, n_batches)
         records = Records(self.verbose)
         schedule = Schedule(self.lr_schedule, n_batches * self.max_epochs)
-        y = labels.classes[indices[train]]
         net = self._new_net(
             resolve_device(self.device),
-            labels.criterion(self.class_weight, y, self._dtype),
+            labels.criterion(self.class_weight, encoded[train], self._dtype),
             [schedule, evaluation, records, *self._user_callbacks()],
+            training_input=training_input,
         )
         net.fit(data)
         self.history_ = records.epochs
         self._keep(net, evaluation)
         self.net_ = self._inference_net(net.module_.state_dict())
 
-    def _split(self, y: np.ndarray, groups: Any, rng: Any) -> tuple[Any, Any, Any]:
+    def _evaluation(
+        self, sets: tuple[SegmentDataset | None, ...], labels: Kind, n_batches: int
+    ) -> Evaluation:
+        """What watches validation, training and test clips."""
+        n_segments = min(N_EVALUATION_SEGMENTS, self.n_segments)
+        valid, check, test = (
+            None if data is None else FrozenSegments(data, n_segments, labels)
+            for data in sets
+        )
+        n_evaluated = sum(len(part) for part in (valid, check) if part is not None)
+        period = self._period(n_batches, n_evaluated)
+        return Evaluation(valid, check, test, self._blending_weights, period)
+
+    def _split(self, y: np.ndarray, groups: Any) -> tuple[Any, Any, Any]:
         """Rows to train on, to validate with, and to check training losses with."""
         if self.validation_fraction is None:
             return np.arange(len(y)), None, None
+        whole = isinstance(self.validation_fraction, Integral)
+        size = {"groups_per_class" if whole else "test_size": self.validation_fraction}
         splitter = StratifiedGroupShuffleSplit(
-            n_splits=1, test_size=self.validation_fraction, random_state=self._seed
+            n_splits=1, random_state=self._seed, **size
         )
         train, valid = next(splitter.split(np.zeros(len(y)), y, groups))
-        check = rng.permutation(train)[: len(valid)]
-        return np.sort(train), np.sort(valid), np.sort(check)
+        check = None
+        if self._check_training_loss:
+            check = _same_classes(y, train, valid, *generators(self._seed, 1))
+        return train, valid, check
 
-    def _dataset(
-        self, X: Views, targets: dict[str, np.ndarray], rng: Any = None
-    ) -> SegmentDataset:
+    def _dataset(self, X: Views, targets: dict[str, np.ndarray]) -> SegmentDataset:
         return SegmentDataset(
-            X, self._rates, self._segment_seconds, targets, self._dtype, rng
+            X, self._rates, self._segment_seconds, targets, self._dtype
+        )
+
+    def _training_source(
+        self,
+        views: Views,
+        waveforms: list[np.ndarray] | None,
+        augmentation: Augmentation,
+    ) -> tuple[Source, TrainingInput]:
+        """Where segments are cut from, and what turns them into the network's input."""
+        source = self._dataset(views, {})
+        if waveforms is None:
+            return source, TrainingInput(None, augmentation)
+        device = resolve_device(self.device)
+        front_ends, geometry = OwnViews(self.views, device).front_ends(
+            self.scaler_, source.n_steps, self._dtype
+        )
+        return (
+            WaveformDataset(waveforms, source, geometry),
+            TrainingInput(front_ends, augmentation),
         )
 
     def _user_callbacks(self) -> list[Any]:
@@ -173,7 +266,11 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         return [copy.deepcopy(callback) for callback in self.callbacks or ()]
 
     def _new_net(
-        self, device: str, criterion: dict[str, Any], callbacks: list[Any]
+        self,
+        device: str,
+        criterion: dict[str, Any],
+        callbacks: list[Any],
+        training_input: TrainingInput | None = None,
     ) -> SegmentNet:
         views = {name: (self._n_bins[name], rate) for name, rate in self._rates.items()}
         return SegmentNet(
@@ -195,19 +292,26 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
             device=device,
             seed=self._seed,
             dtype=self._dtype,
+            mixed_precision=self.mixed_precision,
+            compiled=self.compile,
+            training_input=training_input,
         )
 
     # -- predict --------------------------------------------------------------------
+    @property
+    def _kind(self) -> type[Kind]:
+        return Tags if self._predicts_tags else Labels
+
     def _branch_proba(self, X: Any) -> dict[str, np.ndarray]:
         """Probabilities (n_clips, n_classes) of every branch, mean over segments."""
         check_is_fitted(self)
-        X = check_views(self, X, reset=False)
-        _check_rates(self, X)
-        data = self._dataset(X, {})
+        views, _ = self._read(X, reset=False)
+        _check_rates(self, views)
+        data = self._dataset(views, {})
         rows, starts = data.even_segments(self.n_segments)
         logits = self.net_.logits(data, rows, starts)
         return {
-            name: clip_means(Labels.probabilities(z), rows, len(data))
+            name: clip_means(self._kind.probabilities(z), rows, len(data))
             for name, z in logits.items()
         }
 
@@ -222,12 +326,13 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         proba : ndarray of shape (n_clips, n_classes)
-            Probabilities in the order of ``classes_``.
+            Probabilities in the order of ``classes_``. They sum to one, but for tags
+            each is a probability of its own.
         """
         return next(iter(self._branch_proba(X).values()))
 
     def predict(self, X):
-        """Predict the most probable class of every clip.
+        """Predict the most probable class of every clip, or its tags.
 
         Parameters
         ----------
@@ -236,11 +341,10 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_clips,)
-            Labels as seen in `fit`.
+        y : ndarray of shape (n_clips,) or (n_clips, n_tags)
+            Labels as seen in `fit`; of tags, a one where the probability exceeds 0.5.
         """
-        proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
+        return self._kind.decide(self.predict_proba(X), self.classes_)
 
     # -- state ----------------------------------------------------------------------
     def _inference_net(self, state: dict[str, torch.Tensor]) -> SegmentNet:
@@ -272,7 +376,24 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         """Views have three dimensions."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.string = self.views is not None
+        tags.classifier_tags.multi_label = True
         return tags
+
+
+def _same_classes(
+    y: np.ndarray, train: np.ndarray, valid: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """As many training clips of every class as there are validation clips of it.
+
+    Otherwise the difference of both losses is one of classes, not of overfitting.
+    """
+    shuffled = rng.permutation(train)
+    chosen = [
+        shuffled[y[shuffled] == k][:count]
+        for k, count in zip(*np.unique(y[valid], return_counts=True), strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))
 
 
 def _known_rates(X: Views) -> dict[str, float]:

@@ -1,18 +1,22 @@
-"""Segments of in-memory views: drawn at random for training, evenly otherwise."""
+"""Segments of clips: drawn at random for training, evenly spaced otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from skaudio._segments import cut, even_starts, random_starts, span, to_steps
+from skaudio._segments import cut, even_starts, span, to_steps
+from skaudio._training import _chance
 from skaudio._utils._container import Views
 
-Batch = tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]
+Arrays = dict[str, Tensor]
+Batch = tuple[Arrays, Arrays]
 
 
 class SegmentDataset(Dataset):
@@ -30,8 +34,6 @@ class SegmentDataset(Dataset):
         Named targets; empty for prediction.
     dtype : str
         Type of the segments, "float32" or "float64".
-    rng : numpy.random.Generator or None
-        Draws order and starts of training batches; not needed for prediction.
     """
 
     def __init__(
@@ -41,13 +43,11 @@ class SegmentDataset(Dataset):
         length: float,
         targets: dict[str, np.ndarray],
         dtype: str,
-        rng: np.random.Generator | None = None,
     ) -> None:
         self.rates = rates
         self.length = length
         self.targets = targets
         self.dtype = dtype
-        self.rng = rng
         self.clips = {name: views.clips(name) for name in views.names}
         self.n_steps = {name: to_steps(length, rates[name]) for name in views.names}
         frames = [views.n_frames(name) / rates[name] for name in views.names]
@@ -62,6 +62,11 @@ class SegmentDataset(Dataset):
 
     def batch(self, rows: np.ndarray, starts: np.ndarray) -> Batch:
         """Segments of clips ``rows`` from ``starts`` seconds, and their targets."""
+        y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
+        return self.inputs(rows, starts, np.zeros(len(rows), bool)), y
+
+    def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
+        """Segments (clips, bins, steps) of all views; short clips are always tiled."""
         X = {}
         for name, n in self.n_steps.items():
             clips, rate = self.clips[name], self.rates[name]
@@ -69,18 +74,8 @@ class SegmentDataset(Dataset):
                 cut(clips[row], span(start, n, rate, clips[row].shape[1]), n)
                 for row, start in zip(rows, starts, strict=True)
             ]
-            # (segments, bins, steps)
             X[name] = torch.from_numpy(np.stack(segments, dtype=self.dtype))
-        y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
-        return X, y
-
-    def random_batches(self, batch_size: int) -> Iterator[Batch]:
-        """One epoch: every clip once, in random order, one random segment each."""
-        rng = self.rng or np.random.default_rng()
-        order = rng.permutation(len(self))
-        starts = random_starts(self.durations, self.length, rng)
-        for rows in batches(order, batch_size):
-            yield self.batch(rows, starts[rows])
+        return X
 
     def even_segments(self, n_segments: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts of ``n_segments`` even segments of every clip.
@@ -97,6 +92,209 @@ class SegmentDataset(Dataset):
             )
         rows = np.repeat(np.arange(len(self)), [len(s) for s in starts])
         return rows, np.concatenate(starts)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What segments of waveforms must hold for views to be computed from them."""
+
+    sr: float
+    margin: int  # samples before and after, so that no frame sees a border
+    n_samples: int  # between the margins
+
+
+class WaveformDataset:
+    """Waveforms of the clips, cut where `SegmentDataset` cuts their views.
+
+    Parameters
+    ----------
+    clips : list of ndarray of shape (n_samples_i,)
+        Waveforms.
+    views : SegmentDataset
+        Views of the same clips, which say how long a clip is in each.
+    geometry : Geometry
+        Length and margins of a segment.
+    """
+
+    WAVEFORM, AVAILABLE = "waveform", "available"
+
+    def __init__(
+        self, clips: list[np.ndarray], views: SegmentDataset, geometry: Geometry
+    ) -> None:
+        self.clips = clips
+        self.geometry = geometry
+        self.length, self.durations = views.length, views.durations
+        self.dtype, self.n_steps = views.dtype, views.n_steps
+        frames = [[c.shape[1] for c in views.clips[name]] for name in views.n_steps]
+        self.n_available = np.array(frames).T  # (clips, views)
+
+    def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
+        """Waveforms with margins, and how many steps each clip has in each view.
+
+        A clip shorter than a segment is surrounded by silence, and its views are to be
+        repeated; where ``tiled``, the waveform is repeated instead.
+        """
+        shape = (len(rows), self.geometry.n_samples + 2 * self.geometry.margin)
+        waveforms = np.zeros(shape, dtype=self.dtype)
+        available = self.n_available[rows]
+        for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
+            clip = self.clips[row]
+            if tiled[i]:
+                clip = np.tile(clip, -(-self.geometry.n_samples // len(clip)))
+                available[i] = np.iinfo(np.int64).max
+            self._fill(waveforms[i], clip, start)
+        return {
+            self.WAVEFORM: torch.from_numpy(waveforms),
+            self.AVAILABLE: torch.from_numpy(available),
+        }
+
+    def _fill(self, out: np.ndarray, clip: np.ndarray, start: float) -> None:
+        first = int(np.floor(start * self.geometry.sr + 0.5)) - self.geometry.margin
+        piece = clip[max(0, first) : first + len(out)]
+        left = max(0, -first)
+        out[left : left + len(piece)] = piece
+
+
+class Source(Protocol):
+    """What training segments are cut from: `SegmentDataset` or `WaveformDataset`."""
+
+    length: float
+    durations: np.ndarray
+    dtype: str
+    n_steps: dict[str, int]
+
+    def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
+        """Segments of clips ``rows`` from ``starts`` seconds."""
+
+
+@dataclass
+class TrainingBatch:
+    """Segments to train on, those to mix them with, and what chance decided."""
+
+    own: Arrays
+    partner: Arrays | None = None
+    draws: Arrays = field(default_factory=dict)
+
+    def to(self, device: str) -> TrainingBatch:
+        """Copy to ``device``, without waiting for it."""
+        partner = None if self.partner is None else moved(self.partner, device)
+        return TrainingBatch(
+            moved(self.own, device), partner, moved(self.draws, device)
+        )
+
+
+def moved(tensors: Arrays, device: str) -> Arrays:
+    """Copies of ``tensors`` on ``device``, which a GPU fetches in its own time."""
+    if not str(device).startswith("cuda"):
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
+    return {
+        name: tensor
+        if tensor.is_cuda
+        else tensor.pin_memory().to(device, non_blocking=True)
+        for name, tensor in tensors.items()
+    }
+
+
+class TrainingSegments(Dataset):
+    """Every epoch, one random segment of every clip in random order.
+
+    Parameters
+    ----------
+    source : Source
+        Where segments come from.
+    targets : dict of str to ndarray of shape (n_clips, ...)
+        Named targets.
+    augmentation : Augmentation
+        How likely things are.
+    soften : callable
+        Turns a batch of targets into shares that can be mixed.
+    seed : int
+        Of everything that is drawn.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        targets: dict[str, np.ndarray],
+        augmentation: Any,
+        soften: Any,
+        seed: int,
+    ) -> None:
+        self.source = source
+        self.targets = targets
+        self.augmentation = augmentation
+        self.soften = soften
+        self.seed = seed
+        self.epoch = 0
+        n_axes = bool(augmentation.freq_mask) + bool(augmentation.time_mask)
+        self.n_masks = 2 * n_axes * len(source.n_steps)
+
+    def __len__(self) -> int:
+        return len(self.source.durations)
+
+    def __getitem__(self, index: int) -> Any:
+        """Return one clip's batch of the current epoch (skorch asks for a Dataset)."""
+        return self.batch(np.array([index]))
+
+    def batches(self, batch_size: int) -> Iterator[tuple[TrainingBatch, Arrays]]:
+        """One epoch: every clip once, in random order, one random segment each."""
+        order = _chance.order(self.seed, self.epoch, len(self))
+        for rows in batches(order, batch_size):
+            yield self.batch(rows)
+        self.epoch += 1
+
+    def batch(self, rows: np.ndarray) -> tuple[TrainingBatch, Arrays]:
+        """Segments of clips ``rows`` in the current epoch, and their targets."""
+        draws = _chance.draw(
+            self.seed, self.epoch, rows, len(self), self.augmentation, self.n_masks
+        )
+        own = self._inputs(rows, draws.start, draws.is_mixed)
+        y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
+        partner = None
+        if self.augmentation.mix:
+            partner = self._inputs(draws.partner, draws.partner_start, draws.is_mixed)
+            y = self._mixed_targets(rows, draws)
+        return TrainingBatch(own, partner, self._tensors(rows, draws, own)), y
+
+    def _inputs(self, rows: np.ndarray, start: np.ndarray, tiled: np.ndarray) -> Arrays:
+        room = np.maximum(self.source.durations[rows] - self.source.length, 0.0)
+        return self.source.inputs(rows, start * room, tiled)
+
+    def _mixed_targets(self, rows: np.ndarray, draws: _chance.Draws) -> Arrays:
+        ratio = _ratio(draws)[:, None]
+        return {
+            name: torch.from_numpy(
+                (
+                    ratio * self.soften(t[rows])
+                    + (1 - ratio) * self.soften(t[draws.partner])
+                ).astype(self.source.dtype)
+            )
+            for name, t in self.targets.items()
+        }
+
+    def _tensors(self, rows: np.ndarray, draws: _chance.Draws, own: Arrays) -> Arrays:
+        options = self.augmentation
+        arrays = {"ratio": _ratio(draws), "roll": draws.roll, "masks": draws.masks}
+        if options.gain:
+            gains = options.gain * np.stack([draws.gain, draws.partner_gain])
+            arrays["gain"] = 10 ** (gains / 20)
+        if options.snr is not None:
+            low, high = options.snr
+            arrays["snr"] = low + (high - low) * draws.snr
+            n_samples = own[WaveformDataset.WAVEFORM].shape[1]
+            noises = [
+                _chance.noise(self.seed, self.epoch, int(row), n_samples)
+                for row in rows
+            ]
+            arrays["noise"] = np.stack(noises)
+        return {
+            name: torch.from_numpy(a.astype(self.source.dtype))
+            for name, a in arrays.items()
+        }
+
+
+def _ratio(draws: _chance.Draws) -> np.ndarray:
+    return np.where(draws.is_mixed, draws.ratio, 1.0)
 
 
 def batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
@@ -119,9 +317,9 @@ def n_batches_of(n_rows: int, batch_size: int) -> int:
 class RandomSegments:
     """skorch's ``iterator_train``: batches of random segments, made in memory."""
 
-    def __init__(self, dataset: SegmentDataset, batch_size: int) -> None:
+    def __init__(self, dataset: TrainingSegments, batch_size: int) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
 
-    def __iter__(self) -> Iterator[Batch]:
-        return self.dataset.random_batches(self.batch_size)
+    def __iter__(self) -> Iterator[tuple[TrainingBatch, Arrays]]:
+        return self.dataset.batches(self.batch_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from skaudio._training._data import SegmentDataset, batches
+from skaudio._training._data import SegmentDataset, TrainingBatch, batches, moved
 from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
 from skaudio.nn.blocks import seed_dropout
@@ -41,9 +42,21 @@ class SegmentNet(NeuralNet):
     the device, and evaluates segments; all data handling is the dataset's.
     """
 
-    def __init__(self, *args: Any, seed: int, dtype: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        seed: int,
+        dtype: str,
+        mixed_precision: bool = False,
+        compiled: bool = False,
+        training_input: Any = None,
+        **kwargs: Any,
+    ) -> None:
         self.seed = seed
         self.dtype = dtype
+        self.mixed_precision = mixed_precision
+        self.compiled = compiled
+        self.training_input = training_input
         super().__init__(*args, **kwargs)
 
     @property
@@ -61,24 +74,38 @@ class SegmentNet(NeuralNet):
         return self
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
-        """Give dropout a private generator, which only training needs."""
+        """Give dropout a private generator, and compile: only training needs both."""
         seed_dropout(self.module_, self.seed, self.device)
+        # skorch would take what is assigned in the usual way for one more module
+        forward = torch.compile(self.module_) if self.compiled else self.module_
+        self.__dict__["_forward"] = forward
 
     def set_branch_weights(self, weights: np.ndarray) -> None:
         """Put the weights in force on the device, for the loss of the next steps."""
         dtype = getattr(torch, self.dtype)
         self.branch_weights = torch.as_tensor(weights, dtype=dtype, device=self.device)
 
-    def infer(self, x: dict[str, torch.Tensor], **fit_params: Any) -> Any:
-        """Logits of every branch."""
-        return self.module_({k: v.to(self.device) for k, v in x.items()})
+    def infer(self, x: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
+        """Logits of every branch, for a training batch or for views."""
+        if isinstance(x, TrainingBatch):
+            forward, views = self._forward, self.training_input(x.to(self.device))
+        else:
+            forward, views = self.module_, moved(x, self.device)
+        if not self.mixed_precision:
+            logits: dict[str, torch.Tensor] = forward(views)
+            return logits
+        kind = torch.device(self.device).type
+        with torch.autocast(kind, dtype=torch.bfloat16):
+            narrow = forward(views)
+        dtype = getattr(torch, self.dtype)
+        return {name: logits.to(dtype) for name, logits in narrow.items()}
 
     def get_loss(
         self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
     ) -> torch.Tensor:
         """Weighted sum of the branches' losses."""
-        y_true = {k: v.to(self.device) for k, v in y_true.items()}
-        return blend(self.criterion_(y_pred, y_true), self.branch_weights)
+        losses = self.criterion_(y_pred, moved(y_true, self.device))
+        return blend(losses, self.branch_weights)
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **params: Any
@@ -90,7 +117,7 @@ class SegmentNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **params)
-            size = len(next(iter(batch[0].values())))
+            size = len(next(iter(batch[1].values())))
             total = total + step["loss"].detach() * size
             n_clips += size
             self.notify("on_batch_end", batch=batch, training=training, **step)
@@ -111,12 +138,37 @@ class SegmentNet(NeuralNet):
         self, data: SegmentDataset, rows: np.ndarray, starts: np.ndarray
     ) -> dict[str, torch.Tensor]:
         """Logits (segments, outputs) of every branch, in eval mode."""
-        parts = []
+        parts: list[dict[str, torch.Tensor]] = []
+        done, batch_size = 0, self.batch_size
         with self.evaluating():
-            for chosen in batches(np.arange(len(rows)), self.batch_size):
+            while done < len(rows):
+                chosen = next(batches(np.arange(done, len(rows)), batch_size))
                 X, _ = data.batch(rows[chosen], starts[chosen])
-                parts.append(self.infer(X))
+                try:
+                    parts.append(self.infer(X))
+                except torch.OutOfMemoryError:
+                    batch_size = self._halved(batch_size)
+                    continue
+                done += len(chosen)
         return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
+
+    def _halved(self, batch_size: int) -> int:
+        """Half the batch, if there is one, for a device that is out of memory."""
+        if batch_size < 2:
+            raise MemoryError(
+                f"{self.device} has no memory for a single segment. Use device='cpu', "
+                "shorter segments, or a smaller width."
+            ) from None
+        warnings.warn(
+            f"{self.device} is out of memory with {batch_size} segments at once; going "
+            f"on with {batch_size // 2}. Set batch_size={batch_size // 2} to avoid "
+            "the failing attempt.",
+            UserWarning,
+            stacklevel=2,
+        )
+        if str(self.device).startswith("cuda"):
+            torch.cuda.empty_cache()
+        return batch_size // 2
 
 
 class Schedule(Callback):
@@ -161,13 +213,14 @@ class Records(Callback):
             "epoch": len(self.epochs) + 1,
             "train_loss": last["train_loss"],
             "valid_loss": last.get("valid_loss", math.nan),
-            "valid_accuracy": last.get("valid_accuracy", math.nan),
+            "valid_score": last.get("valid_score", math.nan),
+            "test_loss": last.get("test_loss", math.nan),
             "lr": net.optimizer_.param_groups[0]["lr"],
             "seconds": time.perf_counter() - self.started,
         }
         self.epochs.append(row)
         self.bar.set_postfix(
-            {k: f"{row[k]:.3g}" for k in ("train_loss", "valid_accuracy")}
+            {k: f"{row[k]:.3g}" for k in ("train_loss", "valid_score")}
         )
         self.bar.update()
 

@@ -207,3 +207,14 @@ def check_labels(estimator: Any, X: Any, y: Any) -> np.ndarray:
     check_classification_targets(labels)
     check_consistent_length(X, labels)
     return labels
+
+
+def check_tags(estimator: Any, X: Any, y: Any) -> np.ndarray:
+    """Tags of every clip of X, as an indicator matrix of zeros and ones."""
+    tags: np.ndarray = check_array(
+        y, accept_sparse=True, dtype=None, input_name="y", estimator=estimator
+    )
+    if hasattr(tags, "toarray"):
+        tags = tags.toarray()
+    check_consistent_length(X, tags)
+    return tags.astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from skaudio._training._augmentation import Augmentation
 from skaudio._training._base import SHARED_CONSTRAINTS, SegmentClassifier
 from skaudio._utils._container import Views
 from skaudio.nn.multiview import MultiViewCRNN
@@ -19,6 +20,14 @@ class CRNNClassifier(SegmentClassifier):
 
     Parameters
     ----------
+    views : ViewUnion, view or None, default=None
+        What computes views inside the classifier, on its device: X is then waveforms
+        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
+        those of a pipeline of the views, `ViewScaler` and this classifier. In training
+        segments are cut from the waveform and may be augmented there. None takes X as
+        views.
+    augmentation : Augmentation or None, default=None
+        Random changes of training segments; None makes none.
     width : float, default=1.0
         Factor on the number of filters (64 to 256), recurrent units (256) and hidden
         units (512). The default is the paper's network, for a GPU; 0.25 trains on a
@@ -47,15 +56,24 @@ class CRNNClassifier(SegmentClassifier):
         the median length of the training clips. Shorter clips are repeated to fill it.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
-    validation_fraction : float or None, default=None
-        Fraction of the sources to hold out, stratified by class. The model with the
-        best validation accuracy is kept. None trains on all clips to the end.
+    validation_fraction : float, int or None, default=None
+        Sources to hold out: a float is their share of every class, at least one where a
+        class has two; an int is their number per class. The model with the best
+        validation accuracy (of tags: mean average precision) is kept. None trains on
+        all clips to the end.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss, as in scikit-learn.
+        Weights of the classes in the loss, as in scikit-learn. "balanced" weighs
+        presence and absence of every tag alike if y is an indicator matrix.
     callbacks : list of skorch callbacks or None, default=None
         Called during training, after the built-in ones; copied for every fit.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
+    mixed_precision : bool, default=False
+        Whether convolutions and matrix products are computed in bfloat16, on a GPU
+        with half the memory and more speed. Weights and losses keep the type of X.
+    compile : bool, default=False
+        Whether ``torch.compile`` translates the network for training. Takes a minute
+        or so at the start, and a C++ compiler; worth it for long training on a GPU.
     random_state : int, RandomState instance or None, default=None
         Seed of initialisation, order, segments, dropout and validation split. An int
         gives the same model to the bit on the same machine, in any joblib backend.
@@ -65,14 +83,17 @@ class CRNNClassifier(SegmentClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels; column numbers if y is an indicator matrix of tags.
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is the torch module.
     history_ : list of dict
-        Per epoch: ``epoch, train_loss, valid_loss, valid_accuracy, lr, seconds``.
+        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss, lr,
+        seconds``; the score is an accuracy, or mean average precision of tags.
         Figures of validation are NaN without ``validation_fraction``.
+    scaler_ : ViewScaler
+        What standardises the views, when ``views`` is set.
     n_features_in_ : int
-        Number of bins, when fitted on an array.
+        Number of bins, when fitted on an array; of samples, when ``views`` is set.
     view_names_in_ : ndarray of str
         Name of the view, when fitted on `Views`.
 
@@ -103,6 +124,8 @@ class CRNNClassifier(SegmentClassifier):
     def __init__(
         self,
         *,
+        views: Any = None,
+        augmentation: Augmentation | None = None,
         width: float = 1.0,
         attention: str = "spatio-temporal",
         dropout: float = 0.1,
@@ -113,13 +136,17 @@ class CRNNClassifier(SegmentClassifier):
         lr_schedule: str = "one-cycle",
         segment_length: int | float | None = None,
         n_segments: int = 10,
-        validation_fraction: float | None = None,
+        validation_fraction: float | int | None = None,
         class_weight: dict[Any, float] | str | None = None,
         callbacks: list[Any] | None = None,
         device: str = "auto",
+        mixed_precision: bool = False,
+        compile: bool = False,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
+        self.views = views
+        self.augmentation = augmentation
         self.width = width
         self.attention = attention
         self.dropout = dropout
@@ -134,6 +161,8 @@ class CRNNClassifier(SegmentClassifier):
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.device = device
+        self.mixed_precision = mixed_precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 
-from skaudio._blending import NONE, RULES, BlendingWeights
+from skaudio._blending import NONE, BlendingWeights
+from skaudio._training._augmentation import Augmentation
 from skaudio._training._base import SHARED_CONSTRAINTS, SegmentClassifier
 from skaudio._training._evaluation import Evaluation
 from skaudio._training._net import SegmentNet
 from skaudio._utils._container import Views
-from skaudio._utils._sklearn import Interval, StrOptions
+from skaudio._utils._sklearn import StrOptions
+from skaudio.neural_network._blending import NAMED, Blending, as_blending
 from skaudio.nn.multiview import JOINT, MultiViewCRNN
+
+EVALUATION_SHARE = 0.04  # of the training time
 
 
 class MultiViewBlendingClassifier(SegmentClassifier):
@@ -28,17 +31,20 @@ class MultiViewBlendingClassifier(SegmentClassifier):
 
     Parameters
     ----------
-    blending : {"adaptive", "fixed-reference", "uniform", "none"}, default="adaptive"
-        "adaptive" measures progress from the best smoothed losses so far (the paper's
-        rule); "fixed-reference" from the losses before training (G-Blend); "uniform"
+    blending : str or Blending, default="adaptive"
+        How losses are weighed, a `Blending` or a name of one. "adaptive" measures
+        progress from the best smoothed losses so far, and smooths the weights;
+        "paper" is the same without smoothing of weights, as published;
+        "fixed-reference" measures from the losses before training (G-Blend); "uniform"
         weighs all branches alike; "none" trains the joint branch only (concatenation).
-    blending_period : int or "auto", default="auto"
-        Training steps between evaluations. "auto" makes about 40 evaluations, at least
-        5 and at most 100 (the paper's) steps apart.
-    blending_window : int, default=20
-        Evaluations that the smoothing of losses averages. Weights are uniform until
-        more than these were made, with the default for about half of a short training:
-        a branch that is weighed on a few noisy losses may be starved for good.
+    views : ViewUnion, view or None, default=None
+        What computes views inside the classifier, on its device: X is then waveforms
+        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
+        those of a pipeline of the views, `ViewScaler` and this classifier. In training
+        segments are cut from the waveform and may be augmented there. None takes X as
+        views.
+    augmentation : Augmentation or None, default=None
+        Random changes of training segments; None makes none.
     width : float, default=1.0
         Factor on the number of filters (64 to 256), recurrent units (256) and hidden
         units (512, joint branch 4096). The default is the paper's network, for a GPU;
@@ -67,16 +73,25 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         the median length of the training clips. Shorter clips are repeated to fill it.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
-    validation_fraction : float or None, default=0.1
-        Fraction of the sources to hold out, stratified by class, at least one per
-        class that has two. The model with the best validation accuracy is kept, with
-        its branch weights. None is possible for "uniform" and "none" only.
+    validation_fraction : float, int or None, default=0.1
+        Sources to hold out: a float is their share of every class, at least one where a
+        class has two; an int is their number per class. The model with the best
+        validation accuracy (of tags: mean average precision) is kept, with its branch
+        weights. None trains on all clips to the end; "uniform" and "none" can do
+        without.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss, as in scikit-learn.
+        Weights of the classes in the loss, as in scikit-learn. "balanced" weighs
+        presence and absence of every tag alike if y is an indicator matrix.
     callbacks : list of skorch callbacks or None, default=None
         Called during training, after the built-in ones; copied for every fit.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
+    mixed_precision : bool, default=False
+        Whether convolutions and matrix products are computed in bfloat16, on a GPU
+        with half the memory and more speed. Weights and losses keep the type of X.
+    compile : bool, default=False
+        Whether ``torch.compile`` translates the network for training. Takes a minute
+        or so at the start, and a C++ compiler; worth it for long training on a GPU.
     random_state : int, RandomState instance or None, default=None
         Seed of initialisation, order, segments, dropout and validation split. An int
         gives the same model to the bit on the same machine, in any joblib backend.
@@ -86,7 +101,7 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels; column numbers if y is an indicator matrix of tags.
     branch_names_ : tuple of str
         Names of the branches: the views, then "joint".
     branch_weights_ : ndarray of shape (n_branches,)
@@ -94,18 +109,23 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is the torch module.
     history_ : list of dict
-        Per epoch: ``epoch, train_loss, valid_loss, valid_accuracy, lr, seconds``.
+        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss, lr,
+        seconds``; the score is an accuracy, or mean average precision of tags.
         Figures of validation are the joint branch's.
     blending_history_ : list of dict
         Per evaluation and branch: ``step, epoch, branch, train_loss, valid_loss,
-        generalization, overfitting, weight``.
+        test_loss, generalization, overfitting, weight``. NaN where there is no such
+        set; `BlendingDisplay` draws it.
+    scaler_ : ViewScaler
+        What standardises the views, when ``views`` is set.
     n_features_in_ : int
-        Number of bins, when fitted on an array.
+        Number of bins, when fitted on an array; of samples, when ``views`` is set.
     view_names_in_ : ndarray of str
         Names of the views, when fitted on `Views`.
 
     See Also
     --------
+    Blending : The rule and its parameters.
     CRNNClassifier : One view.
     skaudio.ensemble.LateFusionClassifier : Views trained apart, decisions averaged.
     skaudio.inspection.BlendingDisplay : Plot weights and losses over training.
@@ -133,21 +153,16 @@ class MultiViewBlendingClassifier(SegmentClassifier):
 
     _check_training_loss = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "blending": [StrOptions(set(RULES))],
-        "blending_period": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "blending_window": [Interval(Integral, 1, None, closed="left")],
+        "blending": [StrOptions(set(NAMED)), Blending],
         **SHARED_CONSTRAINTS,
     }
 
     def __init__(
         self,
         *,
-        blending: str = "adaptive",
-        blending_period: int | str = "auto",
-        blending_window: int = 20,
+        blending: str | Blending = "adaptive",
+        views: Any = None,
+        augmentation: Augmentation | None = None,
         width: float = 1.0,
         attention: str = "spatio-temporal",
         dropout: float = 0.1,
@@ -158,16 +173,18 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         lr_schedule: str = "one-cycle",
         segment_length: int | float | None = None,
         n_segments: int = 10,
-        validation_fraction: float | None = 0.1,
+        validation_fraction: float | int | None = 0.1,
         class_weight: dict[Any, float] | str | None = None,
         callbacks: list[Any] | None = None,
         device: str = "auto",
+        mixed_precision: bool = False,
+        compile: bool = False,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
         self.blending = blending
-        self.blending_period = blending_period
-        self.blending_window = blending_window
+        self.views = views
+        self.augmentation = augmentation
         self.width = width
         self.attention = attention
         self.dropout = dropout
@@ -182,6 +199,8 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.device = device
+        self.mixed_precision = mixed_precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
 
@@ -220,27 +239,32 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         )
         return np.tensordot(weights, branches, axes=1)
 
+    @property
+    def _rule(self) -> Blending:
+        return as_blending(self.blending)
+
     def _module(self) -> dict[str, Any]:
-        branches = JOINT if self.blending == NONE else "all"
+        branches = JOINT if self._rule.rule == NONE else "all"
         return {"module": MultiViewCRNN, "module__branches": branches}
 
     def _blending_weights(self, n_branches: int) -> BlendingWeights:
-        return BlendingWeights(
-            n_branches, rule=self.blending, window=self.blending_window
-        )
+        return self._rule._weights(n_branches)
 
-    def _period(self, n_batches: int) -> int:
-        if self.blending_period != "auto":
-            return int(self.blending_period)
-        return int(np.clip(n_batches * self.max_epochs // 40, 5, 100))
+    def _period(self, n_batches: int, n_evaluated: int) -> int:
+        if self._rule.period != "auto":
+            return int(self._rule.period)
+        # a segment costs a third of what it costs in training: forward only
+        steps = n_evaluated / (3 * self.batch_size * EVALUATION_SHARE)
+        return int(np.clip(np.ceil(steps), 5, 100))
 
     def _check_input(self, X: Views) -> None:
+        self._rule._validate_params()
         if JOINT in X.names:
             raise ValueError(
                 f"No view may be called {JOINT!r}: it is the name of the joint branch. "
                 "Rename the view."
             )
-        if self.validation_fraction is None and self.blending not in ("uniform", NONE):
+        if self.validation_fraction is None and self._rule._needs_validation:
             raise ValueError(
                 f"blending={self.blending!r} measures how branches generalise to "
                 "held-out clips. Set validation_fraction, e.g. 0.1, or blending "

@@ -1,5 +1,6 @@
 """Torch modules: front ends, blocks, the papers' networks and losses."""
 
+from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.blocks import (
     AttentionPooling,
     ClassificationHead,
@@ -21,13 +22,14 @@ from skaudio.nn.frontends import (
     PowerSpectrogram,
     compress,
 )
-from skaudio.nn.losses import BranchCrossEntropy, blend
+from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy, blend
 from skaudio.nn.multiview import MultiViewCRNN
 
 __all__ = [
     "MFCC",
     "AttentionPooling",
     "BranchCrossEntropy",
+    "BranchTagEntropy",
     "CRNN1d",
     "CRNN2d",
     "ClassificationHead",
@@ -38,10 +40,13 @@ __all__ = [
     "MelSpectrogram",
     "MultiViewCRNN",
     "PowerSpectrogram",
+    "add_noise",
     "blend",
     "compress",
     "erb_frequencies",
     "gammatone_filterbank",
     "layer_outputs",
+    "mask",
     "mel_filterbank",
+    "mix_waveforms",
 ]

@@ -121,6 +121,7 @@ class ConstantQ(nn.Module):
         self.power, self.scale, self.top_db = power, scale, top_db
         # frames next to a block's edge that a filter there would reach beyond
         self.margin = math.ceil(self.lengths[0] / 2 / hop_length)
+        self.reach = self.margin * hop_length  # samples that a frame can see
         self._responses: dict[tuple[object, ...], _Response] = {}
         self.register_buffer("_like", torch.empty(0, dtype=dtype), persistent=False)
 

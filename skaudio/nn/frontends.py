@@ -142,9 +142,10 @@ class BandSpectrogram(nn.Module):
             n_fft=n_fft, win_length=win_length, hop_length=hop_length, dtype=dtype
         )
         self.power, self.scale, self.top_db = power, scale, top_db
-        self._reach: list[slice] = []  # frequencies that each group of bands needs
-        for i, (group, reach) in enumerate(_band_groups(bank)):
-            self._reach.append(reach)
+        self.reach = n_fft // 2  # samples on either side that a frame can see
+        self._touched: list[slice] = []  # frequencies that each group of bands needs
+        for i, (group, touched) in enumerate(_band_groups(bank)):
+            self._touched.append(touched)
             weights = torch.tensor(group, dtype=dtype)
             self.register_buffer(f"bank_{i}", weights, persistent=False)
 
@@ -156,8 +157,8 @@ class BandSpectrogram(nn.Module):
         """What `forward` does after its `PowerSpectrogram`, which can be shared."""
         spectrum = _to_power(spectrum, self.power).mT
         groups = [
-            self.get_buffer(f"bank_{i}") @ spectrum[..., reach, :]
-            for i, reach in enumerate(self._reach)
+            self.get_buffer(f"bank_{i}") @ spectrum[..., touched, :]
+            for i, touched in enumerate(self._touched)
         ]
         bands = torch.cat(groups, dim=-2) if len(groups) > 1 else groups[0]
         return compress(bands, self.power, self.scale, self.top_db)
@@ -376,6 +377,8 @@ class MFCC(BandSpectrogram):
         of_one = matrix.double().sum(1, keepdim=True).to(dtype)
         self.register_buffer("dct_of_one", of_one, persistent=False)
         kernels = np.array([delta_kernel(order) for order in range(1, delta + 1)])
+        if delta:
+            self.reach += kernels.shape[1] // 2 * hop_length
         self.register_buffer(
             "kernels", torch.tensor(kernels, dtype=dtype), persistent=False
         )

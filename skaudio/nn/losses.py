@@ -47,6 +47,47 @@ class BranchCrossEntropy(nn.Module):
         }
 
 
+class BranchTagEntropy(nn.Module):
+    """Binary cross-entropy of every branch, mean over clips and tags.
+
+    Parameters
+    ----------
+    tag_weight : tensor of shape (2, n_tags) or None, default=None
+        Weights of absent (row 0) and present tags (row 1).
+    target : str, default="label"
+        Key of the indicators (n_clips, n_tags) in the dictionary of targets.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import BranchTagEntropy
+    >>> logits = {"mel": torch.zeros(2, 4)}
+    >>> BranchTagEntropy()(logits, {"label": torch.ones(2, 4)})["mel"]
+    tensor(0.6931)
+    """
+
+    tag_weight: Tensor | None
+
+    def __init__(self, tag_weight: Tensor | None = None, target: str = "label") -> None:
+        super().__init__()
+        self.target = target
+        self.register_buffer("tag_weight", tag_weight)
+
+    def forward(
+        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Mean loss of every branch of ``outputs``."""
+        tags = targets[self.target].to(next(iter(outputs.values())).dtype)
+        weight = None
+        if self.tag_weight is not None:  # tags may be shares of absent and present
+            absent, present = self.tag_weight.unbind()
+            weight = torch.lerp(absent.expand_as(tags), present.expand_as(tags), tags)
+        return {
+            name: F.binary_cross_entropy_with_logits(logits, tags, weight=weight)
+            for name, logits in outputs.items()
+        }
+
+
 def blend(losses: Mapping[str, Tensor], weights: Tensor) -> Tensor:
     """Total loss: the weighted sum of the branches' losses (Eq. 2).
 

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from skaudio.nn.frontends import BandSpectrogram
 
+Powers = dict[tuple[int, int, int, int], Tensor]  # by framing and offset
+
 
 @lru_cache(maxsize=64)
 def cached_front_end(
@@ -69,22 +71,57 @@ def run_front_ends(
     with torch.inference_mode():
         for batch in _batches(clips, batch_size):
             waveforms = _to_tensor(batch).to(device)
-            powers: dict[tuple[int, int, int], Tensor] = {}
+            powers: Powers = {}
             for front_end, output in zip(front_ends, outputs, strict=True):
                 output.extend(_run(front_end, waveforms, powers).cpu().numpy())
     return outputs
 
 
+def compute_front_ends(
+    front_ends: Sequence[nn.Module], waveforms: Tensor, offsets: Sequence[int]
+) -> list[Tensor]:
+    """Spectrograms of a batch of segments, each view from an offset on.
+
+    Parameters
+    ----------
+    front_ends : sequence of Module
+        Modules of `skaudio.nn`; ``Identity`` keeps the samples as they are.
+    waveforms : Tensor of shape (n_clips, n_samples)
+        Segments.
+    offsets : sequence of int
+        Sample at which the first frame of each front end lies.
+
+    Returns
+    -------
+    spectrograms : list of Tensor of shape (n_clips, n_bins, n_frames)
+        One per front end.
+    """
+    on_cpu = waveforms.device.type == "cpu"
+    parts = waveforms.split(1) if on_cpu else [waveforms]  # see run_front_ends
+    computed = []
+    for part in parts:
+        powers: Powers = {}
+        computed.append(
+            [
+                _run(front_end, part, powers, offset)
+                for front_end, offset in zip(front_ends, offsets, strict=True)
+            ]
+        )
+    return [torch.cat(views) for views in zip(*computed, strict=True)]
+
+
 def _run(
-    front_end: nn.Module, waveforms: Tensor, powers: dict[tuple[int, int, int], Tensor]
+    front_end: nn.Module, waveforms: Tensor, powers: Powers, offset: int = 0
 ) -> Tensor:
+    if isinstance(front_end, nn.Identity):
+        return waveforms[:, None, offset:]
     if not isinstance(front_end, BandSpectrogram):
-        result: Tensor = front_end(waveforms)
+        result: Tensor = front_end(waveforms[:, offset:])
         return result
-    framing = front_end.spectrogram.framing
-    if framing not in powers:
-        powers[framing] = front_end.spectrogram(waveforms)
-    return front_end.from_power(powers[framing])
+    key = (*front_end.spectrogram.framing, offset)
+    if key not in powers:
+        powers[key] = front_end.spectrogram(waveforms[:, offset:])
+    return front_end.from_power(powers[key])
 
 
 def _batches(

@@ -40,7 +40,18 @@ LOADER_CONSTRAINTS: dict[str, list[Any]] = {
 COMPUTING_CONSTRAINTS: dict[str, list[Any]] = {"batch_size": [COUNT], "device": [str]}
 
 
-class BaseView(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class ViewSource(metaclass=ABCMeta):
+    """Whatever computes views of clips: one view, or a union of several."""
+
+    n_jobs: int | None
+    verbose: int
+
+    @abstractmethod
+    def _named_views(self) -> dict[str, BaseView]:
+        """Views by name, checked to fit together."""
+
+
+class BaseView(ViewSource, TransformerMixin, BaseEstimator):
     """A stateless transformer from clips to one view of them.
 
     A subclass adds its parameters, `_parameter_constraints`, `rate`, and what turns
@@ -51,8 +62,6 @@ class BaseView(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     sr: float
     on_error: str
-    n_jobs: int | None
-    verbose: int
 
     @property
     @abstractmethod
@@ -112,6 +121,15 @@ class BaseView(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             The transformer itself.
         """
         return self
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind of view in lower case, such as "mel"."""
+        return type(self).__name__.lower().removesuffix("view")
+
+    def _named_views(self) -> dict[str, BaseView]:
+        self._validate_params()
+        return {self.kind: self}
 
     @abstractmethod
     def _front_end(self, dtype: str, device: str) -> Module | None:

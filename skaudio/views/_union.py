@@ -12,7 +12,13 @@ from sklearn.utils import Tags
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import _BaseComposition, _fit_context
 from skaudio._utils._validation import check_clips
-from skaudio.views._base import COMPUTING, LOADING, BaseView, compute_views
+from skaudio.views._base import (
+    COMPUTING,
+    LOADING,
+    BaseView,
+    ViewSource,
+    compute_views,
+)
 from skaudio.views._cqt import CQTView
 from skaudio.views._gammatone import GammatoneView
 from skaudio.views._mel import MelView
@@ -28,7 +34,7 @@ NAMED_VIEWS: dict[str, type[BaseView]] = {
 }
 
 
-class ViewUnion(TransformerMixin, _BaseComposition):
+class ViewUnion(ViewSource, TransformerMixin, _BaseComposition):
     """Compute several views of the same clips, like a `FeatureUnion` of spectrograms.
 
     Every clip is decoded and resampled once for all views, and views with equal frames
@@ -132,9 +138,8 @@ class ViewUnion(TransformerMixin, _BaseComposition):
         self : object
             The union itself.
         """
-        views = self._views()
+        views = self._named_views()
         for view in views.values():
-            view._validate_params()
             view._front_end("float32", "cpu")
         check_clips(self, X, reset=True, allow_nan=self._allow_nan(views))
         self.errors_: list[dict[str, Any]] = []
@@ -153,7 +158,7 @@ class ViewUnion(TransformerMixin, _BaseComposition):
         views : Views of shape (n_clips,)
             Arrays by name, and their rates.
         """
-        views = self._views()
+        views = self._named_views()
         X = check_clips(self, X, reset=False, allow_nan=self._allow_nan(views))
         arrays = compute_views(self, list(views.values()), X, self.n_jobs, self.verbose)
         rates = {name: view.rate for name, view in views.items()}
@@ -178,7 +183,7 @@ class ViewUnion(TransformerMixin, _BaseComposition):
     def _allow_nan(views: dict[str, BaseView]) -> bool:
         return next(iter(views.values())).on_error != "raise"
 
-    def _views(self) -> dict[str, BaseView]:
+    def _named_views(self) -> dict[str, BaseView]:
         """Views by name without dropped ones, checked."""
         names = [name for name, _ in self.transformer_list]
         self._validate_names(names)
@@ -194,6 +199,7 @@ class ViewUnion(TransformerMixin, _BaseComposition):
                     f"{name!r} in ViewUnion must be a view, such as MelView(), or "
                     f"'drop'; got {view!r}."
                 )
+            view._validate_params()
         _check_agreement(views)
         return views
 
@@ -288,7 +294,7 @@ def make_view_union(
     }
     computing = {"batch_size": batch_size, "device": device}
     built = [_named_view(view, loading, computing) for view in views]
-    kinds = [_kind_of(view) for view in built]
+    kinds = [view.kind for view in built]
     repeated = {kind for kind, count in Counter(kinds).items() if count > 1}
     seen: Counter[str] = Counter()
     transformer_list = []
@@ -310,7 +316,3 @@ def _named_view(
         )
     cls = NAMED_VIEWS[view]
     return cls(**loading) if cls is RawView else cls(**loading, **computing)
-
-
-def _kind_of(view: BaseView) -> str:
-    return type(view).__name__.lower().removesuffix("view")

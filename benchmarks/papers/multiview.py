@@ -1,0 +1,320 @@
+"""The multi-view paper's rows and the rules of blending on ESC-10, with error bars.
+
+    python benchmarks/papers/multiview.py [--data ../shared/data/esc10]
+        [--budget cpu] [--folds 1 2 3 4 5] [--seeds 0 1 2] [--device cpu] [--jobs 2]
+
+Every (seed, system, fold) is one job, kept in ``--cache`` as soon as it is done, so an
+interrupted run goes on where it stopped, and more seeds or systems only add to it. All
+systems see the same clips: the official folds, and within them the same held-out
+sources for model selection and weights. Late fusion is the mean of the four single
+views' probabilities, which is what `LateFusionClassifier` gives with the same seeds.
+
+Differences are paired by clip: correct or not, mean over seeds, with a 95 % interval
+from 10,000 bootstrap samples of sources (clips of one recording stay together).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.pipeline import make_pipeline
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _provenance import provenance
+
+from skaudio.datasets import load_audio_files
+from skaudio.neural_network import (
+    Augmentation,
+    Blending,
+    CRNNClassifier,
+    MultiViewBlendingClassifier,
+)
+from skaudio.preprocessing import AudioLoader
+from skaudio.views import Views, ViewScaler, make_view_union
+
+ROOT = Path(__file__).resolve().parents[2]
+SINGLE = ("mel", "gammatone", "cqt", "raw")
+# evaluations every 10 steps, as an epoch of ESC-10 has 5 or 10
+SHORT = {"period": 10, "window": 10}
+RULES: dict[str, dict[str, Any]] = {
+    "concatenation": {"rule": "none"},
+    "uniform": {"rule": "uniform", **SHORT},
+    "paper": {"rule": "adaptive", **SHORT},
+    "smoothed": {"rule": "adaptive", "momentum": 0.8, "min_weight": 0.05, **SHORT},
+    "fixed-reference": {"rule": "fixed-reference", **SHORT},
+    "paper-literal": {"rule": "adaptive", "smoothing": "reference", **SHORT},
+}
+SYSTEMS = (*SINGLE, *RULES)
+BUDGETS: dict[str, dict[str, Any]] = {
+    # to see that everything runs
+    "smoke": {"width": 0.05, "max_epochs": 2, "inside": False, "sr_raw": 11025},
+    # narrow networks on views that are computed once; the raw view at 11 kHz
+    "cpu": {"width": 0.125, "max_epochs": 40, "inside": False, "sr_raw": 11025},
+    # the paper's widths on views inside the network, with augmentation
+    "gpu": {"width": 1.0, "max_epochs": 400, "inside": True, "sr_raw": 44100},
+}
+SR = 44100
+COMMON = {"segment_length": 1.5, "validation_fraction": 0.1}
+
+
+def build(system: str, seed: int, args: argparse.Namespace) -> Any:
+    """Return the classifier of a system, ready for what `load` gives."""
+    budget = BUDGETS[args.budget]
+    options: dict[str, Any] = {
+        **COMMON,
+        "width": budget["width"],
+        "max_epochs": args.epochs or budget["max_epochs"],
+        "attention": "temporal",
+        "device": args.device,
+        "random_state": seed,
+    }
+    if budget["inside"]:
+        names = (system,) if system in SINGLE else SINGLE
+        options["views"] = make_view_union(*names, sr=SR)
+        options["augmentation"] = Augmentation(
+            gain=6.0, shift=True, mix="between-class", mix_probability=0.5
+        )
+        options["mixed_precision"] = args.device.startswith("cuda")
+    if system in SINGLE:
+        return CRNNClassifier(**options)
+    return MultiViewBlendingClassifier(blending=Blending(**RULES[system]), **options)
+
+
+def load(paths: list[str], args: argparse.Namespace) -> Any:
+    """Input of all systems: waveforms, or views that are computed once."""
+    budget = BUDGETS[args.budget]
+    if budget["inside"]:
+        return list(AudioLoader(sr=SR, trim_silence=True).transform(paths))
+    spectra = make_view_union("mel", "gammatone", "cqt", sr=SR, trim_silence=True)
+    raw = make_view_union("raw", sr=budget["sr_raw"], trim_silence=True)
+    a, b = spectra.transform(paths), raw.transform(paths)
+    return Views(
+        {name: x[name] for x in (a, b) for name in x.names}, {**a.rates, **b.rates}
+    )
+
+
+def rows_of(X: Any, rows: np.ndarray) -> Any:
+    """Clips ``rows`` of views or of a list of waveforms."""
+    return X[rows] if isinstance(X, Views) else [X[i] for i in rows]
+
+
+def run(
+    system: str, seed: int, fold: int, X: Any, table: Any, args: argparse.Namespace
+) -> dict[str, Any]:
+    """Train on the other folds, test on one; results come from the cache if there."""
+    cached = args.cache / f"multiview-{args.budget}-{args.epochs or 'default'}"
+    path = cached / f"{system}-seed{seed}-fold{fold}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    train, test = (
+        np.flatnonzero(table.folds != fold),
+        np.flatnonzero(table.folds == fold),
+    )
+    if isinstance(X, Views) and system in SINGLE:
+        X = X.select([system])
+    clf = build(system, seed, args)
+    # ViewScaler is inside the classifier where views are
+    model = (
+        make_pipeline(ViewScaler(), clf) if isinstance(X, Views) else make_pipeline(clf)
+    )
+    groups = {f"{model.steps[-1][0]}__groups": table.groups[train]}
+    cpu, wall = time.process_time(), time.perf_counter()
+    model.fit(rows_of(X, train), table.target[train], **groups)
+    result: dict[str, Any] = {
+        "system": system,
+        "seed": seed,
+        "fold": fold,
+        "cpu_seconds": time.process_time() - cpu,
+        "seconds": time.perf_counter() - wall,
+        "rows": test.tolist(),
+        "target": table.target[test].tolist(),
+        "commit": provenance(seed)["commit"],
+    }
+    X_test = rows_of(X, test)
+    if system in SINGLE:
+        branches = {system: model.predict_proba(X_test)}
+    else:
+        branches = model[-1].branch_proba(
+            model[:-1].transform(X_test) if model[:-1] else X_test
+        )
+        result["branch_weights"] = model[-1].branch_weights_.tolist()
+        result["history"] = [
+            [r["weight"], r["train_loss"], r["valid_loss"]]
+            for r in model[-1].blending_history_
+        ]
+    result["branches"] = {k: np.round(p, 5).tolist() for k, p in branches.items()}
+    cached.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(result))
+    part.replace(path)
+    return result
+
+
+# ------------------------------------------------------------------------- analysis
+
+
+def decisions(results: list[dict[str, Any]]) -> dict[str, dict[tuple[int, int], Any]]:
+    """For every row of the table: (seed, fold) to clips, and whether each is right."""
+    rows: dict[str, dict[tuple[int, int], Any]] = {}
+
+    def add(name: str, r: dict[str, Any], proba: np.ndarray) -> None:
+        right = proba.argmax(axis=1) == np.array(r["target"])
+        rows.setdefault(name, {})[r["seed"], r["fold"]] = (np.array(r["rows"]), right)
+
+    by_job = {(r["system"], r["seed"], r["fold"]): r for r in results}
+    for (system, seed, fold), r in by_job.items():
+        branches = {k: np.array(p) for k, p in r["branches"].items()}
+        if system in SINGLE:
+            add(system, r, branches[system])
+            apart = [by_job.get((name, seed, fold)) for name in SINGLE]
+            if system == SINGLE[0] and all(apart):
+                probas = [np.array(p["branches"][p["system"]]) for p in apart]
+                add("late fusion", r, np.mean(probas, axis=0))
+            continue
+        for name, proba in branches.items():
+            add(f"{system}: {name} branch", r, proba)
+        if len(branches) > 1:
+            probas = np.stack(list(branches.values()))
+            add(
+                f"{system}: self-ensemble",
+                r,
+                np.tensordot(r["branch_weights"], probas, 1),
+            )
+            add(f"{system}: plain mean of branches", r, probas.mean(axis=0))
+    return rows
+
+
+def accuracies(row: dict[tuple[int, int], Any]) -> dict[str, Any]:
+    """Mean over all clips and seeds, and per seed over the folds that are there."""
+    seeds = sorted({seed for seed, _ in row})
+    per_seed = [
+        100
+        * float(np.concatenate([v for k, (_, v) in row.items() if k[0] == s]).mean())
+        for s in seeds
+    ]
+    folds = {
+        f"{s}/{f}": 100 * float(v.mean()) for (s, f), (_, v) in sorted(row.items())
+    }
+    return {
+        "mean": float(np.mean(per_seed)),
+        "sd_of_seeds": float(np.std(per_seed, ddof=1)) if len(seeds) > 1 else None,
+        "per_seed": per_seed,
+        "per_seed_and_fold": folds,
+    }
+
+
+def paired(
+    a: dict[tuple[int, int], Any], b: dict[tuple[int, int], Any], groups: np.ndarray
+) -> dict[str, Any]:
+    """Difference a - b in points over what both have, with a bootstrap interval."""
+    both = sorted(set(a) & set(b))
+    total = np.zeros(len(groups))
+    count = np.zeros(len(groups))
+    for key in both:
+        clips, right = a[key]
+        np.add.at(total, clips, right.astype(float) - b[key][1])
+        np.add.at(count, clips, 1)
+    sources = np.unique(groups, return_inverse=True)[1]
+    sums = np.bincount(sources, total)
+    counts = np.bincount(sources, count)
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, len(sums), (10_000, len(sums)))
+    means = 100 * sums[draws].sum(1) / counts[draws].sum(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {
+        "difference": 100 * float(total.sum() / count.sum()),
+        "interval": [float(low), float(high)],
+        "seeds_and_folds": len(both),
+    }
+
+
+def comparisons(rows: dict[str, Any], groups: np.ndarray) -> dict[str, Any]:
+    """What the paper and the issue ask: ensembles against baselines, rules, order."""
+    pairs = []
+    for rule in RULES:
+        ensemble, joint = f"{rule}: self-ensemble", f"{rule}: joint branch"
+        baselines = ["late fusion", "concatenation: joint branch", *SINGLE]
+        pairs += [(ensemble, name) for name in [joint, *baselines]]
+        pairs += [(joint, name) for name in baselines[:2]]
+        pairs += [(x, x.replace(rule, "uniform")) for x in (ensemble, joint)]
+    return {
+        f"{a} - {b}": paired(rows[a], rows[b], groups)
+        for a, b in pairs
+        if a != b and a in rows and b in rows
+    }
+
+
+def main() -> None:
+    """Run what is asked for, print the table and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", default=ROOT.parent / "shared" / "data" / "esc10")
+    parser.add_argument("--budget", choices=BUDGETS, default="cpu")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
+    parser.add_argument("--folds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument(
+        "--epochs", type=int, default=None, help="instead of the budget's"
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--cache", type=Path, default=ROOT / ".benchmark_cache")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results")
+    parser.add_argument(
+        "--report", action="store_true", help="only what is in the cache"
+    )
+    args = parser.parse_args()
+    source = provenance(None)  # before: the tree may change while this runs
+    table = load_audio_files(Path(args.data) / "esc10.csv")
+    jobs = [
+        (s, seed, f) for seed in args.seeds for s in args.systems for f in args.folds
+    ]
+    if args.report:
+        cache = args.cache / f"multiview-{args.budget}-{args.epochs or 'default'}"
+        names = [cache / f"{s}-seed{seed}-fold{f}.json" for s, seed, f in jobs]
+        results = [json.loads(path.read_text()) for path in names if path.exists()]
+    else:
+        X = load(table.paths, args)
+        results = Parallel(n_jobs=args.jobs, verbose=5)(
+            delayed(run)(*job, X, table, args) for job in jobs
+        )
+    rows = decisions(results)
+    report = {
+        "provenance": {**source, "seed": sorted({r["seed"] for r in results})},
+        "commits": sorted({r["commit"] for r in results}),
+        "settings": {
+            **COMMON,
+            **BUDGETS[args.budget],
+            **({"max_epochs": args.epochs} if args.epochs else {}),
+            "budget": args.budget,
+            "device": args.device,
+            "rules": RULES,
+        },
+        "accuracy": {name: accuracies(row) for name, row in rows.items()},
+        "paired_differences": comparisons(rows, np.asarray(table.groups)),
+        "cpu_seconds_per_fit": {
+            s: float(np.mean([r["cpu_seconds"] for r in results if r["system"] == s]))
+            for s in dict.fromkeys(r["system"] for r in results)
+        },
+    }
+    for name, row in report["accuracy"].items():
+        seeds = "  ".join(f"{a:5.1f}" for a in row["per_seed"])
+        sys.stdout.write(f"{name:42s} {row['mean']:5.1f}   {seeds}\n")
+    for name, pair in report["paired_differences"].items():
+        low, high = pair["interval"]
+        sys.stdout.write(
+            f"{pair['difference']:+5.1f} [{low:+5.1f}, {high:+5.1f}]  {name}\n"
+        )
+    args.output.mkdir(parents=True, exist_ok=True)
+    path = args.output / f"multiview_{args.budget}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

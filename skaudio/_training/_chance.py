@@ -1,0 +1,94 @@
+"""Chance in training, as a function of (seed, epoch, clip) and of nothing else.
+
+A counter-based generator needs no order of drawing: the same clip meets the same fate
+in the same epoch, however clips are batched and by how many workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_ORDER = 2**63  # a counter that no clip has
+N_COMMON = 9  # uniform numbers per clip, before those of the masks
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance decided for some clips: shares from 0 to 1, one row per clip."""
+
+    start: np.ndarray  # of the room for a segment
+    partner: np.ndarray  # index of the clip to mix with
+    partner_start: np.ndarray
+    is_mixed: np.ndarray  # bool
+    ratio: np.ndarray  # share of the clip itself in the mixture, from 0 to 1
+    gain: np.ndarray
+    partner_gain: np.ndarray
+    snr: np.ndarray
+    roll: np.ndarray
+    masks: np.ndarray  # (n_clips, n_masks): widths and positions
+
+
+def generator(seed: int, epoch: int, row: int, stream: int = 0) -> np.random.Generator:
+    """Random numbers of one clip in one epoch; streams are independent."""
+    bits = np.random.Philox(key=seed, counter=[0, stream, row, epoch])
+    return np.random.Generator(bits)
+
+
+def order(seed: int, epoch: int, n_clips: int) -> np.ndarray:
+    """Order of the clips in an epoch."""
+    return generator(seed, epoch, _ORDER).permutation(n_clips)
+
+
+def draw(
+    seed: int,
+    epoch: int,
+    rows: Sequence[int] | np.ndarray,
+    n_clips: int,
+    options: Any,
+    n_masks: int,
+) -> Draws:
+    """Decide the fate of clips ``rows`` of ``n_clips`` in an epoch.
+
+    ``options`` is the `Augmentation`, ``n_masks`` how many numbers its masks need.
+    """
+    size = N_COMMON + n_masks
+    u = np.array([generator(seed, epoch, int(row)).random(size) for row in rows])
+    start, partner, partner_start, mixed, ratio, gain, other_gain, snr, roll = u.T[
+        :N_COMMON
+    ]
+    is_mixed = mixed < options.mix_probability
+    # never itself: the others, counted from the clip on
+    step = 1 + np.floor(partner * (n_clips - 1)).astype(np.intp)
+    return Draws(
+        start=start,
+        partner=(np.asarray(rows) + step) % n_clips,
+        partner_start=partner_start,
+        is_mixed=is_mixed if options.mix and n_clips > 1 else np.zeros(len(u), bool),
+        ratio=_beta(ratio, options.mix_alpha),
+        gain=2 * gain - 1,
+        partner_gain=2 * other_gain - 1,
+        snr=snr,
+        roll=roll,
+        masks=u[:, N_COMMON:],
+    )
+
+
+def _beta(uniform: np.ndarray, alpha: float) -> np.ndarray:
+    """Numbers of a symmetric beta distribution, from uniform ones."""
+    if alpha == 1:
+        return uniform
+    from scipy.stats import beta
+
+    quantiles: np.ndarray = beta.ppf(uniform, alpha, alpha)
+    return quantiles
+
+
+def noise(seed: int, epoch: int, row: int, n_samples: int) -> np.ndarray:
+    """White noise of unit power for one clip in one epoch, float32."""
+    return generator(seed, epoch, row, stream=1).standard_normal(
+        n_samples, dtype=np.float32
+    )

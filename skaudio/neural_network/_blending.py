@@ -1,0 +1,116 @@
+"""`Blending`: how the losses of a multi-view network's branches are weighed."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from skaudio._blending import ADAPTIVE, FIXED, NONE, UNIFORM, BlendingWeights
+from skaudio._utils._sklearn import Interval, StrOptions
+
+
+class Blending(BaseEstimator):
+    """How branch losses become branch weights, as a value of ``blending``.
+
+    Parameters
+    ----------
+    rule : {"adaptive", "fixed-reference", "uniform", "none"}, default="adaptive"
+        "adaptive" measures progress from the best smoothed losses so far (the paper's
+        rule); "fixed-reference" from the losses before training (G-Blend); "uniform"
+        weighs all branches alike; "none" trains the joint branch only (concatenation).
+    period : int or "auto", default="auto"
+        Training steps between evaluations. "auto" evaluates as often as about 4 % of
+        the training time allows, at least 5 and at most 100 (the paper's) steps apart.
+    window : int, default=10
+        Evaluations that the smoothing of losses averages. Weights are uniform until
+        more than these were made.
+    smoothing : {"current", "reference"}, default="current"
+        Whether the current losses are smoothed like the reference ("current"), or taken
+        raw against a smoothed reference ("reference", the literal reading).
+    epsilon : float, default=1e-6
+        Added to the squared overfitting, in units of squared loss.
+    momentum : float, default=0.0
+        Share of the old weights in the new ones; 0 takes every new estimate at once.
+    min_weight : float, default=0.0
+        Weight that every branch keeps, at most one over the number of branches. With 0
+        a branch may stop learning for good.
+
+    See Also
+    --------
+    MultiViewBlendingClassifier : Takes it, or a name of one, as ``blending``.
+
+    References
+    ----------
+    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021, Section 2.2
+    and Algorithm 1. Wang et al., "What makes training multi-modal networks hard?",
+    CVPR 2020, for fixed references.
+
+    Examples
+    --------
+    >>> from skaudio.neural_network import Blending, MultiViewBlendingClassifier
+    >>> clf = MultiViewBlendingClassifier(blending=Blending(min_weight=0.05))
+    >>> clf.set_params(blending__window=5).blending.window
+    5
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "rule": [StrOptions({ADAPTIVE, FIXED, UNIFORM, NONE})],
+        "period": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "window": [Interval(Integral, 1, None, closed="left")],
+        "smoothing": [StrOptions({"current", "reference"})],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "min_weight": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        rule: str = ADAPTIVE,
+        period: int | str = "auto",
+        window: int = 10,
+        smoothing: str = "current",
+        epsilon: float = 1e-6,
+        momentum: float = 0.0,
+        min_weight: float = 0.0,
+    ) -> None:
+        self.rule = rule
+        self.period = period
+        self.window = window
+        self.smoothing = smoothing
+        self.epsilon = epsilon
+        self.momentum = momentum
+        self.min_weight = min_weight
+
+    @property
+    def _needs_validation(self) -> bool:
+        return self.rule in (ADAPTIVE, FIXED)
+
+    def _weights(self, n_branches: int) -> BlendingWeights:
+        """Make the state machine for a number of branches."""
+        return BlendingWeights(
+            n_branches,
+            rule=self.rule,
+            window=self.window,
+            smoothing=self.smoothing,
+            epsilon=self.epsilon,
+            momentum=self.momentum,
+            min_weight=self.min_weight,
+        )
+
+
+# what the names mean that `blending` accepts
+NAMED: dict[str, dict[str, Any]] = {
+    ADAPTIVE: {"rule": ADAPTIVE, "momentum": 0.8, "min_weight": 0.05},
+    "paper": {"rule": ADAPTIVE},
+    FIXED: {"rule": FIXED},
+    UNIFORM: {"rule": UNIFORM},
+    NONE: {"rule": NONE},
+}
+
+
+def as_blending(value: Blending | str) -> Blending:
+    """Return the rule that a name stands for, or the rule itself."""
+    return value if isinstance(value, Blending) else Blending(**NAMED[value])
