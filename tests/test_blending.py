@@ -151,3 +151,35 @@ def test_weights_are_non_negative_and_sum_to_one(rule):
 def test_wrong_number_of_losses():
     with pytest.raises(ValueError, match="Expected 3 training and validation losses"):
         BlendingWeights(3).update([1.0, 1.0], [1.0, 1.0])
+
+
+def test_momentum_moves_a_share_of_the_way():
+    """New weights are 2/3 and 1/3; with momentum they are approached from uniform."""
+    losses = ([1.0, 1.0], [1.2, 1.2]), ([0.8, 0.6], [1.1, 1.0])
+    _, at_once = blend(*losses)
+    _, slowly = blend(*losses, momentum=0.75)
+    np.testing.assert_allclose(slowly, 0.75 * 0.5 + 0.25 * at_once)
+    assert slowly.sum() == pytest.approx(1)
+
+
+def test_every_branch_keeps_the_least_weight():
+    _, weights = blend(
+        ([1.0, 1.0], [1.2, 1.2]), ([0.5, 0.9], [1.3, 1.1]), min_weight=0.1
+    )
+    np.testing.assert_allclose(weights, [0.1, 0.9])
+    _, half = blend(([1.0, 1.0], [1.2, 1.2]), ([0.5, 0.9], [1.3, 1.1]), min_weight=0.5)
+    np.testing.assert_allclose(half, [0.5, 0.5])
+
+
+def test_least_weights_must_fit():
+    with pytest.raises(ValueError, match=r"for each of 5 branches .* at most 0.2"):
+        BlendingWeights(5, min_weight=0.25)
+
+
+def test_a_large_epsilon_tames_a_vanishing_overfitting():
+    losses = ([1.0, 1.0], [1.0, 1.0]), ([0.9, 0.8], [0.9, 0.9])
+    _, sharp = blend(*losses)
+    _, tame = blend(*losses, epsilon=1.0)
+    assert sharp[0] > 0.999
+    raw = np.array([0.1, 0.1 / 1.01])
+    np.testing.assert_allclose(tame, raw / raw.sum())

@@ -20,10 +20,11 @@ _JOINT = "#3B3B3B"
 class BlendingDisplay:
     """Weights and losses of the branches of a multi-view network over training.
 
-    Three panels show what drives `MultiViewBlendingClassifier`: the share of each
-    branch in the training loss, and every branch's loss on the training subset and on
-    the validation set, as in Fig. 2 of [1]_. A branch that overfits, where validation
-    loss parts from training loss, should lose weight.
+    Panels show what drives `MultiViewBlendingClassifier`: the share of each branch in
+    the training loss, and every branch's loss on the training subset and on the
+    validation set, as in Fig. 2 of [1]_. A branch that overfits, where validation
+    loss parts from training loss, should lose weight. If the classifier was given
+    clips to watch (``X_test`` of its ``fit``), a last panel shows their losses.
 
     Use :meth:`from_estimator` or :meth:`from_history` to make one.
 
@@ -39,11 +40,13 @@ class BlendingDisplay:
         Mean cross-entropy in nats on the fixed subset of the training clips.
     valid_loss : ndarray of shape (n_evaluations, n_branches)
         Mean cross-entropy in nats on the validation clips.
+    test_loss : ndarray of shape (n_evaluations, n_branches) or None, default=None
+        Mean cross-entropy in nats on clips that training did not look at.
 
     Attributes
     ----------
-    axes_ : ndarray of shape (3,)
-        Axes with weights, training losses and validation losses.
+    axes_ : ndarray of shape (3,) or (4,)
+        Axes with weights, training, validation and, if there are any, test losses.
     figure_ : matplotlib Figure
         Figure that holds them.
 
@@ -78,12 +81,14 @@ class BlendingDisplay:
         weights: np.ndarray,
         train_loss: np.ndarray,
         valid_loss: np.ndarray,
+        test_loss: np.ndarray | None = None,
     ) -> None:
         self.step = step
         self.branch_names = branch_names
         self.weights = weights
         self.train_loss = train_loss
         self.valid_loss = valid_loss
+        self.test_loss = test_loss
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, axes: Any = None) -> BlendingDisplay:
@@ -93,8 +98,8 @@ class BlendingDisplay:
         ----------
         estimator : MultiViewBlendingClassifier or Pipeline
             Fitted classifier, or a pipeline that ends in one.
-        axes : sequence of 3 matplotlib Axes, default=None
-            Where to draw. ``None`` makes a figure.
+        axes : sequence of 3 or 4 matplotlib Axes, default=None
+            Where to draw, one for each panel. ``None`` makes a figure.
 
         Returns
         -------
@@ -121,9 +126,10 @@ class BlendingDisplay:
         ----------
         history : list of dict
             One record per evaluation and branch with ``step, branch, weight,
-            train_loss, valid_loss``, such as ``blending_history_``.
-        axes : sequence of 3 matplotlib Axes, default=None
-            Where to draw. ``None`` makes a figure.
+            train_loss, valid_loss`` and optionally ``test_loss``, such as
+            ``blending_history_``.
+        axes : sequence of 3 or 4 matplotlib Axes, default=None
+            Where to draw, one for each panel. ``None`` makes a figure.
 
         Returns
         -------
@@ -144,24 +150,27 @@ class BlendingDisplay:
             )
         columns = {
             key: np.array([record[key] for record in history]).reshape(-1, len(names))
-            for key in ("step", "weight", "train_loss", "valid_loss")
+            for key in ("step", "weight", "train_loss", "valid_loss", "test_loss")
+            if key in history[0]
         }
+        test_loss = columns.get("test_loss", np.array(np.nan))
         display = cls(
             step=columns["step"][:, 0],
             branch_names=names,
             weights=columns["weight"],
             train_loss=columns["train_loss"],
             valid_loss=columns["valid_loss"],
+            test_loss=None if np.isnan(test_loss).all() else test_loss,
         )
         return display.plot(axes=axes)
 
     def plot(self, *, axes: Any = None) -> BlendingDisplay:
-        """Draw weights, training losses and validation losses.
+        """Draw weights and losses.
 
         Parameters
         ----------
-        axes : sequence of 3 matplotlib Axes, default=None
-            Where to draw. ``None`` makes a figure.
+        axes : sequence of 3 or 4 matplotlib Axes, default=None
+            Where to draw, one for each panel. ``None`` makes a figure.
 
         Returns
         -------
@@ -172,20 +181,29 @@ class BlendingDisplay:
             "matplotlib.pyplot", extra="plot", purpose="BlendingDisplay"
         )
         own_figure = axes is None
+        losses = self._losses()
+        n_panels = 1 + len(losses)
         if own_figure:
-            _, axes = pyplot.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+            size = (3.7 * n_panels, 3.4)
+            _, axes = pyplot.subplots(1, n_panels, figsize=size, layout="constrained")
         self.axes_ = np.asarray(axes, dtype=object).ravel()
-        if len(self.axes_) != 3:
-            raise ValueError(f"axes must be 3 Axes; got {len(self.axes_)}.")
+        if len(self.axes_) != n_panels:
+            raise ValueError(f"axes must be {n_panels} Axes; got {len(self.axes_)}.")
         self.figure_ = self.axes_[0].figure
         self._plot_weights(self.axes_[0])
-        self._plot_losses(self.axes_[1], self.train_loss, "Training loss")
-        self._plot_losses(self.axes_[2], self.valid_loss, "Validation loss")
-        self.axes_[1].set_ylabel("cross-entropy (nats)")
-        for ax in self.axes_[1:]:
+        for ax, (title, loss) in zip(self.axes_[1:], losses.items(), strict=True):
+            self._plot_losses(ax, loss, title)
             ax.set_ylim(0, self._loss_limit())
+        self.axes_[1].set_ylabel("cross-entropy (nats)")
         self._add_legend(outside=own_figure)
         return self
+
+    def _losses(self) -> dict[str, np.ndarray]:
+        """What loss panels show, by title."""
+        losses = {"Training loss": self.train_loss, "Validation loss": self.valid_loss}
+        if self.test_loss is not None:
+            losses["Test loss"] = self.test_loss
+        return losses
 
     def _plot_weights(self, ax: Any) -> None:
         # weights jump between evaluations and sum to one: areas show who has the say,
@@ -220,8 +238,8 @@ class BlendingDisplay:
         ax.set_axisbelow(True)
 
     def _loss_limit(self) -> float:
-        """One scale for both loss panels, which a diverging branch may leave."""
-        losses = np.stack([self.train_loss, self.valid_loss])
+        """One scale for all loss panels, which a diverging branch may leave."""
+        losses = np.stack(list(self._losses().values()))
         known = np.where(np.isfinite(losses), losses, 0.0)
         start = known[:, 0].max()
         highest = min(known.max(), 2.5 * start) if start else known.max()
@@ -238,7 +256,7 @@ class BlendingDisplay:
                 frameon=False,
             )
         else:
-            self.axes_[2].legend(handles, labels, fontsize="small", frameon=False)
+            self.axes_[-1].legend(handles, labels, fontsize="small", frameon=False)
 
     def _colors(self) -> list[str]:
         n_views = len(self.branch_names) - 1

@@ -185,3 +185,18 @@ def test_without_matplotlib_the_extra_is_named(history, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'skaudio\[plot\]'"):
         BlendingDisplay.from_history(history)
+
+
+def test_watched_clips_get_a_panel_of_their_own(history):
+    watched = [dict(r, test_loss=r["valid_loss"] + 0.5) for r in history]
+    display = BlendingDisplay.from_history(watched)
+    assert [ax.get_title(loc="left") for ax in display.axes_] == [
+        "Branch weights",
+        "Training loss",
+        "Validation loss",
+        "Test loss",
+    ]
+    lines = {line.get_label(): line for line in display.axes_[3].get_lines()}
+    assert_allclose(lines["raw"].get_ydata(), column(watched, "test_loss", "raw"))
+    unwatched = [dict(r, test_loss=np.nan) for r in history]
+    assert len(BlendingDisplay.from_history(unwatched).axes_) == 3

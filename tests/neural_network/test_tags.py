@@ -1,0 +1,131 @@
+"""Any number of tags per clip, and weights of classes, through the same classifiers."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.metrics import average_precision_score
+from torch.nn import functional as F
+
+from skaudio._training._labels import Labels, Tags, kind_of
+from skaudio.neural_network import (
+    Augmentation,
+    CRNNClassifier,
+    MultiViewBlendingClassifier,
+)
+from skaudio.nn import BranchTagEntropy
+from skaudio.views import Views
+
+NET = {"width": 0.05, "max_epochs": 20, "lr": 0.01, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def tagged():
+    """Two views; tag k raises bin k. A third tag is in every fifth clip only."""
+    rng = np.random.default_rng(0)
+    Y = rng.integers(0, 2, (60, 3))
+    Y[:, 2] = np.arange(60) % 5 == 0
+    mel = rng.normal(size=(60, 6, 30)).astype(np.float32)
+    mel[:, :3] += 2 * Y[:, :, None]
+    cqt = rng.normal(size=(60, 4, 30)).astype(np.float32)
+    cqt[:, 0] += Y[:, :1]
+    return Views({"mel": mel, "cqt": cqt}, {"mel": 50.0, "cqt": 50.0}), Y
+
+
+@pytest.mark.parametrize("mix", [None, "mixup"])
+def test_tags_are_learned_by_every_branch(tagged, mix):
+    X, Y = tagged
+    clf = MultiViewBlendingClassifier(
+        blending="uniform",
+        validation_fraction=None,
+        augmentation=Augmentation(mix=mix, mix_alpha=0.2),
+        **(NET | {"max_epochs": 40}),
+    )
+    clf.fit(X, Y)
+    proba = clf.predict_proba(X)
+    assert proba.shape == (60, 3)
+    assert not np.allclose(proba.sum(axis=1), 1)
+    scores = [average_precision_score(Y[:, k], proba[:, k]) for k in range(3)]
+    assert min(scores) > (0.9 if mix is None else 0.7), scores
+    np.testing.assert_array_equal(clf.predict(X), proba > 0.5)
+    np.testing.assert_array_equal(clf.classes_, [0, 1, 2])
+    assert set(clf.branch_proba(X)) == {"mel", "cqt", "joint"}
+
+
+def test_lists_and_sparse_matrices_are_tags_too(tagged):
+    X, Y = tagged
+    views = X.select(["mel"])
+    net = CRNNClassifier(**(NET | {"max_epochs": 2}))
+    expected = net.fit(views, Y).predict_proba(views)
+    for same in (Y.tolist(), csr_matrix(Y), Y.astype(bool), Y.astype(float)):
+        np.testing.assert_array_equal(
+            net.fit(views, same).predict_proba(views), expected
+        )
+
+
+def test_kind_of_target():
+    assert kind_of(np.array([[0, 1], [1, 1]])) is Tags
+    assert kind_of(np.array([0, 1, 1])) is Labels
+    assert kind_of(["a", "b"]) is Labels
+    assert kind_of(np.array([[0], [1]])) is Labels  # a column of labels
+
+
+def test_adaptive_blending_validates_by_average_precision(tagged):
+    X, Y = tagged
+    clf = MultiViewBlendingClassifier(validation_fraction=0.2, **NET)
+    clf.fit(X, Y, groups=np.arange(60) // 2)
+    scores = [e["valid_score"] for e in clf.history_]
+    assert all(0 <= s <= 1 for s in scores)
+    assert max(scores) > 0.8
+
+
+def test_score_skips_tags_that_do_not_occur():
+    truth = {"label": np.array([[1, 0, 0], [0, 0, 1], [1, 0, 1]])}
+    proba = np.array([[0.9, 0.3, 0.8], [0.1, 0.2, 0.9], [0.8, 0.9, 0.1]])
+    expected = (1.0 + (1 / 1 + 2 / 3) / 2) / 2  # tag 2: ranks 1 and 3
+    assert Tags.score(proba, truth) == pytest.approx(expected)
+    assert Tags.score(proba, {"label": np.zeros((3, 3))}) == 0
+
+
+def test_strata_are_rarest_tags():
+    Y = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(Tags(np.arange(3)).strata(Y), [1, 0, 2, -1])
+
+
+def test_balanced_tags():
+    """Presence and absence of every tag weigh alike in the loss."""
+    Y = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1], [0, 1, 1]])
+    weight = Tags(np.arange(3)).criterion("balanced", Y, "float64")
+    weight = weight["criterion__tag_weight"].numpy()
+    np.testing.assert_allclose(weight[:, 0], [4 / 6, 4 / 2])
+    np.testing.assert_allclose(weight[:, 1], [1, 1])
+    np.testing.assert_allclose(weight[:, 2], [1, 1])  # all clips have it
+    chosen = Tags(np.arange(3)).criterion({1: 5.0}, Y, "float64")
+    np.testing.assert_allclose(chosen["criterion__tag_weight"], [[1, 5, 1]] * 2)
+
+
+def test_weighted_tag_loss_against_torch():
+    rng = np.random.default_rng(0)
+    logits, tags = torch.tensor(rng.normal(size=(5, 3))), torch.eye(5, 3).double()
+    positive = torch.tensor([2.0, 3.0, 4.0]).double()
+    weight = torch.stack([torch.ones(3).double(), positive])
+    found = BranchTagEntropy(weight)({"a": logits}, {"label": tags})["a"]
+    expected = F.binary_cross_entropy_with_logits(logits, tags, pos_weight=positive)
+    torch.testing.assert_close(found, expected)
+
+
+def test_balanced_classes_shift_decisions_to_the_rare_one():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4, 10)).astype(np.float32)
+    y = (np.arange(60) % 10 == 0).astype(int)
+    net = CRNNClassifier(**(NET | {"max_epochs": 3}))
+    plain = net.fit(X, y).predict_proba(X)[:, 1].mean()
+    balanced = net.set_params(class_weight="balanced").fit(X, y)
+    assert balanced.predict_proba(X)[:, 1].mean() > plain + 0.1
+
+
+def test_number_of_tags_of_watched_clips(tagged):
+    X, Y = tagged
+    net = CRNNClassifier(**NET)
+    with pytest.raises(ValueError, match="y_test has 2 tags, but y has 3"):
+        net.fit(X.select(["mel"]), Y, X_test=X.select(["mel"]), y_test=Y[:, :2])

@@ -1,0 +1,275 @@
+"""Watched clips, sources to hold out, precision, compilation and little memory."""
+
+import numpy as np
+import pytest
+import torch
+
+from skaudio.inspection import BlendingDisplay
+from skaudio.neural_network import (
+    Augmentation,
+    Blending,
+    CRNNClassifier,
+    MultiViewBlendingClassifier,
+)
+from skaudio.views import Views, make_view_union
+
+NET = {"width": 0.05, "max_epochs": 3, "lr": 0.01, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def toy():
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], 20)
+    level = np.repeat([-1.5, 0.0, 1.5], 20)[:, None, None]
+    arrays = {
+        "mel": (rng.normal(size=(60, 8, 50)) + level).astype(np.float32),
+        "raw": rng.normal(size=(60, 1, 1000)).astype(np.float32),
+    }
+    return Views(arrays, {"mel": 50.0, "raw": 1000.0}), y, np.arange(60) // 2
+
+
+# ------------------------------------------------------------------ watched clips
+
+
+def test_watching_clips_changes_nothing(toy):
+    X, y, groups = toy
+    clf = MultiViewBlendingClassifier(**NET)
+    plain = clf.fit(X, y, groups=groups).predict_proba(X)
+    unwatched = clf.blending_history_
+    clf.fit(X, y, groups=groups, X_test=X[::2], y_test=y[::2])
+    np.testing.assert_array_equal(clf.predict_proba(X), plain)
+    assert all(np.isnan(r["test_loss"]) for r in unwatched)
+    watched = [{**r, "test_loss": None} for r in clf.blending_history_]
+    assert watched == [{**r, "test_loss": None} for r in unwatched]
+
+
+def test_watched_losses_are_those_of_the_model(toy):
+    """After the last step, by hand: cross-entropy of one segment per clip."""
+    X, y, _ = toy
+    clf = MultiViewBlendingClassifier(
+        blending=Blending(rule="uniform", period=1),
+        validation_fraction=None,
+        n_segments=1,
+        **NET,
+    )
+    clf.fit(X, y, X_test=X[::3], y_test=y[::3])
+    index = np.searchsorted(clf.classes_, y[::3])
+    last = {r["branch"]: r["test_loss"] for r in clf.blending_history_[-3:]}
+    for name, proba in clf.branch_proba(X[::3]).items():
+        expected = -np.log(proba[np.arange(20), index]).mean()
+        assert last[name] == pytest.approx(expected, rel=1e-4)
+    assert clf.history_[-1]["test_loss"] == last["joint"]
+    display = BlendingDisplay.from_estimator(clf)
+    assert len(display.axes_) == 4
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def test_watched_clips_must_be_known(toy):
+    X, y, _ = toy
+    clf = CRNNClassifier(**NET)
+    mel = X.select(["mel"])
+    with pytest.raises(ValueError, match="X_test and y_test go together"):
+        clf.fit(mel, y, X_test=mel)
+    with pytest.raises(ValueError, match="y_test has the class 'd', which y has not"):
+        clf.fit(mel, y, X_test=mel[:2], y_test=["a", "d"])
+
+
+# --------------------------------------------------------------- sources held out
+
+
+def test_whole_numbers_are_sources_per_class(toy):
+    from skaudio.model_selection import StratifiedGroupShuffleSplit
+
+    X, y, groups = toy
+    clf = CRNNClassifier(**NET, validation_fraction=2)
+    train, valid, _ = clf_split(clf, y, groups)
+    assert [len(set(groups[valid][y[valid] == k])) for k in "abc"] == [2, 2, 2]
+    assert not set(groups[train]) & set(groups[valid])
+    clf.fit(X.select(["mel"]), y, groups=groups)
+    splitter = StratifiedGroupShuffleSplit(groups_per_class=2, random_state=clf._seed)
+    expected = next(splitter.split(y, y, groups))
+    for found, wanted in zip(clf._split(y, groups), expected, strict=False):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def clf_split(clf, y, groups):
+    clf._seed = 0
+    return clf._split(y, groups)
+
+
+# ---------------------------------------------------------------------- blending
+
+
+def test_names_and_values_of_blending_are_the_same(toy):
+    X, y, groups = toy
+
+    def proba(blending):
+        clf = MultiViewBlendingClassifier(blending=blending, **NET)
+        return clf.fit(X, y, groups=groups).predict_proba(X)
+
+    np.testing.assert_array_equal(proba("uniform"), proba(Blending(rule="uniform")))
+    np.testing.assert_array_equal(proba("paper"), proba(Blending()))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "best"}, "'rule' parameter of Blending"),
+        ({"momentum": 1.0}, "'momentum' parameter of Blending"),
+        ({"min_weight": 0.5}, "for each of 3 branches adds up"),
+    ],
+)
+def test_blending_is_validated(toy, options, message):
+    X, y, _ = toy
+    with pytest.raises(ValueError, match=message):
+        MultiViewBlendingClassifier(blending=Blending(**options), **NET).fit(X, y)
+
+
+# ------------------------------------------------------- precision and compilation
+
+
+def test_mixed_precision_is_near_to_full(toy):
+    X, y, _ = toy
+    mel = X.select(["mel"])
+    full = CRNNClassifier(**NET, dropout=0.0).fit(mel, y)
+    mixed = CRNNClassifier(**NET, dropout=0.0, mixed_precision=True).fit(mel, y)
+    assert mixed.predict_proba(mel).dtype == np.float32
+    assert {w.dtype for w in mixed.net_.module_.parameters()} == {torch.float32}
+    difference = np.abs(mixed.predict_proba(mel) - full.predict_proba(mel)).max()
+    assert 0 < difference < 0.2
+
+
+def test_compiled_training_computes_the_same(toy, monkeypatch):
+    """The network that torch.compile is given is trained by what it returns."""
+    X, y, _ = toy
+    mel = X.select(["mel"])
+    compiled = []
+
+    def fake(module):
+        compiled.append(module)
+        return lambda views: module(views)
+
+    monkeypatch.setattr(torch, "compile", fake)
+    plain = CRNNClassifier(**NET).fit(mel, y)
+    assert not compiled
+    fast = CRNNClassifier(**NET, compile=True).fit(mel, y)
+    assert len(compiled) == 1
+    np.testing.assert_array_equal(fast.predict_proba(mel), plain.predict_proba(mel))
+
+
+# -------------------------------------------------------------------- little memory
+
+
+class Cramped(torch.nn.Module):
+    """A network on a device that has room for ``limit`` segments."""
+
+    def __init__(self, module, limit):
+        super().__init__()
+        self.module = module
+        self.limit = limit
+        self.seen = []
+
+    def forward(self, views):
+        n = len(next(iter(views.values())))
+        self.seen.append(n)
+        if n > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.module(views)
+
+
+def test_prediction_halves_batches_when_memory_is_short(toy):
+    X, y, _ = toy
+    clf = CRNNClassifier(**NET).fit(X.select(["mel"]), y)
+    expected = clf.predict_proba(X.select(["mel"]))
+    clf.net_.__dict__["module_"] = cramped = Cramped(clf.net_.module_, limit=9)
+    with pytest.warns(UserWarning, match="out of memory") as record:
+        proba = clf.predict_proba(X.select(["mel"]))
+    messages = [str(warning.message) for warning in record]
+    assert len(messages) == 2
+    assert "out of memory with 32 segments at once; going on with 16" in messages[0]
+    assert "Set batch_size=8" in messages[1]
+    np.testing.assert_allclose(proba, expected, atol=1e-6)
+    assert cramped.seen[:3] == [32, 16, 8]
+    assert sum(n for n in cramped.seen if n <= 9) == 60  # nothing twice, nothing lost
+    assert max(cramped.seen[2:]) <= 9
+
+
+def test_not_even_one_segment_fits(toy):
+    X, y, _ = toy
+    clf = CRNNClassifier(**NET).fit(X.select(["mel"]), y)
+    clf.net_.__dict__["module_"] = Cramped(clf.net_.module_, limit=0)
+    with (
+        pytest.warns(UserWarning, match="out of memory"),
+        pytest.raises(MemoryError, match="no memory for a single segment"),
+    ):
+        clf.predict(X.select(["mel"]))
+
+
+# ------------------------------------------------------------------------------ GPU
+
+
+@pytest.fixture
+def cuda():
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture
+def sounds_with_labels():
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = 0.1 * rng.standard_normal((40, 8000)).astype(np.float32)
+    X += y[:, None] * np.sin(np.arange(8000) * 0.7).astype(np.float32)
+    return X, y
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("compile_", [False, True])
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_views_inside_on_cuda(sounds_with_labels, mixed_precision, compile_):
+    X, y = sounds_with_labels
+    clf = MultiViewBlendingClassifier(
+        views=make_view_union("mel", "gammatone", "raw", sr=8000),
+        augmentation=Augmentation(gain=6.0, mix="between-class", freq_mask=0.1),
+        device="cuda",
+        mixed_precision=mixed_precision,
+        compile=compile_,
+        **(NET | {"max_epochs": 10}),
+    ).fit(X, y)
+    on_cuda = clf.predict_proba(X)
+    clf.device = "cpu"
+    state = clf.__getstate__()
+    other = MultiViewBlendingClassifier.__new__(MultiViewBlendingClassifier)
+    other.__setstate__(state)
+    atol = 0.05 if mixed_precision else 2e-3
+    np.testing.assert_allclose(other.predict_proba(X), on_cuda, atol=atol)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+def test_no_step_waits_for_the_device(sounds_with_labels):
+    """Between evaluations nothing makes the host wait for the GPU."""
+    from skorch.callbacks import Callback
+
+    class Strict(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            torch.cuda.set_sync_debug_mode("error")
+
+        def on_batch_end(self, net, **kwargs):
+            torch.cuda.set_sync_debug_mode("default")
+
+    X, y = sounds_with_labels
+    clf = CRNNClassifier(
+        views=make_view_union("mel", sr=8000),
+        augmentation=Augmentation(gain=6.0, snr=(5.0, 20.0), mix="between-class"),
+        device="cuda",
+        callbacks=[Strict()],
+        **NET,
+    )
+    try:
+        clf.fit(X, y)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -1,0 +1,341 @@
+"""Views computed inside the network, and what happens to training segments."""
+
+import pickle
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+from skaudio._training import _chance
+from skaudio._training._augmentation import Augmentation
+from skaudio._training._data import SegmentDataset, TrainingSegments, WaveformDataset
+from skaudio._training._input import TrainingInput
+from skaudio._training._views import OwnViews
+from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.persistence import load, save
+from skaudio.views import MelView, ViewScaler, make_view_union
+
+SR = 8000
+NET = {"width": 0.05, "max_epochs": 2, "random_state": 0}
+
+
+def union(*names, top_db=None):
+    views = make_view_union(*names, sr=SR)
+    views.set_params(**{f"{n}__top_db": top_db for n in names if n != "raw"})
+    return views.set_params(cqt__n_bins=60) if "cqt" in names else views
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """Twelve clips of 0.2 to 2 s, two classes."""
+    rng = np.random.default_rng(0)
+    lengths = [
+        16000,
+        15777,
+        1600,
+        12345,
+        9000,
+        16000,
+        8000,
+        4000,
+        16000,
+        3333,
+        2,
+        16000,
+    ]
+    y = np.arange(12) % 2
+    waves = [rng.standard_normal(n).astype(np.float32) * 0.1 for n in lengths]
+    for k, wave in enumerate(waves):
+        wave += y[k] * np.sin(np.arange(len(wave)) * 0.7).astype(np.float32)
+    return waves, y
+
+
+# ---------------------------------------------------- inside equals computed before
+
+
+def sources(waves, views, seconds=0.5):
+    own = OwnViews(views, "cpu")
+    computed = own.compute(waves)
+    scaler = ViewScaler().fit(computed)
+    scaled = scaler.transform(computed)
+    rates = {name: float(rate) for name, rate in scaled.rates.items()}
+    before = SegmentDataset(scaled, rates, seconds, {}, "float32")
+    front_ends, geometry = own.front_ends(scaler, before.n_steps, "float32")
+    return before, WaveformDataset(waves, before, geometry), front_ends
+
+
+def inside(front_ends, dataset, rows, starts):
+    n = len(rows)
+    batch = dataset.inputs(rows, starts, np.zeros(n, bool))
+    return front_ends(batch["waveform"], batch["available"], torch.zeros(n))
+
+
+@pytest.mark.parametrize("start", [0.0, 0.3])
+def test_segments_of_waveforms_are_segments_of_views(clips, start):
+    """Frames see the same samples, whether a clip is cut before or after its view.
+
+    The start is on the grid of hops of the mel and gammatone views (20 ms) and near
+    enough to that of the CQT; clips shorter than the segment are repeated as views.
+    """
+    waves, _ = clips
+    before, dataset, front_ends = sources(waves, union("mel", "gammatone", "raw"))
+    long = [i for i, w in enumerate(waves) if len(w) >= 0.8 * SR]
+    rows = np.arange(12) if start == 0 else np.array(long)
+    starts = np.full(len(rows), start)
+    expected = before.inputs(rows, starts, np.zeros(len(rows), bool))
+    for name, view in inside(front_ends, dataset, rows, starts).items():
+        # batches of one clip or of several differ in rounding
+        np.testing.assert_allclose(view, expected[name], atol=1e-5, err_msg=name)
+
+
+def test_constant_q_inside(clips):
+    """The CQT's filters have tails beyond the margin: equal to a fiftieth of a sd."""
+    waves, _ = clips
+    before, dataset, front_ends = sources(waves, union("cqt"))
+    hop = SR / before.rates["cqt"]
+    rows = np.array([i for i, w in enumerate(waves) if len(w) > 12000])
+    starts = np.full(len(rows), 20 * hop / SR)
+    expected = before.inputs(rows, starts, np.zeros(len(rows), bool))["cqt"]
+    found = inside(front_ends, dataset, rows, starts)["cqt"]
+    assert float((found - expected).abs().max()) < 0.05
+
+
+def test_mfcc_inside(clips):
+    """Away from a clip's ends, where deltas repeat the first and last frame."""
+    waves, _ = clips
+    before, dataset, front_ends = sources(
+        waves, union("mfcc").set_params(mfcc__delta=2)
+    )
+    rows, starts = np.array([0, 5, 8]), np.full(3, 0.4)
+    expected = before.inputs(rows, starts, np.zeros(3, bool))["mfcc"]
+    found = inside(front_ends, dataset, rows, starts)["mfcc"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_predictions_are_those_of_a_pipeline(clips):
+    """Same weights, views before or inside: same probabilities, to the bit."""
+    waves, y = clips
+    views = union("mel", "cqt", "raw", top_db=80.0)
+    options = {**NET, "segment_length": 0.5, "validation_fraction": None}
+    inner = MultiViewBlendingClassifier(blending="uniform", views=views, **options)
+    inner.fit(waves, y)
+    outer = make_pipeline(
+        views, ViewScaler(), MultiViewBlendingClassifier(blending="uniform", **options)
+    ).fit(waves, y)
+    outer[-1].net_.module_.load_state_dict(inner.net_.module_.state_dict())
+    np.testing.assert_array_equal(
+        inner.predict_proba(waves), outer.predict_proba(waves)
+    )
+
+
+def test_one_view_inside(clips):
+    waves, y = clips
+    clf = CRNNClassifier(views=MelView(sr=SR), **NET).fit(waves, y)
+    assert clf.predict_proba(waves).shape == (12, 2)
+    assert not hasattr(clf, "n_features_in_")  # lists may have any lengths
+    matrix = np.stack([w[:3000] for w in waves if len(w) >= 3000])
+    clf.fit(matrix, np.arange(len(matrix)) % 2)
+    assert clf.n_features_in_ == 3000
+    with pytest.raises(ValueError, match="X has 2999 features, but CRNNClassifier"):
+        clf.predict(matrix[:, 1:])
+
+
+def test_crnn_wants_one_view_inside(clips):
+    waves, y = clips
+    with pytest.raises(ValueError, match="takes one view, but X has"):
+        CRNNClassifier(views=union("mel", "raw"), **NET).fit(waves, y)
+
+
+def test_broken_clips_are_named(clips):
+    waves, y = clips
+    broken = [*waves[:3], np.full(4000, np.nan, np.float32), *waves[4:]]
+    with pytest.raises(ValueError, match="Clip 3 of X contains NaN or infinity"):
+        CRNNClassifier(views=MelView(sr=SR), **NET).fit(broken, y)
+
+
+def test_copies_and_files_predict_the_same(clips, tmp_path):
+    waves, y = clips
+    clf = CRNNClassifier(
+        views=MelView(sr=SR), augmentation=Augmentation(snr=(5.0, 20.0)), **NET
+    ).fit(waves, y)
+    expected = clf.predict_proba(waves)
+    save(clf, tmp_path / "clf.safetensors")
+    for copy in (pickle.loads(pickle.dumps(clf)), load(tmp_path / "clf.safetensors")):
+        np.testing.assert_array_equal(copy.predict_proba(waves), expected)
+        assert copy.augmentation.snr == (5.0, 20.0)
+
+
+# ----------------------------------------------------------------------- chance
+
+
+EVERYTHING = Augmentation(
+    gain=6.0,
+    shift=True,
+    snr=(10.0, 30.0),
+    mix="between-class",
+    mix_probability=0.5,
+    freq_mask=0.2,
+    time_mask=0.2,
+)
+
+
+def training_views(waves, y, augmentation, rows, epoch=0, seed=7):
+    _, dataset, front_ends = sources(waves, union("mel", "raw"))
+    data = TrainingSegments(
+        dataset, {"label": y}, augmentation, lambda t: np.eye(2)[t], seed
+    )
+    data.epoch = epoch
+    batch, targets = data.batch(np.asarray(rows))
+    return TrainingInput(front_ends, augmentation)(batch), targets
+
+
+@pytest.mark.parametrize("augmentation", [EVERYTHING, Augmentation(mix="mixup")])
+def test_what_happens_to_a_clip_depends_on_seed_epoch_and_clip_only(
+    clips, augmentation
+):
+    """In another order, or in another batch, every clip meets the same fate."""
+    waves, y = clips
+    together, targets = training_views(waves, y, augmentation, range(12))
+    for rows in ([3], [11, 0, 3], list(range(12))[::-1]):
+        some, some_targets = training_views(waves, y, augmentation, rows)
+        for name in together:
+            np.testing.assert_array_equal(some[name], together[name][rows])
+        np.testing.assert_array_equal(some_targets["label"], targets["label"][rows])
+    later, _ = training_views(waves, y, augmentation, range(12), epoch=1)
+    other, _ = training_views(waves, y, augmentation, range(12), seed=8)
+    assert not np.allclose(later["mel"], together["mel"])
+    assert not np.allclose(other["mel"], together["mel"])
+
+
+def test_nothing_is_changed_by_default(clips):
+    waves, y = clips
+    found, targets = training_views(waves, y, Augmentation(), range(12))
+    _, dataset, front_ends = sources(waves, union("mel", "raw"))
+    starts = _chance.draw(7, 0, range(12), 12, Augmentation(), 0).start
+    starts = starts * np.maximum(dataset.durations - dataset.length, 0)
+    expected = inside(front_ends, dataset, np.arange(12), starts)
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])
+    np.testing.assert_array_equal(targets["label"], y)
+
+
+def test_gain_moves_decibels(clips):
+    """A louder waveform is the same picture, some decibels up in every bin."""
+    waves, y = clips
+    _, dataset, _ = sources(waves, union("mel"))
+    own = OwnViews(union("mel"), "cpu")
+    plain = SimpleNamespace(mean_={"mel": np.zeros(64)}, scale_={"mel": np.ones(64)})
+    front_ends, _ = own.front_ends(plain, dataset.n_steps, "float32")
+    difference = []
+    for augmentation in (Augmentation(), Augmentation(gain=6.0)):
+        data = TrainingSegments(dataset, {"label": y}, augmentation, None, 7)
+        batch, _ = data.batch(np.arange(6))
+        difference.append(TrainingInput(front_ends, augmentation)(batch)["mel"])
+    gained = (difference[1] - difference[0]).numpy()
+    draws = _chance.draw(7, 0, range(6), 12, Augmentation(gain=6.0), 0)
+    loud = difference[0].numpy() > -90  # above the floor of -100 dB, with room
+    expected = np.broadcast_to(6.0 * draws.gain[:, None, None], gained.shape)
+    np.testing.assert_allclose(gained[loud], expected[loud], atol=1e-3)
+    assert np.abs(expected).max() > 2
+
+
+def test_targets_are_mixed_as_the_sounds_are(clips):
+    waves, y = clips
+    augmentation = Augmentation(mix="between-class", mix_probability=0.5)
+    _, targets = training_views(waves, y, augmentation, range(12))
+    draws = _chance.draw(7, 0, range(12), 12, augmentation, 0)
+    assert 0 < draws.is_mixed.sum() < 12
+    ratio = np.where(draws.is_mixed, draws.ratio, 1.0)[:, None]
+    eye = np.eye(2)
+    expected = ratio * eye[y] + (1 - ratio) * eye[y[draws.partner]]
+    np.testing.assert_allclose(targets["label"], expected, atol=1e-6)
+    assert (draws.partner != np.arange(12)).all()
+    np.testing.assert_allclose(targets["label"].sum(1), 1, atol=1e-6)
+
+
+def test_mixup_is_the_mean_of_views(clips):
+    waves, y = clips
+    augmentation = Augmentation(mix="mixup")
+    before, _, _ = sources(waves, union("mel"))
+    data = TrainingSegments(
+        before, {"label": y}, augmentation, lambda t: np.eye(2)[t], 7
+    )
+    batch, _ = data.batch(np.arange(12))
+    mixed = TrainingInput(None, augmentation)(batch)["mel"]
+    ratio = batch.draws["ratio"][:, None, None]
+    expected = ratio * batch.own["mel"] + (1 - ratio) * batch.partner["mel"]
+    torch.testing.assert_close(mixed, expected)
+
+
+def test_ratios_follow_the_beta_distribution():
+    from scipy.stats import beta, kstest
+
+    for alpha in (0.4, 1.0):
+        options = Augmentation(mix="mixup", mix_alpha=alpha)
+        ratios = _chance.draw(0, 0, range(2000), 2000, options, 0).ratio
+        assert kstest(ratios, beta(alpha, alpha).cdf).pvalue > 1e-3
+
+
+def test_draws_are_uniform_and_uncorrelated():
+    draws = _chance.draw(0, 5, range(4000), 4000, Augmentation(), 2)
+    numbers = np.column_stack([draws.start, draws.roll, draws.snr, draws.masks])
+    assert np.abs(numbers.mean(0) - 0.5).max() < 0.03
+    off_diagonal = np.corrcoef(numbers.T) - np.eye(5)
+    assert np.abs(off_diagonal).max() < 0.06
+
+
+def test_short_clips_start_anywhere_when_shifted(clips):
+    waves, y = clips
+    still, _ = training_views(waves, y, Augmentation(), [2])
+    moved, _ = training_views(waves, y, Augmentation(shift=True), [2])
+    period = 1600
+    roll = int(_chance.draw(7, 0, [2], 12, Augmentation(), 0).roll[0] * period)
+    expected = np.roll(still["raw"][0, 0, :period], -roll)
+    np.testing.assert_array_equal(moved["raw"][0, 0, :period], expected)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"gain": 3.0}, {"shift": True}, {"snr": (0.0, 9.0)}, {"mix": "between-class"}],
+)
+def test_changes_of_sound_need_sound(clips, options):
+    waves, y = clips
+    X = union("mel").transform(waves)
+    clf = CRNNClassifier(augmentation=Augmentation(**options), **NET)
+    with pytest.raises(ValueError, match="acts on the waveform, but X holds views"):
+        clf.fit(X, y)
+    views_only = Augmentation(mix="mixup", freq_mask=0.2, time_mask=0.2)
+    assert clf.set_params(augmentation=views_only).fit(X, y).score(X, y) >= 0
+
+
+def test_snr_is_a_range(clips):
+    waves, y = clips
+    clf = CRNNClassifier(
+        views=MelView(sr=SR), augmentation=Augmentation(snr=(9.0, 0.0)), **NET
+    )
+    with pytest.raises(ValueError, match=r"snr must be None or \(low, high\)"):
+        clf.fit(waves, y)
+
+
+def test_augmentation_is_searched_like_any_parameter():
+    clf = CRNNClassifier(augmentation=Augmentation())
+    assert clone(clf).set_params(augmentation__gain=3.0).augmentation.gain == 3.0
+
+
+def test_training_with_everything_repeats_to_the_bit(clips):
+    waves, y = clips
+
+    def proba(seed):
+        clf = MultiViewBlendingClassifier(
+            views=union("mel", "raw"),
+            augmentation=EVERYTHING,
+            segment_length=0.5,
+            **(NET | {"random_state": seed}),
+        )
+        return clf.fit(waves, y).predict_proba(waves)
+
+    np.testing.assert_array_equal(proba(1), proba(1))
+    assert not np.allclose(proba(1), proba(2))
