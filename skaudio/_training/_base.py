@@ -321,7 +321,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : Views, or array-like of shape (n_clips, n_bins, n_frames)
-            Views of the clips, as in `fit`.
+            Clips, as in `fit`.
 
         Returns
         -------
@@ -337,14 +337,32 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : Views, or array-like of shape (n_clips, n_bins, n_frames)
-            Views of the clips, as in `fit`.
+            Clips, as in `fit`.
 
         Returns
         -------
         y : ndarray of shape (n_clips,) or (n_clips, n_tags)
             Labels as seen in `fit`; of tags, a one where the probability exceeds 0.5.
         """
-        return self._kind.decide(self.predict_proba(X), self.classes_)
+        proba = self.predict_proba(X)
+        return self._kind.decide(proba, self.classes_)
+
+    def decision_function(self, X):
+        """Confidence in every class as a logarithm, in which evidence adds up.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_clips, n_bins, n_frames)
+            Clips, as in `fit`.
+
+        Returns
+        -------
+        confidence : ndarray of shape (n_clips, n_classes) or (n_clips,)
+            Logarithms of `predict_proba`; of two classes, one column of log-odds for
+            the second; of tags, the log-odds of each.
+        """
+        proba = self.predict_proba(X)
+        return self._kind.confidence(proba)
 
     # -- state ----------------------------------------------------------------------
     def _inference_net(self, state: dict[str, torch.Tensor]) -> SegmentNet:
@@ -378,6 +396,8 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = self.views is not None
         tags.classifier_tags.multi_label = True
+        # a table of features is no sound
+        tags.classifier_tags.poor_score = self.views is not None
         return tags
 
 

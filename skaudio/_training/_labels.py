@@ -85,6 +85,11 @@ class Labels:
         return decisions
 
     @staticmethod
+    def confidence(proba: np.ndarray) -> np.ndarray:
+        """Logarithms of probabilities, or log-odds of two classes."""
+        return log_odds(proba[:, 1]) if proba.shape[1] == 2 else _log(proba)
+
+    @staticmethod
     def score(proba: np.ndarray, targets: dict[str, np.ndarray]) -> float:
         """Accuracy of clips, for model selection."""
         return float(np.mean(proba.argmax(1) == targets[TARGET]))
@@ -156,6 +161,11 @@ class Tags:
         return (proba > 0.5).astype(np.int64)
 
     @staticmethod
+    def confidence(proba: np.ndarray) -> np.ndarray:
+        """Log-odds of every tag."""
+        return log_odds(proba)
+
+    @staticmethod
     def score(proba: np.ndarray, targets: dict[str, np.ndarray]) -> float:
         """Average precision, mean over tags that occur, for model selection."""
         truth = targets[TARGET]
@@ -164,6 +174,17 @@ class Tags:
             return 0.0
         scores = [average_precision_score(truth[:, k], proba[:, k]) for k in occurring]
         return float(np.mean(scores))
+
+
+def _log(proba: np.ndarray) -> np.ndarray:
+    """Logarithm that stays finite where a probability was rounded to zero."""
+    logarithm: np.ndarray = np.log(np.maximum(proba, np.finfo(proba.dtype).tiny))
+    return logarithm
+
+
+def log_odds(proba: np.ndarray) -> np.ndarray:
+    """Logarithm of the odds, finite and positive above one half."""
+    return _log(proba) - _log(1 - proba)
 
 
 Kind = Labels | Tags

@@ -210,7 +210,7 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         Parameters
         ----------
         X : Views, or array-like of shape (n_clips, n_bins, n_frames)
-            Views of the clips, as in `fit`.
+            Clips, as in `fit`.
 
         Returns
         -------
@@ -225,7 +225,7 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         Parameters
         ----------
         X : Views, or array-like of shape (n_clips, n_bins, n_frames)
-            Views of the clips, as in `fit`.
+            Clips, as in `fit`.
 
         Returns
         -------

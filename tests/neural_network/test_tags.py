@@ -52,6 +52,25 @@ def test_tags_are_learned_by_every_branch(tagged, mix):
     assert set(clf.branch_proba(X)) == {"mel", "cqt", "joint"}
 
 
+def test_confidence_is_the_logarithm_of_probability(tagged):
+    X, Y = tagged
+    mel, net = X.select(["mel"]), CRNNClassifier(**(NET | {"max_epochs": 5}))
+    proba = net.fit(mel, Y).predict_proba(mel)
+    odds = np.log(proba / (1 - proba))
+    np.testing.assert_allclose(net.decision_function(mel), odds, atol=1e-5)
+    proba = net.fit(mel, Y[:, 0]).predict_proba(mel)
+    odds = np.log(proba[:, 1] / proba[:, 0])
+    np.testing.assert_allclose(net.decision_function(mel), odds, atol=1e-5)
+    proba = net.fit(mel, Y[:, 0] + Y[:, 1]).predict_proba(mel)
+    np.testing.assert_allclose(net.decision_function(mel), np.log(proba), atol=1e-5)
+
+
+def test_certainty_stays_finite():
+    proba = np.array([[0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
+    for kind in (Labels, Tags):
+        assert np.isfinite(kind.confidence(proba)).all()
+
+
 def test_lists_and_sparse_matrices_are_tags_too(tagged):
     X, Y = tagged
     views = X.select(["mel"])
