@@ -21,7 +21,7 @@ demo: export OMP_NUM_THREADS = 1
 endif
 test: export SCIPY_ARRAY_API = 1
 
-.PHONY: help demo test lint format docs bench-views bench-skorch bench-esc10 clean
+.PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview clean
 .DELETE_ON_ERROR:
 
 help:
@@ -52,8 +52,17 @@ bench-views: $(VENV)/.installed-bench
 bench-skorch: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/skorch_share.py
 
+bench-blending: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/blending_cost.py
+
 bench-esc10: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality/esc10.py $(if $(DATA),--data "$(DATA)")
+
+# BUDGET=gpu DEVICE=cuda: the paper's widths, where there is a GPU
+BUDGET ?= cpu
+DEVICE ?= cpu
+bench-multiview: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers/multiview.py --budget $(BUDGET) --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
 
 clean:
 	rm -rf $(VENV) demo_output build dist docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst

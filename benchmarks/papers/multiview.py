@@ -51,6 +51,7 @@ RULES: dict[str, dict[str, Any]] = {
     "fixed-reference": {"rule": "fixed-reference", **SHORT},
     "paper-literal": {"rule": "adaptive", "smoothing": "reference", **SHORT},
 }
+DEFAULT = "smoothed"  # what blending="adaptive" is
 SYSTEMS = (*SINGLE, *RULES)
 BUDGETS: dict[str, dict[str, Any]] = {
     # to see that everything runs
@@ -288,6 +289,7 @@ def main() -> None:
     rows = decisions(results)
     report = {
         "provenance": {**source, "seed": sorted({r["seed"] for r in results})},
+        "default_rule": DEFAULT,
         "commits": sorted({r["commit"] for r in results}),
         "settings": {
             **COMMON,
