@@ -112,8 +112,8 @@ def paper_table(report: dict[str, Any]) -> list[str]:
     settings = report["settings"]
     note = (
         f"Per cent of 400 clips, `width={settings['width']}`, {settings['max_epochs']} "
-        f"epochs, on a {settings['device'].upper()}; a tenth of the sources is held out "
-        "for all rows. Intervals: 95 %, paired by clip, bootstrapped over sources. "
+        f"epochs, on a {settings['device'].upper()}; all rows hold out a tenth of the "
+        "sources. Intervals: 95 %, paired by clip, bootstrapped over sources. "
         f"{origin(report['provenance'])}"
     )
     return [*lines, "", note]

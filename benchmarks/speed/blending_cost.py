@@ -10,7 +10,9 @@ Two ratios by public API, on made-up clips of 5 s and one thread, in interleaved
   of each of the four single-view networks.
 
 And the cost of views that are computed inside the network, segment by segment, against
-the same training on views computed before.
+the same training on views computed before; segments per second; and which share of the
+matrix rate that this machine reaches (products of 2048 x 2048, same precision) the
+training step gets out of it.
 """
 
 from __future__ import annotations
@@ -28,18 +30,46 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
+from torch.utils.flop_counter import FlopCounterMode
 
 from skaudio.neural_network import (
     Blending,
     CRNNClassifier,
     MultiViewBlendingClassifier,
 )
+from skaudio.nn import MultiViewCRNN
 from skaudio.views import ViewScaler, make_view_union
 
 ROOT = Path(__file__).resolve().parents[2]
 SR, SECONDS, N_CLASSES = 22050, 5, 10
 NAMES = ("mel", "gammatone", "cqt", "raw")
 NEVER = 10**6
+
+
+def matrix_rate(device: str, mixed: bool) -> float:
+    """Floating-point operations per second of large matrix products."""
+    a = torch.randn(2048, 2048, device=device)
+    a = a.bfloat16() if mixed else a
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        total = sum((a @ a).sum() for _ in range(2))
+        float(total)  # waits for the device
+        seconds.append((time.perf_counter() - start) / 2)
+    return 2 * 2048**3 / min(seconds)
+
+
+def operations_per_segment(X: Any, width: float) -> float:
+    """Of one training step: forward and backward of the four-view network."""
+    views = {name: (X.n_bins[name], float(X.rates[name])) for name in NAMES}
+    net = MultiViewCRNN(views, N_CLASSES, width=width, attention="temporal")
+    segments = {
+        name: torch.randn(2, n_bins, round(1.5 * rate))
+        for name, (n_bins, rate) in views.items()
+    }
+    with FlopCounterMode(display=False) as counter:
+        sum(out.sum() for out in net(segments).values()).backward()
+    return counter.get_total_flops() / 2
 
 
 def clock(classifier: Any, X: Any, y: np.ndarray, groups: np.ndarray) -> float:
@@ -55,18 +85,22 @@ def epoch_seconds(classifier: Any, X: Any, y: np.ndarray) -> float:
     return statistics.median(row["seconds"] for row in classifier.history_[1:])
 
 
-def one_round(X: Any, y: np.ndarray, waves: Any, args: argparse.Namespace) -> dict:
+def one_round(
+    X: Any, y: np.ndarray, waves: Any, turn: int, args: argparse.Namespace
+) -> dict[str, float]:
     """Every measurement once."""
     groups = np.arange(len(y))
     common: dict[str, Any] = {
         "width": args.width,
         "segment_length": 1.5,
         "attention": "temporal",
-        "device": "cpu",
+        "device": args.device,
+        "mixed_precision": args.mixed_precision,
         "random_state": 0,
     }
     seconds: dict[str, float] = {}
-    for name, period in (("evaluated", "auto"), ("not evaluated", NEVER)):
+    periods: list[tuple[str, Any]] = [("evaluated", "auto"), ("not evaluated", NEVER)]
+    for name, period in periods[:: -1 if turn % 2 else 1]:
         rule = Blending(rule="uniform", period=period)
         clf = MultiViewBlendingClassifier(blending=rule, **common)
         clf.set_params(max_epochs=args.fit_epochs)
@@ -89,7 +123,9 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=160)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--fit-epochs", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--mixed-precision", action="store_true")
     parser.add_argument(
         "--output", type=Path, default=ROOT / "benchmarks/results/blending_cost.json"
     )
@@ -100,7 +136,12 @@ def main() -> None:
     waves = rng.standard_normal((args.clips, SECONDS * SR), dtype=np.float32)
     y = np.arange(args.clips) % N_CLASSES
     X = ViewScaler().fit_transform(make_view_union(*NAMES, sr=SR).transform(waves))
-    rounds = [one_round(X, y, waves, args) for _ in range(args.rounds)]
+    CRNNClassifier(width=args.width, max_epochs=1).fit(X.select(["mel"]), y)  # warm up
+    rate = matrix_rate(args.device, args.mixed_precision)
+    rounds = [one_round(X, y, waves, turn, args) for turn in range(args.rounds)]
+    seconds = {k: statistics.median(r[k] for r in rounds) for k in rounds[0]}
+    per_second = args.clips / seconds["four views at once"]
+    operations = operations_per_segment(X, args.width)
     ratios = {
         "evaluated / not evaluated": [
             r["evaluated"] / r["not evaluated"] for r in rounds
@@ -116,14 +157,24 @@ def main() -> None:
         "provenance": source,
         "settings": {
             k: getattr(args, k)
-            for k in ("width", "clips", "epochs", "fit_epochs", "rounds")
+            for k in (
+                "width clips epochs fit_epochs rounds device mixed_precision".split()
+            )
         },
-        "seconds": {k: statistics.median(r[k] for r in rounds) for k in rounds[0]},
+        "seconds": seconds,
+        "segments_per_second": per_second,
+        "operations_per_segment": operations,
+        "matrix_rate": rate,
+        "share_of_matrix_rate": per_second * operations / rate,
         "ratios": {name: statistics.median(values) for name, values in ratios.items()},
         "all_ratios": ratios,
     }
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(report, indent=1) + "\n")
+    sys.stdout.write(
+        f"{per_second:.1f} segments per second, {operations / 1e6:.0f} M operations "
+        f"each: {report['share_of_matrix_rate']:.0%} of {rate / 1e9:.0f} G per second\n"
+    )
     for name, values in ratios.items():
         shown = ", ".join(f"{value:.3f}" for value in values)
         sys.stdout.write(f"{name}: {statistics.median(values):.3f} ({shown})\n")

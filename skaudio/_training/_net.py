@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
 from skaudio.nn.blocks import seed_dropout
 from skaudio.nn.losses import blend
-from skaudio.nn.runner import resolve_device
+from skaudio.nn.runner import halved, resolve_device
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -147,28 +146,10 @@ class SegmentNet(NeuralNet):
                 try:
                     parts.append(self.infer(X))
                 except torch.OutOfMemoryError:
-                    batch_size = self._halved(batch_size)
+                    batch_size = halved(len(chosen), self.device, "segments")
                     continue
                 done += len(chosen)
         return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
-
-    def _halved(self, batch_size: int) -> int:
-        """Half the batch, if there is one, for a device that is out of memory."""
-        if batch_size < 2:
-            raise MemoryError(
-                f"{self.device} has no memory for a single segment. Use device='cpu', "
-                "shorter segments, or a smaller width."
-            ) from None
-        warnings.warn(
-            f"{self.device} is out of memory with {batch_size} segments at once; going "
-            f"on with {batch_size // 2}. Set batch_size={batch_size // 2} to avoid "
-            "the failing attempt.",
-            UserWarning,
-            stacklevel=2,
-        )
-        if str(self.device).startswith("cuda"):
-            torch.cuda.empty_cache()
-        return batch_size // 2
 
 
 class Schedule(Callback):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -68,13 +69,60 @@ def run_front_ends(
     if torch.device(device).type == "cpu":
         batch_size = 1
     outputs: list[list[np.ndarray]] = [[] for _ in front_ends]
+    done = 0
     with torch.inference_mode():
-        for batch in _batches(clips, batch_size):
-            waveforms = _to_tensor(batch).to(device)
-            powers: Powers = {}
-            for front_end, output in zip(front_ends, outputs, strict=True):
-                output.extend(_run(front_end, waveforms, powers).cpu().numpy())
+        while done < len(clips):
+            batch = _equal_clips(clips, done, batch_size)
+            try:
+                computed = _compute(front_ends, batch, device)
+            except torch.OutOfMemoryError:
+                batch_size = halved(len(batch), device, "clips")
+                continue
+            done += len(batch)
+            for output, view in zip(outputs, computed, strict=True):
+                output.extend(view)
     return outputs
+
+
+def _compute(
+    front_ends: Sequence[nn.Module], batch: np.ndarray, device: str
+) -> list[np.ndarray]:
+    waveforms = _to_tensor(batch).to(device)
+    powers: Powers = {}
+    return [_run(module, waveforms, powers).cpu().numpy() for module in front_ends]
+
+
+def halved(batch_size: int, device: str, what: str) -> int:
+    """Half the batch, if there is one, for a device that is out of memory.
+
+    Parameters
+    ----------
+    batch_size : int
+        What was tried.
+    device : str
+        Where, as torch names it.
+    what : str
+        What a batch consists of, for the message.
+
+    Returns
+    -------
+    batch_size : int
+        What to try next.
+    """
+    if batch_size < 2:
+        raise MemoryError(
+            f"{device} has no memory for one of the {what}. Use device='cpu', shorter "
+            f"{what}, or a smaller width."
+        ) from None
+    warnings.warn(
+        f"{device} is out of memory with {batch_size} {what} at once; going on with "
+        f"{batch_size // 2}. Set batch_size={batch_size // 2} to avoid the attempt.",
+        UserWarning,
+        stacklevel=2,
+    )
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    return batch_size // 2
 
 
 def compute_front_ends(
@@ -124,22 +172,20 @@ def _run(
     return front_end.from_power(powers[key])
 
 
-def _batches(
-    clips: Sequence[np.ndarray] | np.ndarray, batch_size: int
-) -> Iterator[np.ndarray]:
-    """Runs of equally long clips, stacked: (n <= batch_size, n_samples)."""
-    start = 0
-    while start < len(clips):
-        stop = start + 1
-        while (
-            stop < min(start + batch_size, len(clips))
-            and clips[stop].shape == clips[start].shape
-        ):
-            stop += 1
-        run = clips[start:stop]
-        one = len(run) == 1  # no copy
-        yield clips[start][None] if one else np.stack(list(run))
-        start = stop
+def _equal_clips(
+    clips: Sequence[np.ndarray] | np.ndarray, start: int, batch_size: int
+) -> np.ndarray:
+    """Clips from ``start`` on that are equally long: (n <= batch_size, n_samples)."""
+    stop = start + 1
+    while (
+        stop < min(start + batch_size, len(clips))
+        and clips[stop].shape == clips[start].shape
+    ):
+        stop += 1
+    run = clips[start:stop]
+    return (
+        clips[start][None] if len(run) == 1 else np.stack(list(run))
+    )  # no copy of one
 
 
 def _to_tensor(batch: np.ndarray) -> Tensor:

@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from skaudio.nn import MFCC, ConstantQ, GammatoneSpectrogram, MelSpectrogram
-from skaudio.nn.runner import _batches, cached_front_end, resolve_device, run_front_ends
+from skaudio.nn.runner import (
+    _equal_clips,
+    cached_front_end,
+    resolve_device,
+    run_front_ends,
+)
 
 FRAMES = {"n_fft": 512, "win_length": 320, "hop_length": 160}
 
@@ -18,7 +23,10 @@ def clips_of(lengths):
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 10])
 def test_batches_are_runs_of_equal_length(batch_size):
     clips = clips_of([5, 5, 5, 5, 3, 5, 5, 1])
-    batches = list(_batches(clips, batch_size))
+    batches, done = [], 0
+    while done < len(clips):
+        batches.append(_equal_clips(clips, done, batch_size))
+        done += len(batches[-1])
     assert all(1 <= len(batch) <= batch_size for batch in batches)
     flat = [clip for batch in batches for clip in batch]
     assert len(flat) == len(clips)
@@ -61,3 +69,25 @@ def test_front_ends_are_built_once():
 def test_device():
     assert resolve_device("cpu") == "cpu"
     assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_batches_are_halved_when_memory_is_short(monkeypatch):
+    """As on a GPU: clips that do not fit together are computed in parts."""
+    from skaudio.nn import runner
+
+    front_end, clips = MelSpectrogram(sr=8000, **FRAMES), clips_of([800] * 7)
+    expected = run_front_ends([front_end], clips, batch_size=1, device="cpu")
+    original, seen = runner._compute, []
+
+    def cramped(front_ends, batch, device):
+        seen.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(front_ends, batch, "cpu")
+
+    monkeypatch.setattr(runner, "_compute", cramped)
+    with pytest.warns(UserWarning, match="meta is out of memory with . clips at once"):
+        views = run_front_ends([front_end], clips, batch_size=6, device="meta")
+    assert seen == [6, 3, 1, 1, 1, 1, 1, 1, 1]
+    for found, wanted in zip(views[0], expected[0], strict=True):
+        np.testing.assert_array_equal(found, wanted)
