@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from skaudio._training._data import BETWEEN_CLASS, MIXUP
 from skaudio._utils._sklearn import Interval, StrOptions
 
 
@@ -75,7 +76,7 @@ class Augmentation(BaseEstimator):
         "gain": [Interval(Real, 0, None, closed="left")],
         "shift": ["boolean"],
         "snr": [tuple, None],
-        "mix": [StrOptions({"between-class", "mixup"}), None],
+        "mix": [StrOptions({BETWEEN_CLASS, MIXUP}), None],
         "mix_probability": [Interval(Real, 0, 1, closed="both")],
         "mix_alpha": [Interval(Real, 0, None, closed="neither")],
         "freq_mask": [Interval(Real, 0, 1, closed="both")],
@@ -114,7 +115,7 @@ class Augmentation(BaseEstimator):
             "gain": self.gain > 0,
             "shift": self.shift,
             "snr": self.snr is not None,
-            "mix": self.mix == "between-class",
+            "mix": self.mix == BETWEEN_CLASS,
         }
         for name in [
             name for name, acts in acting.items() if acts and not on_waveforms

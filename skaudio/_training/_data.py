@@ -15,6 +15,8 @@ from skaudio._segments import cut, even_starts, span, to_steps
 from skaudio._training import _chance
 from skaudio._utils._container import Views
 
+BETWEEN_CLASS, MIXUP = "between-class", "mixup"  # values of Augmentation.mix
+
 Arrays = dict[str, Tensor]
 Batch = tuple[Arrays, Arrays]
 
@@ -139,8 +141,9 @@ class WaveformDataset:
         available = self.n_available[rows]
         for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
             clip = self.clips[row]
-            if tiled[i]:
-                clip = np.tile(clip, -(-self.geometry.n_samples // len(clip)))
+            if tiled[i] and len(clip) < self.geometry.n_samples:
+                needed = self.geometry.n_samples + self.geometry.margin
+                clip = np.tile(clip, -(-needed // len(clip)))
                 available[i] = np.iinfo(np.int64).max
             self._fill(waveforms[i], clip, start)
         return {
@@ -248,11 +251,13 @@ class TrainingSegments(Dataset):
         draws = _chance.draw(
             self.seed, self.epoch, rows, len(self), self.augmentation, self.n_masks
         )
-        own = self._inputs(rows, draws.start, draws.is_mixed)
+        # a mixture has no length of its own to repeat: repeat the sounds before
+        tiled = draws.is_mixed & (self.augmentation.mix == BETWEEN_CLASS)
+        own = self._inputs(rows, draws.start, tiled)
         y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
         partner = None
         if self.augmentation.mix:
-            partner = self._inputs(draws.partner, draws.partner_start, draws.is_mixed)
+            partner = self._inputs(draws.partner, draws.partner_start, tiled)
             y = self._mixed_targets(rows, draws)
         return TrainingBatch(own, partner, self._tensors(rows, draws, own)), y
 

@@ -8,11 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skaudio._training._data import Arrays, Geometry, TrainingBatch, WaveformDataset
+from skaudio._training._data import (
+    BETWEEN_CLASS,
+    MIXUP,
+    Arrays,
+    Geometry,
+    TrainingBatch,
+    WaveformDataset,
+)
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.runner import compute_front_ends
-
-BETWEEN_CLASS, MIXUP = "between-class", "mixup"
 
 
 class FrontEnds(nn.Module):

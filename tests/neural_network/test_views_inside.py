@@ -256,6 +256,23 @@ def test_targets_are_mixed_as_the_sounds_are(clips):
     np.testing.assert_allclose(targets["label"].sum(1), 1, atol=1e-6)
 
 
+def test_short_sounds_are_repeated_before_they_are_mixed(clips):
+    """Otherwise half of a mixture would be silence."""
+    waves, _ = clips
+    _, dataset, front_ends = sources(waves, union("mel", "raw"))
+    rows, tiled = np.array([2, 0]), np.array([True, True])
+    batch = dataset.inputs(rows, np.zeros(2), tiled)
+    margin = dataset.geometry.margin
+    wave = batch["waveform"][0, margin:].numpy()
+    np.testing.assert_array_equal(wave, np.resize(waves[2], len(wave)))
+    still = dataset.inputs(rows, np.zeros(2), ~tiled)
+    np.testing.assert_array_equal(batch["waveform"][1], still["waveform"][1])
+    views = front_ends(batch["waveform"], batch["available"], torch.zeros(2))
+    n = dataset.n_steps["raw"]
+    raw = (np.resize(waves[2], n) - waves[2].mean()) / waves[2].std()
+    assert np.corrcoef(views["raw"][0, 0], raw)[0, 1] == pytest.approx(1)
+
+
 def test_mixup_is_the_mean_of_views(clips):
     waves, y = clips
     augmentation = Augmentation(mix="mixup")
