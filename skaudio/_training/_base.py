@@ -16,6 +16,7 @@ from skaudio._training._augmentation import Augmentation
 from skaudio._training._data import (
     RandomSegments,
     SegmentDataset,
+    Sound,
     Source,
     TrainingSegments,
     WaveformDataset,
@@ -130,10 +131,10 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         self : object
             The fitted estimator.
         """
-        views, waveforms = self._read(X, reset=True)
+        views, sound = self._read(X, reset=True)
         self._check_input(views)
         augmentation = self.augmentation or Augmentation()
-        augmentation._check(on_waveforms=waveforms is not None)
+        augmentation._check(on_waveforms=sound is not None)
         labels, encoded = kind_of(y).from_y(self, views, y)
         check_consistent_length(views, groups)
         self.classes_ = labels.classes
@@ -146,20 +147,19 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         self._n_bins = dict(views.n_bins)
         self._dtype = str(np.result_type(*(views.clips(n)[0] for n in views.names)))
         test = self._test_set(X_test, y_test, labels)
-        self._train(views, waveforms, encoded, groups, labels, augmentation, test)
+        self._train(views, sound, encoded, groups, labels, augmentation, test)
         return self
 
-    def _read(self, X: Any, reset: bool) -> tuple[Views, list[np.ndarray] | None]:
-        """Views to work on, and the waveforms if views are computed here."""
+    def _read(self, X: Any, reset: bool) -> tuple[Views, Sound | None]:
+        """Views to work on, and their sound if they are computed here."""
         if self.views is None:
             return check_views(self, X, reset=reset), None
         device = resolve_device if reset else available_device
         own = OwnViews(self.views, device(self.device))
-        waveforms = own.load(self, X, reset=reset)
-        computed = own.compute(waveforms)
+        computed, sound = own.compute(own.load(self, X, reset=reset))
         if reset:
             self.scaler_ = ViewScaler().fit(computed)
-        return self.scaler_.transform(computed), waveforms
+        return self.scaler_.transform(computed), sound
 
     def _test_set(self, X: Any, y: Any, labels: Kind) -> SegmentDataset | None:
         if (X is None) != (y is None):
@@ -174,7 +174,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
     def _train(
         self,
         views: Views,
-        waveforms: list[np.ndarray] | None,
+        sound: Sound | None,
         encoded: np.ndarray,
         groups: Any,
         labels: Kind,
@@ -183,7 +183,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         train, valid, check = self._split(labels.strata(encoded), groups)
         source, training_input = self._training_source(
-            views[train], waveforms and [waveforms[i] for i in train], augmentation
+            views[train], None if sound is None else sound[train], augmentation
         )
         targets = labels.targets(encoded[train])
         data = TrainingSegments(source, targets, augmentation, labels.soft, self._seed)
@@ -245,19 +245,19 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
     def _training_source(
         self,
         views: Views,
-        waveforms: list[np.ndarray] | None,
+        sound: Sound | None,
         augmentation: Augmentation,
     ) -> tuple[Source, TrainingInput]:
         """Where segments are cut from, and what turns them into the network's input."""
         source = self._dataset(views, {})
-        if waveforms is None:
+        if sound is None:
             return source, TrainingInput(None, augmentation)
         device = resolve_device(self.device)
         front_ends, geometry = OwnViews(self.views, device).front_ends(
             self.scaler_, source.n_steps, self._dtype
         )
         return (
-            WaveformDataset(waveforms, source, geometry),
+            WaveformDataset(sound, source, geometry),
             TrainingInput(front_ends, augmentation),
         )
 

@@ -105,40 +105,52 @@ class Geometry:
     n_samples: int  # between the margins
 
 
+@dataclass(frozen=True)
+class Sound:
+    """Waveforms of clips, and the maximum of each of their views."""
+
+    waveforms: list[np.ndarray]
+    maxima: np.ndarray  # (clips, views)
+
+    def __getitem__(self, rows: np.ndarray) -> Sound:
+        return Sound([self.waveforms[i] for i in rows], self.maxima[rows])
+
+
 class WaveformDataset:
     """Waveforms of the clips, cut where `SegmentDataset` cuts their views.
 
     Parameters
     ----------
-    clips : list of ndarray of shape (n_samples_i,)
-        Waveforms.
+    sound : Sound
+        Waveforms, and the maxima of their views.
     views : SegmentDataset
         Views of the same clips, which say how long a clip is in each.
     geometry : Geometry
         Length and margins of a segment.
     """
 
-    WAVEFORM, AVAILABLE = "waveform", "available"
+    WAVEFORM, AVAILABLE, MAXIMA = "waveform", "available", "maxima"
 
-    def __init__(
-        self, clips: list[np.ndarray], views: SegmentDataset, geometry: Geometry
-    ) -> None:
-        self.clips = clips
+    def __init__(self, sound: Sound, views: SegmentDataset, geometry: Geometry) -> None:
+        self.clips = sound.waveforms
         self.geometry = geometry
         self.length, self.durations = views.length, views.durations
         self.dtype, self.n_steps = views.dtype, views.n_steps
         frames = [[c.shape[1] for c in views.clips[name]] for name in views.n_steps]
         self.n_available = np.array(frames).T  # (clips, views)
+        self.maxima = sound.maxima.astype(self.dtype)
 
     def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
-        """Waveforms with margins, and how many steps each clip has in each view.
+        """Waveforms with margins, steps of each clip in each view, and maxima.
 
         A clip shorter than a segment is surrounded by silence, and its views are to be
-        repeated; where ``tiled``, the waveform is repeated instead.
+        repeated. Where ``tiled``, for sounds that will be mixed, the waveform is
+        repeated instead, and maxima are unknown.
         """
         shape = (len(rows), self.geometry.n_samples + 2 * self.geometry.margin)
         waveforms = np.zeros(shape, dtype=self.dtype)
-        available = self.n_available[rows]
+        available, maxima = self.n_available[rows], self.maxima[rows]
+        maxima[tiled] = np.nan
         for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
             clip = self.clips[row]
             if tiled[i] and len(clip) < self.geometry.n_samples:
@@ -149,6 +161,7 @@ class WaveformDataset:
         return {
             self.WAVEFORM: torch.from_numpy(waveforms),
             self.AVAILABLE: torch.from_numpy(available),
+            self.MAXIMA: torch.from_numpy(maxima),
         }
 
     def _fill(self, out: np.ndarray, clip: np.ndarray, start: float) -> None:
@@ -281,8 +294,8 @@ class TrainingSegments(Dataset):
         options = self.augmentation
         arrays = {"ratio": _ratio(draws), "roll": draws.roll, "masks": draws.masks}
         if options.gain:
-            gains = options.gain * np.stack([draws.gain, draws.partner_gain])
-            arrays["gain"] = 10 ** (gains / 20)
+            gains = np.stack([draws.gain, draws.partner_gain])
+            arrays["gain"] = options.gain * gains
         if options.snr is not None:
             low, high = options.snr
             arrays["snr"] = low + (high - low) * draws.snr

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,17 +20,27 @@ from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.runner import compute_front_ends
 
 
+class Limit(NamedTuple):
+    """A view is cut off some decibels below its clip's maximum."""
+
+    unit: float  # of the view's values per decibel
+    top_db: float
+
+
 class FrontEnds(nn.Module):
     """From waveforms with margins to standardised views, on the training device.
 
     Frame ``t`` of a segment is what frame ``t`` of the whole clip's view is where the
-    segment starts, because margins hold all samples that a frame can see. What refers
-    to a clip's maximum (``top_db``) refers to that of the segment and its margins.
+    segment starts: margins hold all samples that a frame can see, and ``top_db`` counts
+    from the maximum of the whole clip. Of a mixture that is unknown: its segment's own
+    maximum is taken.
 
     Parameters
     ----------
     modules : mapping of str to (Module or None, int)
         Front end of every view, None for samples as they are, and its hop in samples.
+    limits : sequence of Limit or None
+        Where views are cut off, which the front ends do not do.
     n_steps : mapping of str to int
         Steps of a segment in every view.
     geometry : Geometry
@@ -42,6 +52,7 @@ class FrontEnds(nn.Module):
     def __init__(
         self,
         modules: Mapping[str, tuple[nn.Module | None, int]],
+        limits: Sequence[Limit | None],
         n_steps: Mapping[str, int],
         geometry: Geometry,
         mean: Mapping[str, Tensor],
@@ -55,17 +66,27 @@ class FrontEnds(nn.Module):
             nn.Identity() if module is None else module
             for module, _ in modules.values()
         )
+        self.limits = list(limits)
         self.n_steps = [n_steps[name] for name in self.names]
         self.margin = geometry.margin
         for i, name in enumerate(self.names):
             self.register_buffer(f"mean_{i}", mean[name], persistent=False)
             self.register_buffer(f"scale_{i}", scale[name], persistent=False)
 
-    def forward(self, waveforms: Tensor, available: Tensor, roll: Tensor) -> Arrays:
+    def forward(
+        self,
+        waveforms: Tensor,
+        available: Tensor,
+        maxima: Tensor,
+        roll: Tensor,
+        gain: Tensor | float = 0.0,
+    ) -> Arrays:
         """Views (clips, bins, steps) of waveforms (clips, margin + samples + margin).
 
         ``available`` (clips, views) are the steps that a clip has: shorter ones are
-        repeated, from the share ``roll`` (clips,) of their length on.
+        repeated, from the share ``roll`` (clips,) of their length on. ``maxima``
+        (clips, views) are those of the whole clips before ``gain`` (clips,) in
+        decibels, NaN where unknown.
         """
         # every view's frames lie on its own grid: start it so that the margin is on it
         offsets = [self.margin % hop for hop in self.hops]
@@ -73,10 +94,21 @@ class FrontEnds(nn.Module):
         views = {}
         for i, (name, view) in enumerate(zip(self.names, computed, strict=True)):
             first = self.margin // self.hops[i]
+            view = _cut_off(view, self.limits[i], maxima[:, i], gain)
             view = _repeat(view[..., first:], self.n_steps[i], available[:, i], roll)
             mean, scale = self.get_buffer(f"mean_{i}"), self.get_buffer(f"scale_{i}")
             views[name] = (view - mean) / scale
         return views
+
+
+def _cut_off(
+    view: Tensor, limit: Limit | None, maximum: Tensor, gain: Tensor | float
+) -> Tensor:
+    if limit is None:
+        return view
+    own = view.amax(-1).amax(-1)
+    top = torch.where(maximum.isnan(), own, maximum + limit.unit * gain)
+    return torch.maximum(view, (top - limit.unit * limit.top_db)[:, None, None])
 
 
 def _repeat(view: Tensor, n_steps: int, available: Tensor, roll: Tensor) -> Tensor:
@@ -128,19 +160,25 @@ class TrainingInput(nn.Module):
         draws, key = batch.draws, WaveformDataset.WAVEFORM
         x = batch.own[key]
         other = None if batch.partner is None else batch.partner[key]
+        gain, other_gain = draws.get("gain", torch.zeros(2, 1).to(x))
         if "gain" in draws:
-            gain, other_gain = draws["gain"].unsqueeze(2)
-            x, other = x * gain, None if other is None else other * other_gain
+            x = x * _factor(gain)
+            other = None if other is None else other * _factor(other_gain)
         if self.augmentation.mix == BETWEEN_CLASS and other is not None:
             x = mix_waveforms(x, other, draws["ratio"])
         if "noise" in draws:
             x = add_noise(x, draws["noise"], draws["snr"])
         roll = draws["roll"] if self.augmentation.shift else 0 * draws["roll"]
-        views = front_ends(x, batch.own[WaveformDataset.AVAILABLE], roll)
+
+        def of(part: Arrays, waveforms: Tensor, gain: Tensor) -> Arrays:
+            available = part[WaveformDataset.AVAILABLE]
+            maxima = part[WaveformDataset.MAXIMA]
+            return front_ends(waveforms, available, maxima, roll, gain)
+
+        views = of(batch.own, x, gain)
         if self.augmentation.mix != MIXUP or batch.partner is None or other is None:
             return views, None
-        available = batch.partner[WaveformDataset.AVAILABLE]
-        return views, front_ends(other, available, roll)
+        return views, of(batch.partner, other, other_gain)
 
     def _masked(self, view: Tensor, draws: list[Tensor]) -> Tensor:
         """Mask bins and frames, using up two draws for each."""
@@ -152,3 +190,8 @@ class TrainingInput(nn.Module):
                 width = (draws.pop() * (int(share * size) + 1)).floor() / size
                 view = mask(view, axis, width, draws.pop())
         return view
+
+
+def _factor(gain: Tensor) -> Tensor:
+    """Decibels to factors on waveforms, (clips, 1)."""
+    return 10 ** (gain[:, None] / 20)

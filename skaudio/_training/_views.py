@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,11 @@ import torch
 from sklearn.base import clone
 
 from skaudio._audio import load_clips
-from skaudio._training._data import Geometry
-from skaudio._training._input import FrontEnds
+from skaudio._training._data import Geometry, Sound
+from skaudio._training._input import FrontEnds, Limit
 from skaudio._utils._container import Views
 from skaudio._utils._validation import check_clips
-from skaudio.views._base import LOADING, ViewSource, compute_views
+from skaudio.views._base import LOADING, BaseView, ViewSource, compute_views
 from skaudio.views._view_scaler import ViewScaler
 
 
@@ -49,21 +50,26 @@ class OwnViews:
             estimator.errors_ = errors
         return list(waveforms)
 
-    def compute(self, waveforms: list[np.ndarray]) -> Views:
-        """Views of whole clips."""
+    def compute(self, waveforms: list[np.ndarray]) -> tuple[Views, Sound]:
+        """Views of whole clips, and what training needs of them."""
         arrays = compute_views(self, list(self.views.values()), waveforms, None, 0)
         rates = {name: view.rate for name, view in self.views.items()}
-        return Views(dict(zip(self.views, arrays, strict=True)), rates)
+        views = Views(dict(zip(self.views, arrays, strict=True)), rates)
+        maxima = [[clip.max() for clip in views.clips(name)] for name in views.names]
+        return views, Sound(waveforms, np.array(maxima).T)
 
     def front_ends(
         self, scaler: ViewScaler, n_steps: dict[str, int], dtype: str
     ) -> tuple[FrontEnds, Geometry]:
         """Modules for training, and what segments they need."""
         hops = {name: round(self.sr / view.rate) for name, view in self.views.items()}
-        modules = {
-            name: (view._front_end(dtype, self.device), hops[name])
-            for name, view in self.views.items()
-        }
+        modules, limits = {}, []
+        for name, view in self.views.items():
+            limits.append(_limit(view))
+            unlimited = view if limits[-1] is None else clone(view)
+            if unlimited is not view:
+                unlimited.set_params(top_db=None)
+            modules[name] = (unlimited._front_end(dtype, self.device), hops[name])
         reaches = [int(m.reach) for m, _ in modules.values() if m is not None]
         n_samples = max(n_steps[name] * hop for name, hop in hops.items())
         geometry = Geometry(self.sr, max(reaches, default=0), n_samples)
@@ -74,4 +80,14 @@ class OwnViews:
             }
             for moment in (scaler.mean_, scaler.scale_)
         ]
-        return FrontEnds(modules, n_steps, geometry, *moments).to(self.device), geometry
+        front_ends = FrontEnds(modules, limits, n_steps, geometry, *moments)
+        return front_ends.to(self.device), geometry
+
+
+def _limit(view: BaseView) -> Limit | None:
+    """What a view does below its maximum, if that is the last thing it does."""
+    top_db, scale = getattr(view, "top_db", None), getattr(view, "scale", "linear")
+    if top_db is None or scale == "linear":
+        return None
+    unit = 1.0 if scale == "db" else view.get_params()["power"] * math.log(10) / 20
+    return Limit(unit, top_db)

@@ -58,30 +58,34 @@ def clips():
 
 def sources(waves, views, seconds=0.5):
     own = OwnViews(views, "cpu")
-    computed = own.compute(waves)
+    computed, sound = own.compute(waves)
     scaler = ViewScaler().fit(computed)
     scaled = scaler.transform(computed)
     rates = {name: float(rate) for name, rate in scaled.rates.items()}
     before = SegmentDataset(scaled, rates, seconds, {}, "float32")
     front_ends, geometry = own.front_ends(scaler, before.n_steps, "float32")
-    return before, WaveformDataset(waves, before, geometry), front_ends
+    return before, WaveformDataset(sound, before, geometry), front_ends
 
 
 def inside(front_ends, dataset, rows, starts):
     n = len(rows)
     batch = dataset.inputs(rows, starts, np.zeros(n, bool))
-    return front_ends(batch["waveform"], batch["available"], torch.zeros(n))
+    return front_ends(*batch.values(), torch.zeros(n))
 
 
 @pytest.mark.parametrize("start", [0.0, 0.3])
-def test_segments_of_waveforms_are_segments_of_views(clips, start):
+@pytest.mark.parametrize("top_db", [None, 15.0])
+@pytest.mark.parametrize("scale", ["db", "log"])
+def test_segments_of_waveforms_are_segments_of_views(clips, start, top_db, scale):
     """Frames see the same samples, whether a clip is cut before or after its view.
 
-    The start is on the grid of hops of the mel and gammatone views (20 ms) and near
-    enough to that of the CQT; clips shorter than the segment are repeated as views.
+    The start is on the grid of hops (20 ms); clips shorter than the segment are
+    repeated as views; the floor is that of the whole clip.
     """
     waves, _ = clips
-    before, dataset, front_ends = sources(waves, union("mel", "gammatone", "raw"))
+    views = union("mel", "gammatone", "raw", top_db=top_db)
+    views.set_params(mel__scale=scale, gammatone__scale=scale)
+    before, dataset, front_ends = sources(waves, views)
     long = [i for i, w in enumerate(waves) if len(w) >= 0.8 * SR]
     rows = np.arange(12) if start == 0 else np.array(long)
     starts = np.full(len(rows), start)
@@ -91,10 +95,12 @@ def test_segments_of_waveforms_are_segments_of_views(clips, start):
         np.testing.assert_allclose(view, expected[name], atol=1e-5, err_msg=name)
 
 
-def test_constant_q_inside(clips):
-    """The CQT's filters have tails beyond the margin: equal to a fiftieth of a sd."""
+@pytest.mark.parametrize(("scale", "power"), [("db", 1.0), ("log", 3.0)])
+def test_constant_q_inside(clips, scale, power):
+    """The CQT's filters have tails beyond the margin: equal to a twentieth of a sd."""
     waves, _ = clips
-    before, dataset, front_ends = sources(waves, union("cqt"))
+    views = union("cqt", top_db=20.0).set_params(cqt__scale=scale, cqt__power=power)
+    before, dataset, front_ends = sources(waves, views)
     hop = SR / before.rates["cqt"]
     rows = np.array([i for i, w in enumerate(waves) if len(w) > 12000])
     starts = np.full(len(rows), 20 * hop / SR)
@@ -223,10 +229,10 @@ def test_nothing_is_changed_by_default(clips):
 
 
 def test_gain_moves_decibels(clips):
-    """A louder waveform is the same picture, some decibels up in every bin."""
+    """A louder waveform is the same picture, some decibels up, its floor as well."""
     waves, y = clips
-    _, dataset, _ = sources(waves, union("mel"))
-    own = OwnViews(union("mel"), "cpu")
+    _, dataset, _ = sources(waves, union("mel", top_db=40.0))
+    own = OwnViews(union("mel", top_db=40.0), "cpu")
     plain = SimpleNamespace(mean_={"mel": np.zeros(64)}, scale_={"mel": np.ones(64)})
     front_ends, _ = own.front_ends(plain, dataset.n_steps, "float32")
     difference = []
@@ -267,7 +273,7 @@ def test_short_sounds_are_repeated_before_they_are_mixed(clips):
     np.testing.assert_array_equal(wave, np.resize(waves[2], len(wave)))
     still = dataset.inputs(rows, np.zeros(2), ~tiled)
     np.testing.assert_array_equal(batch["waveform"][1], still["waveform"][1])
-    views = front_ends(batch["waveform"], batch["available"], torch.zeros(2))
+    views = front_ends(*batch.values(), torch.zeros(2))
     n = dataset.n_steps["raw"]
     raw = (np.resize(waves[2], n) - waves[2].mean()) / waves[2].std()
     assert np.corrcoef(views["raw"][0, 0], raw)[0, 1] == pytest.approx(1)
