@@ -160,7 +160,7 @@ class TrainingInput(nn.Module):
         draws, key = batch.draws, WaveformDataset.WAVEFORM
         x = batch.own[key]
         other = None if batch.partner is None else batch.partner[key]
-        gain, other_gain = draws.get("gain", torch.zeros(2, 1).to(x))
+        gain, other_gain = draws.get("gain", x.new_zeros(2, 1))
         if "gain" in draws:
             x = x * _factor(gain)
             other = None if other is None else other * _factor(other_gain)
