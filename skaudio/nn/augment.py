@@ -32,8 +32,9 @@ def mix_waveforms(a: Tensor, b: Tensor, ratio: Tensor) -> Tensor:
     >>> import torch
     >>> from skaudio.nn import mix_waveforms
     >>> a, b = torch.tensor([[2.0, -2.0]]), torch.tensor([[1.0, 1.0]])
-    >>> mix_waveforms(a, b, torch.tensor([0.5]))  # b is half as loud: 1/3 and 2/3
-    tensor([[1.7889, 0.0000]])
+    >>> mixture = mix_waveforms(a, b, torch.tensor([0.5]))  # shares 1/3 and 2/3
+    >>> mixture.numpy().round(3) + 0.0
+    array([[1.789, 0.   ]], dtype=float32)
     """
     louder = ((_power(a) + SILENCE) / (_power(b) + SILENCE)).sqrt()
     tiny = torch.finfo(ratio.dtype).tiny
