@@ -30,7 +30,11 @@ from _provenance import provenance
 from skaudio.datasets import load_audio_files
 from skaudio.ensemble import FrameClassifier
 from skaudio.mixture import GMMClassifier
-from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.neural_network import (
+    Blending,
+    CRNNClassifier,
+    MultiViewBlendingClassifier,
+)
 from skaudio.views import FrameStatistics, MFCCView, Views, ViewScaler, make_view_union
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +82,9 @@ def build(system: str, args: argparse.Namespace) -> Any:
         )
         return make_pipeline(ViewScaler(), clf)
     if system == "blending":
-        return make_pipeline(ViewScaler(), MultiViewBlendingClassifier(**common))
+        as_published = Blending(window=20)
+        clf = MultiViewBlendingClassifier(blending=as_published, **common)
+        return make_pipeline(ViewScaler(), clf)
     if system == "mfcc-mlp":
         mlp = MLPClassifier((256,), max_iter=300, random_state=args.seed)
         return make_pipeline(FrameStatistics(), StandardScaler(), mlp)

@@ -80,8 +80,9 @@ display = BlendingDisplay.from_estimator(smoothed)
 # The rule as published
 # ---------------------
 # Without momentum and without a least weight, the same rule jumps: a branch counts only
-# in the moments when it sets a new best. `Blending` has all knobs, and
-# ``blending="paper"`` is short for it.
+# in the moments when it sets a new best. One that has lost its weight stops learning
+# while the embeddings below it move on, so its loss rises, and it may never come back:
+# watch the joint branch. ``blending="paper"`` is short for this rule.
 
 paper = fit(Blending(period=3, window=5))
 display = BlendingDisplay.from_history(paper.blending_history_)

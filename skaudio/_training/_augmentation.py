@@ -32,17 +32,17 @@ class Augmentation(BaseEstimator):
         None adds none. Acts on the waveform.
     mix : {"between-class", "mixup"} or None, default=None
         Mix every segment with one of another clip, and the targets with it.
-        "between-class" mixes waveforms by what is heard [1]_, "mixup" the views
-        themselves [2]_, also those computed beforehand.
+        "between-class" mixes waveforms by what is heard (Tokozume et al.), "mixup"
+        the views themselves (Zhang et al.), also those computed beforehand.
     mix_probability : float, default=1.0
         Share of the segments that are mixed.
     mix_alpha : float, default=1.0
-        Shape of the symmetric beta distribution of the ratio: 1 is uniform, as in [1]_;
-        smaller values keep one of both clips dominant.
+        Shape of the symmetric beta distribution of the ratio: 1 is uniform, as
+        Tokozume et al. have it; smaller values keep one of both clips dominant.
     freq_mask : float, default=0.0
-        Largest share of neighbouring bins that is hidden in every view [3]_.
+        Largest share of neighbouring bins that is hidden in every view.
     time_mask : float, default=0.0
-        Largest share of neighbouring frames that is hidden in every view [3]_.
+        Largest share of neighbouring frames that is hidden in every view.
 
     See Also
     --------
@@ -50,10 +50,10 @@ class Augmentation(BaseEstimator):
 
     References
     ----------
-    .. [1] Y. Tokozume, Y. Ushiku and T. Harada, "Learning from between-class examples
-       for deep sound recognition", ICLR 2018.
-    .. [2] H. Zhang et al., "mixup: Beyond empirical risk minimization", ICLR 2018.
-    .. [3] D. S. Park et al., "SpecAugment", Interspeech 2019.
+    Y. Tokozume, Y. Ushiku and T. Harada, "Learning from between-class examples for deep
+    sound recognition", ICLR 2018. H. Zhang et al., "mixup: Beyond empirical risk
+    minimization", ICLR 2018. D. S. Park et al., "SpecAugment", Interspeech 2019, for
+    the masks.
 
     Examples
     --------

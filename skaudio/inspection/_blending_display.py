@@ -184,8 +184,8 @@ class BlendingDisplay:
         losses = self._losses()
         n_panels = 1 + len(losses)
         if own_figure:
-            size = (3.7 * n_panels, 3.4)
-            _, axes = pyplot.subplots(1, n_panels, figsize=size, layout="constrained")
+            shape, size = ((1, 3), (11, 3.4)) if n_panels == 3 else ((2, 2), (8.5, 6))
+            _, axes = pyplot.subplots(*shape, figsize=size, layout="constrained")
         self.axes_ = np.asarray(axes, dtype=object).ravel()
         if len(self.axes_) != n_panels:
             raise ValueError(f"axes must be {n_panels} Axes; got {len(self.axes_)}.")
@@ -194,7 +194,8 @@ class BlendingDisplay:
         for ax, (title, loss) in zip(self.axes_[1:], losses.items(), strict=True):
             self._plot_losses(ax, loss, title)
             ax.set_ylim(0, self._loss_limit())
-        self.axes_[1].set_ylabel("cross-entropy (nats)")
+        for ax in self.axes_[1 :: n_panels - 2]:  # the first of each row
+            ax.set_ylabel("cross-entropy (nats)")
         self._add_legend(outside=own_figure)
         return self
 
