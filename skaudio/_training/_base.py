@@ -131,10 +131,10 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         self : object
             The fitted estimator.
         """
+        augmentation = self.augmentation or Augmentation()
+        augmentation._check(on_waveforms=self.views is not None)
         views, sound = self._read(X, reset=True)
         self._check_input(views)
-        augmentation = self.augmentation or Augmentation()
-        augmentation._check(on_waveforms=sound is not None)
         labels, encoded = kind_of(y).from_y(self, views, y)
         check_consistent_length(views, groups)
         self.classes_ = labels.classes
