@@ -43,13 +43,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SINGLE = ("mel", "gammatone", "cqt", "raw")
 # an epoch of ESC-10 has 9 steps, where the paper evaluates every 100 or so
 SHORT = {"period": 9, "window": 8}
+AS_PUBLISHED = {"momentum": 0.0, "min_weight": 0.0, **SHORT}
 RULES: dict[str, dict[str, Any]] = {
     "concatenation": {"rule": "none"},
     "uniform": {"rule": "uniform", **SHORT},
-    "paper": {"rule": "adaptive", **SHORT},
+    "paper": {"rule": "adaptive", **AS_PUBLISHED},
     "smoothed": {"rule": "adaptive", "momentum": 0.8, "min_weight": 0.05, **SHORT},
-    "fixed-reference": {"rule": "fixed-reference", **SHORT},
-    "paper-literal": {"rule": "adaptive", "smoothing": "reference", **SHORT},
+    "fixed-reference": {"rule": "fixed-reference", **AS_PUBLISHED},
+    "paper-literal": {"rule": "adaptive", "smoothing": "reference", **AS_PUBLISHED},
 }
 DEFAULT = "smoothed"  # what blending="adaptive" is
 SYSTEMS = (*SINGLE, *RULES)

@@ -82,7 +82,7 @@ def build(system: str, args: argparse.Namespace) -> Any:
         )
         return make_pipeline(ViewScaler(), clf)
     if system == "blending":
-        as_published = Blending(window=20)
+        as_published = Blending(window=20, momentum=0.0, min_weight=0.0)
         clf = MultiViewBlendingClassifier(blending=as_published, **common)
         return make_pipeline(ViewScaler(), clf)
     if system == "mfcc-mlp":

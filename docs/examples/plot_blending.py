@@ -69,7 +69,7 @@ def fit(blending):
     )
 
 
-smoothed = fit(Blending(period=3, window=5, momentum=0.8, min_weight=0.05))
+smoothed = fit(Blending(period=3, window=5))
 display = BlendingDisplay.from_estimator(smoothed)
 
 # %%
@@ -84,7 +84,7 @@ display = BlendingDisplay.from_estimator(smoothed)
 # while the embeddings below it move on, so its loss rises, and it may never come back:
 # watch the joint branch. ``blending="paper"`` is short for this rule.
 
-paper = fit(Blending(period=3, window=5))
+paper = fit(Blending(period=3, window=5, momentum=0.0, min_weight=0.0))
 display = BlendingDisplay.from_history(paper.blending_history_)
 
 # %%

@@ -80,7 +80,7 @@ def test_adaptive_weights_follow_the_state_machine(toy):
     rows = clf.blending_history_
     steps = sorted({r["step"] for r in rows})
     assert steps[:3] == [0, 2, 4]
-    state = BlendingWeights(4, window=3)
+    state = BlendingWeights(4, window=3, momentum=0.8, min_weight=0.05)
     kept = []
     for step in steps:
         now = [r for r in rows if r["step"] == step]

@@ -110,7 +110,9 @@ def test_names_and_values_of_blending_are_the_same(toy):
         return clf.fit(X, y, groups=groups).predict_proba(X)
 
     np.testing.assert_array_equal(proba("uniform"), proba(Blending(rule="uniform")))
-    np.testing.assert_array_equal(proba("paper"), proba(Blending()))
+    np.testing.assert_array_equal(proba("adaptive"), proba(Blending()))
+    as_published = Blending(momentum=0.0, min_weight=0.0)
+    np.testing.assert_array_equal(proba("paper"), proba(as_published))
 
 
 @pytest.mark.parametrize(
