@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -91,7 +92,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         """skorch's module class and the parameters that are not shared."""
         raise NotImplementedError
 
-    def _blending_weights(self, n_branches: int) -> BlendingWeights:
+    def _blending_weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
         return BlendingWeights(n_branches, rule=UNIFORM)
 
     def _period(self, n_batches: int, n_evaluated: int) -> int:
@@ -220,7 +221,9 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         )
         n_evaluated = sum(len(part) for part in (valid, check) if part is not None)
         period = self._period(n_batches, n_evaluated)
-        return Evaluation(valid, check, test, self._blending_weights, period)
+        n_evaluations = n_batches * self.max_epochs // period
+        weights = partial(self._blending_weights, n_evaluations=n_evaluations)
+        return Evaluation(valid, check, test, weights, period)
 
     def _split(self, y: np.ndarray, groups: Any) -> tuple[Any, Any, Any]:
         """Rows to train on, to validate with, and to check training losses with."""

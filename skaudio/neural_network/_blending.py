@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -23,9 +24,10 @@ class Blending(BaseEstimator):
     period : int or "auto", default="auto"
         Training steps between evaluations. "auto" evaluates as often as about 4 % of
         the training time allows, at least 5 and at most 100 (the paper's) steps apart.
-    window : int, default=8
+    window : int or "auto", default="auto"
         Evaluations that the smoothing of losses averages. Weights are uniform until
-        more than these were made, for about a third of a short training.
+        more than these were made. "auto" takes a quarter of the evaluations that the
+        training has room for, at most 20.
     smoothing : {"current", "reference"}, default="current"
         Whether the current losses are smoothed like the reference ("current"), or taken
         raw against a smoothed reference ("reference", the literal reading).
@@ -65,7 +67,7 @@ class Blending(BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {
         "rule": [StrOptions({ADAPTIVE, FIXED, UNIFORM, NONE})],
         "period": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "window": [Interval(Integral, 1, None, closed="left")],
+        "window": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "smoothing": [StrOptions({"current", "reference"})],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
@@ -77,7 +79,7 @@ class Blending(BaseEstimator):
         *,
         rule: str = ADAPTIVE,
         period: int | str = "auto",
-        window: int = 8,
+        window: int | str = "auto",
         smoothing: str = "current",
         epsilon: float = 1e-6,
         momentum: float = 0.8,
@@ -95,17 +97,32 @@ class Blending(BaseEstimator):
     def _needs_validation(self) -> bool:
         return self.rule in (ADAPTIVE, FIXED)
 
-    def _weights(self, n_branches: int) -> BlendingWeights:
-        """Make the state machine for a number of branches."""
+    def _weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
+        """Make the state machine for a number of branches and of evaluations."""
+        if self.window == "auto":
+            window = min(max(n_evaluations // 4, 1), 20)
+        else:
+            window = int(self.window)
+            self._check_window(n_evaluations)
         return BlendingWeights(
             n_branches,
             rule=self.rule,
-            window=self.window,
+            window=window,
             smoothing=self.smoothing,
             epsilon=self.epsilon,
             momentum=self.momentum,
             min_weight=self.min_weight,
         )
+
+    def _check_window(self, n_evaluations: int) -> None:
+        if self.rule == ADAPTIVE and int(self.window) >= n_evaluations:
+            warnings.warn(
+                f"Branch weights will stay uniform: training has room for "
+                f"{n_evaluations} evaluations, and window={self.window} wants more "
+                "before weights adapt. Lower window or period, or train for longer.",
+                UserWarning,
+                stacklevel=2,
+            )
 
 
 # what the names mean that `blending` accepts

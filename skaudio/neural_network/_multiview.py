@@ -247,8 +247,8 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         branches = JOINT if self._rule.rule == NONE else "all"
         return {"module": MultiViewCRNN, "module__branches": branches}
 
-    def _blending_weights(self, n_branches: int) -> BlendingWeights:
-        return self._rule._weights(n_branches)
+    def _blending_weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
+        return self._rule._weights(n_branches, n_evaluations)
 
     def _period(self, n_batches: int, n_evaluated: int) -> int:
         if self._rule.period != "auto":

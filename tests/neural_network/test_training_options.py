@@ -115,6 +115,21 @@ def test_names_and_values_of_blending_are_the_same(toy):
     np.testing.assert_array_equal(proba("paper"), proba(as_published))
 
 
+def test_window_fits_the_training(toy):
+    """Weights adapt in trainings of any length; a window too long is told."""
+    X, y, groups = toy
+    for n_evaluations, window in [(1, 1), (12, 3), (36, 9), (1000, 20)]:
+        assert Blending()._weights(3, n_evaluations).window == window
+    clf = MultiViewBlendingClassifier(**(NET | {"max_epochs": 12}))
+    weights = [r["weight"] for r in clf.fit(X, y, groups=groups).blending_history_]
+    assert np.ptp(weights) > 0.01
+    clf.set_params(blending=Blending(window=99))
+    with pytest.warns(UserWarning, match="stay uniform: training has room for 4 eval"):
+        clf.fit(X, y, groups=groups)
+    weights = [r["weight"] for r in clf.blending_history_]
+    np.testing.assert_allclose(weights, 1 / 3)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
