@@ -194,7 +194,7 @@ class BlendingDisplay:
         for ax, (title, loss) in zip(self.axes_[1:], losses.items(), strict=True):
             self._plot_losses(ax, loss, title)
             ax.set_ylim(0, self._loss_limit())
-        for ax in self.axes_[1 :: n_panels - 2]:  # the first of each row
+        for ax in self.axes_[1 : n_panels - 1]:  # the first losses of each row
             ax.set_ylabel("cross-entropy (nats)")
         self._add_legend(outside=own_figure)
         return self
