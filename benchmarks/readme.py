@@ -58,10 +58,12 @@ VIEWS = {
 def origin(provenance: dict[str, Any]) -> str:
     """One line on where figures come from."""
     machine, versions = provenance["machine"], provenance["versions"]
+    seed, commits = provenance["seed"], provenance["commit"].split()
+    seeds = ", ".join(map(str, seed)) if isinstance(seed, list) else seed
     return (
         f"{machine['cpu']}, {machine['cores']} cores, Python {versions['python']}, "
-        f"torch {versions['torch']}, seed {provenance['seed']}, commit "
-        f"{provenance['commit'][:7]}, {provenance['date'][:10]}."
+        f"torch {versions['torch']}, seed {seeds}, commit "
+        f"{', '.join(c[:7] for c in commits)}, {provenance['date'][:10]}."
     )
 
 

@@ -309,10 +309,11 @@ def main() -> None:
             delayed(run)(*job, X, table, args) for job in jobs
         )
     rows = decisions(results)
+    seeds = sorted({r["seed"] for r in results})
+    commits = sorted({r["commit"] for r in results})  # of the runs, not of this table
     report = {
-        "provenance": {**source, "seed": sorted({r["seed"] for r in results})},
+        "provenance": {**source, "commit": " ".join(commits), "seed": seeds},
         "default_rule": DEFAULT,
-        "commits": sorted({r["commit"] for r in results}),
         "settings": {
             **COMMON,
             **BUDGETS[args.budget],
