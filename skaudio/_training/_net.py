@@ -13,7 +13,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from skaudio._training._data import SegmentDataset, TrainingBatch, batches, moved
+from skaudio._training._data import SegmentDataset, TrainingBatch, moved
 from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
 from skaudio.nn.blocks import seed_dropout
@@ -141,14 +141,15 @@ class SegmentNet(NeuralNet):
         done, batch_size = 0, self.batch_size
         with self.evaluating():
             while done < len(rows):
-                chosen = next(batches(np.arange(done, len(rows)), batch_size))
+                chosen = slice(done, done + batch_size)
                 X, _ = data.batch(rows[chosen], starts[chosen])
                 try:
                     parts.append(self.infer(X))
                 except torch.OutOfMemoryError:
-                    batch_size = halved(len(chosen), self.device, "segments")
+                    size = len(rows[chosen])
+                    batch_size = halved(size, str(self.device), "segments")
                     continue
-                done += len(chosen)
+                done += batch_size
         return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
 
 

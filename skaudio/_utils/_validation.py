@@ -217,4 +217,9 @@ def check_tags(estimator: Any, X: Any, y: Any) -> np.ndarray:
     if hasattr(tags, "toarray"):
         tags = tags.toarray()
     check_consistent_length(X, tags)
+    if not np.isin(tags, (0, 1)).all():
+        raise ValueError(
+            "Tags must be an indicator matrix of zeros and ones; got the values "
+            f"{np.unique(tags)[:5].tolist()}."
+        )
     return tags.astype(np.int64)

@@ -182,10 +182,9 @@ def _equal_clips(
         and clips[stop].shape == clips[start].shape
     ):
         stop += 1
-    run = clips[start:stop]
-    return (
-        clips[start][None] if len(run) == 1 else np.stack(list(run))
-    )  # no copy of one
+    if stop == start + 1:  # no copy
+        return clips[start][None]
+    return np.stack(list(clips[start:stop]))
 
 
 def _to_tensor(batch: np.ndarray) -> Tensor:

@@ -213,6 +213,19 @@ def test_prediction_halves_batches_when_memory_is_short(toy):
     assert max(cramped.seen[2:]) <= 9
 
 
+def test_one_segment_at_a_time_is_enough(toy):
+    """The last two are not joined, as they are in training."""
+    X, y, _ = toy
+    mel = X.select(["mel"])
+    clf = CRNNClassifier(**NET, batch_size=2).fit(mel, y)
+    expected = clf.predict_proba(mel)
+    clf.net_.__dict__["module_"] = cramped = Cramped(clf.net_.module_, limit=1)
+    with pytest.warns(UserWarning, match="out of memory with 2 segments"):
+        proba = clf.predict_proba(mel)
+    np.testing.assert_allclose(proba, expected, atol=1e-6)
+    assert cramped.seen == [2] + [1] * 60
+
+
 def test_not_even_one_segment_fits(toy):
     X, y, _ = toy
     clf = CRNNClassifier(**NET).fit(X.select(["mel"]), y)

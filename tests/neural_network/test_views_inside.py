@@ -330,8 +330,22 @@ def test_changes_of_sound_need_sound(clips, options):
     clf = CRNNClassifier(augmentation=Augmentation(**options), **NET)
     with pytest.raises(ValueError, match="acts on the waveform, but X holds views"):
         clf.fit(X, y)
-    views_only = Augmentation(mix="mixup", freq_mask=0.2, time_mask=0.2)
-    assert clf.set_params(augmentation=views_only).fit(X, y).score(X, y) >= 0
+
+
+def test_changes_of_views_reach_training_on_views(clips):
+    waves, y = clips
+    X = union("mel").transform(waves)
+
+    def proba(**options):
+        clf = CRNNClassifier(augmentation=Augmentation(**options), **NET)
+        return clf.fit(X, y).predict_proba(X)
+
+    plain = proba()
+    np.testing.assert_array_equal(
+        plain, CRNNClassifier(**NET).fit(X, y).predict_proba(X)
+    )
+    for options in ({"mix": "mixup"}, {"freq_mask": 0.5}, {"time_mask": 0.5}):
+        assert not np.array_equal(proba(**options), plain), options
 
 
 def test_snr_is_a_range(clips):
