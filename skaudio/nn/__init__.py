@@ -15,6 +15,7 @@ from skaudio.nn.filterbanks import (
     gammatone_filterbank,
     mel_filterbank,
 )
+from skaudio.nn.folding import folded
 from skaudio.nn.frontends import (
     MFCC,
     GammatoneSpectrogram,
@@ -24,6 +25,7 @@ from skaudio.nn.frontends import (
 )
 from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy, blend
 from skaudio.nn.multiview import MultiViewCRNN
+from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 
 __all__ = [
     "MFCC",
@@ -36,14 +38,18 @@ __all__ = [
     "ConstantQ",
     "ConvBlock",
     "Dropout",
+    "FrameLevelCNN",
     "GammatoneSpectrogram",
     "MelSpectrogram",
     "MultiViewCRNN",
     "PowerSpectrogram",
+    "SampleBlock",
+    "SampleCNN",
     "add_noise",
     "blend",
     "compress",
     "erb_frequencies",
+    "folded",
     "gammatone_filterbank",
     "layer_outputs",
     "mask",
