@@ -68,6 +68,11 @@ class Evaluation(Callback):
         Steps between evaluations.
     """
 
+    STATE = (
+        *("step", "epoch", "last", "records"),
+        *("best_score", "best_state", "best_weights"),
+    )
+
     def __init__(
         self,
         valid: FrozenSegments | None,

@@ -6,6 +6,7 @@ from skaudio.nn.blocks import (
     ClassificationHead,
     ConvBlock,
     Dropout,
+    OneBranch,
     layer_outputs,
 )
 from skaudio.nn.constant_q import ConstantQ
@@ -42,6 +43,7 @@ __all__ = [
     "GammatoneSpectrogram",
     "MelSpectrogram",
     "MultiViewCRNN",
+    "OneBranch",
     "PowerSpectrogram",
     "SampleBlock",
     "SampleCNN",

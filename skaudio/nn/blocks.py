@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -272,6 +273,51 @@ class ClassificationHead(nn.Sequential):
         self.relu2 = nn.ReLU()
         self.dropout2 = Dropout(dropout)
         self.fc3 = nn.Linear(n_hidden, n_outputs)
+
+
+class OneBranch(nn.Module):
+    """A network on a single view, behind the interface of networks on several.
+
+    Parameters
+    ----------
+    views : mapping of str to (int, float or None)
+        Number of bins and steps per second of the only view.
+    n_outputs : int
+        Number of classes.
+    network : callable
+        Makes the network, from the number of bins and of outputs.
+
+    Attributes
+    ----------
+    network : Module
+        Maps segments (clips, bins, steps) to logits (clips, n_outputs).
+    branch_names : tuple of str
+        Name of the view.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import FrameLevelCNN, OneBranch
+    >>> net = OneBranch({"mel": (40, 50.0)}, 5, FrameLevelCNN)
+    >>> net({"mel": torch.zeros(2, 40, 729)})["mel"].shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(
+        self,
+        views: Mapping[str, tuple[int, float | None]],
+        n_outputs: int,
+        network: Callable[[int, int], nn.Module],
+    ) -> None:
+        super().__init__()
+        ((name, (n_bins, _)),) = views.items()
+        self.branch_names = (name,)
+        self.network = network(n_bins, n_outputs)
+
+    def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits (clips, n_outputs) by name of the view."""
+        (name,) = self.branch_names
+        return {name: self.network(views[name])}
 
 
 def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Tensor]:
