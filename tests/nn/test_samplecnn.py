@@ -238,9 +238,7 @@ def test_a_segment_does_not_see_its_neighbours():
 
 def test_trains_down_to_the_first_filter():
     net = SampleCNN(3, sizes=(3,) * 5, width=0.1)
-    loss = nn.functional.cross_entropy(
-        net(torch.randn(8, 1, 243)), torch.arange(8) % 3
-    )
+    loss = nn.functional.cross_entropy(net(torch.randn(8, 1, 243)), torch.arange(8) % 3)
     assert abs(float(loss.detach()) - log(3)) < 2
     loss.backward()
     assert all(p.grad is not None for p in net.parameters())
