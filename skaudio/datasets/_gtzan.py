@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sklearn.model_selection import check_cv
-
 from skaudio.datasets._archives import Archive, fetch
-from skaudio.datasets._base import cache_folder, encode_labels, make_bunch
+from skaudio.datasets._base import (
+    cache_folder,
+    encode_labels,
+    make_bunch,
+    set_subsets,
+)
 from skaudio.datasets._faults import fault, refuse_many_faulty, without_faulty
 
 AUDIO_URL = (
@@ -231,9 +233,7 @@ def _load(final: Path, split: str) -> Any:
     data = make_bunch(frame, target, names, group=None, fold=fold, descr=DESCR)
     data.subset = None
     if split == "fault-filtered":
-        data.subset = frame["subset"].to_numpy(dtype=str)
-        parts = [np.flatnonzero(data.subset == part) for part in ("train", "test")]
-        data.cv = check_cv([tuple(parts)])
+        set_subsets(data, frame["subset"])
     return data
 
 
