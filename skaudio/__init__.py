@@ -15,6 +15,7 @@ _SUBPACKAGES = (
     "datasets",
     "ensemble",
     "inspection",
+    "metrics",
     "mixture",
     "model_selection",
     "neural_network",
