@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from skorch.callbacks import Callback
 
 from skaudio.neural_network import (
     CRNNClassifier,
@@ -44,22 +45,13 @@ class Interrupted(Exception):
     pass
 
 
-class Stop:
-    """A callback that pulls the plug at the beginning of an epoch."""
+class Stop(Callback):
+    """Pulls the plug at the beginning of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
-        self.seen = 0
 
-    def initialize(self):
-        return self
-
-    def __getattr__(self, name):
-        if not name.startswith("on_"):
-            raise AttributeError(name)
-        return self._count if name == "on_epoch_begin" else lambda *a, **k: None
-
-    def _count(self, net, **kwargs):
+    def on_epoch_begin(self, net, **kwargs):
         if len(net.history) == self.epoch + 1:
             raise Interrupted
 

@@ -27,6 +27,8 @@ SHORT = {
 }
 SMALL = {**SHORT, "sr": 8000, "sizes": (3,) * 6}  # segments of 729 samples
 
+LEARNING = {"max_epochs": 25, "lr": 0.05, "batch_size": 5}
+
 
 @pytest.fixture(scope="module")
 def tones():
@@ -71,7 +73,7 @@ def test_other_rates_need_sizes(tones):
 
 def test_learns_tones(tones):
     X, y = tones
-    clf = SampleCNNClassifier(**(SMALL | {"max_epochs": 15, "lr": 0.05}))
+    clf = SampleCNNClassifier(**(SMALL | LEARNING))
     assert clf.fit(X[:20], y[:20]).score(X[20:], y[20:]) > 0.9
 
 
@@ -154,7 +156,7 @@ def test_tags(tones):
     X, y = tones
     rng = np.random.default_rng(0)
     tags = np.stack([y == "low", y == "high", rng.random(40) < 0.3], axis=1).astype(int)
-    clf = SampleCNNClassifier(**(SMALL | {"max_epochs": 15, "lr": 0.05})).fit(X, tags)
+    clf = SampleCNNClassifier(**(SMALL | LEARNING)).fit(X, tags)
     proba = clf.predict_proba(X)
     assert proba.shape == (40, 3)
     assert not np.allclose(proba.sum(1), 1)
