@@ -2,5 +2,6 @@
 
 from skaudio.inspection._activation_maximization import activation_maximization
 from skaudio.inspection._blending_display import BlendingDisplay
+from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 
-__all__ = ["BlendingDisplay", "activation_maximization"]
+__all__ = ["BlendingDisplay", "FilterSpectrumDisplay", "activation_maximization"]
