@@ -2,6 +2,12 @@
 
 from skaudio.inspection._activation_maximization import activation_maximization
 from skaudio.inspection._blending_display import BlendingDisplay
+from skaudio.inspection._embedding_display import EmbeddingDisplay
 from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 
-__all__ = ["BlendingDisplay", "FilterSpectrumDisplay", "activation_maximization"]
+__all__ = [
+    "BlendingDisplay",
+    "EmbeddingDisplay",
+    "FilterSpectrumDisplay",
+    "activation_maximization",
+]
