@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skaudio._blending import UNIFORM, BlendingWeights
+from skaudio._segments import to_steps
 from skaudio._training._augmentation import Augmentation
 from skaudio._training._checkpoint import Checkpoint, fingerprint, read
 from skaudio._training._data import (
@@ -27,7 +28,8 @@ from skaudio._training._data import (
     WaveformDataset,
     n_batches_of,
 )
-from skaudio._training._evaluation import Evaluation, FrozenSegments, clip_means
+from skaudio._training._evaluation import Evaluation, FrozenSegments
+from skaudio._training._features import SegmentFeatures, clip_means
 from skaudio._training._input import TrainingInput
 from skaudio._training._labels import Kind, Labels, Tags, kind_of
 from skaudio._training._ladder import LADDER, Ladder, PlateauLadder
@@ -43,49 +45,13 @@ from skaudio._training._schedule import SCHEDULES
 from skaudio._training._views import OwnViews
 from skaudio._utils._container import Views
 from skaudio._utils._random import draw_seed, generators
-from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions, _fit_context
+from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_views
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
 from skaudio.nn.losses import BranchCrossEntropy
 from skaudio.nn.runner import resolve_device
 from skaudio.views._base import ViewSource
 from skaudio.views._view_scaler import ViewScaler
-
-SHARED_CONSTRAINTS: dict[str, list[Any]] = {
-    "views": [ViewSource, None],
-    "augmentation": [Augmentation, None],
-    "width": [Interval(Real, 0, None, closed="neither")],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left")],
-    "batch_size": [Interval(Integral, 2, None, closed="left")],
-    "lr": [Interval(Real, 0, None, closed="neither")],
-    "optimizer": [StrOptions(set(OPTIMIZERS))],
-    "lr_schedule": [StrOptions({*SCHEDULES, LADDER}), PlateauLadder],
-    "segment_length": [
-        None,
-        Interval(Integral, 1, None, closed="left"),
-        Interval(RealNotInt, 0, None, closed="neither"),
-    ],
-    "n_segments": [Interval(Integral, 1, None, closed="left")],
-    "validation_fraction": [
-        None,
-        Interval(Integral, 1, None, closed="left"),
-        Interval(RealNotInt, 0, 1, closed="neither"),
-    ],
-    "class_weight": [StrOptions({"balanced"}), dict, None],
-    "callbacks": [list, tuple, None],
-    "device": [str],
-    "mixed_precision": ["boolean"],
-    "compile": ["boolean"],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-}
-
-
-def shared_constraints(without: tuple[str, ...]) -> dict[str, list[Any]]:
-    """Constraints of the parameters that all classifiers share, but for a few."""
-    return {k: v for k, v in SHARED_CONSTRAINTS.items() if k not in without}
-
 
 # Segments per clip for the losses during training. Segments of a clip are alike, so
 # more of them cost time and say little: evaluate more often instead.
@@ -402,6 +368,30 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
             name: clip_means(self._kind.probabilities(z), rows, len(data))
             for name, z in logits.items()
         }
+
+    def _features(
+        self, X: Any, layers: list[str], pooling: str, n_segments: int | None
+    ) -> SegmentFeatures:
+        """Outputs of hidden layers for even segments of every clip."""
+        check_is_fitted(self)
+        views, _ = self._read(X, reset=False)
+        check_rates(self, views)
+        data = self._dataset(views, {})
+        rows, starts = data.even_segments(n_segments)
+        values = self.net_.features(data, rows, starts, layers, pooling)
+        return SegmentFeatures(values, rows, starts, self._segment_seconds, len(data))
+
+    def _n_features(self, layers: list[str]) -> int:
+        """Count the features of hidden layers, by a segment of zeros."""
+        zeros = {
+            name: np.zeros((1, n_bins, to_steps(self._segment_seconds, rate)))
+            for (name, rate), n_bins in zip(
+                self._rates.items(), self._n_bins.values(), strict=True
+            )
+        }
+        data = self._dataset(Views(zeros, self._rates), {})
+        rows = np.zeros(1, dtype=np.intp)
+        return self.net_.features(data, rows, np.zeros(1), layers, "max").shape[1]
 
     def predict_proba(self, X):
         """Predict class probabilities, averaged over ``n_segments`` even segments.

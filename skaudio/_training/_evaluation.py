@@ -11,6 +11,7 @@ from skorch.callbacks import Callback
 
 from skaudio._blending import BlendingWeights
 from skaudio._training._data import SegmentDataset
+from skaudio._training._features import clip_means
 from skaudio._training._net import SegmentNet
 
 
@@ -37,17 +38,6 @@ class FrozenSegments:
         proba = self.labels.probabilities(list(logits.values())[-1])
         clips = clip_means(proba, self.rows, len(self.data))
         return losses, self.labels.score(clips, self.data.targets)
-
-
-def clip_means(segments: np.ndarray, rows: np.ndarray, n_clips: int) -> np.ndarray:
-    """Mean over each clip's segments, (n_clips, ...), in the dtype of the segments.
-
-    Every clip has a segment and rows ascend, as `even_segments` makes them.
-    """
-    first = np.searchsorted(rows, np.arange(n_clips))
-    counts = np.diff(np.append(first, len(rows)))
-    sums = np.add.reduceat(segments, first, axis=0)
-    return sums / counts[:, None].astype(segments.dtype)
 
 
 class Evaluation(Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from skorch.callbacks import Callback
 from skaudio._training._data import SegmentDataset, TrainingBatch, moved
 from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
-from skaudio.nn.blocks import seed_dropout
+from skaudio.nn.blocks import layer_outputs, seed_dropout
 from skaudio.nn.folding import folded
 from skaudio.nn.losses import blend
 from skaudio.nn.runner import halved, resolve_device
@@ -28,6 +29,12 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
         "optimizer__momentum": 0.9,
         "optimizer__nesterov": True,
     },
+}
+
+
+POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "max": lambda x: x.amax(-1),
+    "mean": lambda x: x.mean(-1),
 }
 
 
@@ -138,6 +145,34 @@ class SegmentNet(NeuralNet):
         self, data: SegmentDataset, rows: np.ndarray, starts: np.ndarray
     ) -> dict[str, torch.Tensor]:
         """Logits (segments, outputs) of every branch, in eval mode."""
+        return self._infer_segments(self._logits, data, rows, starts)
+
+    def features(
+        self,
+        data: SegmentDataset,
+        rows: np.ndarray,
+        starts: np.ndarray,
+        layers: list[str],
+        pooling: str,
+    ) -> np.ndarray:
+        """Outputs (segments, features) of hidden layers, side by side."""
+        pool = POOLINGS[pooling]
+
+        def compute(module: Any, views: dict[str, torch.Tensor]) -> Any:
+            outputs = layer_outputs(module, layers, views)
+            # (segments, filters, [bins,] steps), or without steps
+            return {
+                name: (pool(x) if x.ndim > 2 else x).flatten(1)
+                for name, x in outputs.items()
+            }
+
+        outputs = self._infer_segments(compute, data, rows, starts)
+        return torch.cat([outputs[name] for name in layers], dim=1).cpu().numpy()
+
+    def _infer_segments(
+        self, compute: Any, data: SegmentDataset, rows: np.ndarray, starts: np.ndarray
+    ) -> dict[str, torch.Tensor]:
+        """Results of ``compute(network, views)`` for segments, batch by batch."""
         parts: list[dict[str, torch.Tensor]] = []
         done, batch_size = 0, self.batch_size
         with torch.inference_mode():
@@ -146,7 +181,7 @@ class SegmentNet(NeuralNet):
                 chosen = slice(done, done + batch_size)
                 X, _ = data.batch(rows[chosen], starts[chosen])
                 try:
-                    parts.append(self._logits(module, moved(X, str(self.device))))
+                    parts.append(compute(module, moved(X, str(self.device))))
                 except torch.OutOfMemoryError:
                     size = len(rows[chosen])
                     batch_size = halved(size, str(self.device), "segments")

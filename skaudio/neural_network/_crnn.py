@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SHARED_CONSTRAINTS, SegmentClassifier
+from skaudio._training._base import SegmentClassifier
+from skaudio._training._constraints import SHARED_CONSTRAINTS
 from skaudio._training._lengths import check_single_view
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import StrOptions

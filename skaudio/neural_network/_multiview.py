@@ -8,7 +8,8 @@ import numpy as np
 
 from skaudio._blending import NONE, BlendingWeights
 from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SHARED_CONSTRAINTS, SegmentClassifier
+from skaudio._training._base import SegmentClassifier
+from skaudio._training._constraints import SHARED_CONSTRAINTS
 from skaudio._training._evaluation import Evaluation
 from skaudio._training._net import SegmentNet
 from skaudio._utils._container import Views

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SegmentClassifier, shared_constraints
+from skaudio._training._base import SegmentClassifier
+from skaudio._training._constraints import shared_constraints
 from skaudio._training._data import Sound
 from skaudio._training._ladder import PlateauLadder
 from skaudio._training._views import OwnViews
@@ -50,7 +51,8 @@ class SampleCNNClassifier(SegmentClassifier):
     top_kernel : int, default=1
         Length of the filters of the last convolution; some ports have 3.
     width : float, default=1.0
-        Factor on all numbers of filters. 0.25 trains 12 times as fast on a CPU.
+        Factor on all numbers of filters. 0.25 is for a CPU: about a sixteenth of the
+        multiplications.
     augmentation : Augmentation or None, default=None
         Random changes of training segments; None makes none.
     dropout : float, default=0.5

@@ -293,6 +293,8 @@ class OneBranch(nn.Module):
         Maps segments (clips, bins, steps) to logits (clips, n_outputs).
     branch_names : tuple of str
         Name of the view.
+    hidden_layers : tuple of str
+        Those of the network.
 
     Examples
     --------
@@ -313,6 +315,8 @@ class OneBranch(nn.Module):
         ((name, (n_bins, _)),) = views.items()
         self.branch_names = (name,)
         self.network = network(n_bins, n_outputs)
+        below: Any = self.network.hidden_layers
+        self.hidden_layers = tuple(f"network.{name}" for name in below)
 
     def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits (clips, n_outputs) by name of the view."""
@@ -357,10 +361,10 @@ def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Ten
             f"No layer {unknown[0]!r} in {type(module).__name__}; "
             f"it has {[name for name in known if name]}."
         )
-    outputs: dict[str, Tensor] = {}
+    outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
 
     def keep(name: str) -> Any:
-        return lambda _module, _inputs, output: outputs.update({name: output})
+        return lambda _module, _inputs, output: outputs[name].append(output)
 
     hooks = [known[name].register_forward_hook(keep(name)) for name in layers]
     try:
@@ -368,4 +372,5 @@ def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Ten
     finally:
         for hook in hooks:
             hook.remove()
-    return outputs
+    # a network may have taken its input in parts
+    return {name: torch.cat(parts) for name, parts in outputs.items()}
