@@ -9,13 +9,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from skaudio.embedding import LayerEmbedder
 from skaudio.inspection import EmbeddingDisplay
+from skaudio.neural_network import SampleCNNClassifier
 from skaudio.views import FrameStatistics, MelView
 
 NAMES = np.array(["rain", "dog", "clock"])
@@ -224,6 +227,17 @@ def test_transformers_and_pipelines_embed(sounds):
     shapeless = FunctionTransformer(lambda X: np.zeros((len(X), 4, 4))).fit(X)
     with pytest.raises(ValueError, match="dim 3"):
         EmbeddingDisplay.from_estimator(shapeless, X, y)
+
+
+def test_layers_of_networks_embed(sounds):
+    X, y = sounds
+    clf = SampleCNNClassifier(
+        sr=8000, sizes=(3,) * 4, width=0.05, max_epochs=1, random_state=0
+    )
+    embedder = LayerEmbedder(FrozenEstimator(clf.fit(X, y)), layers=[-1]).fit(X)
+    display = EmbeddingDisplay.from_estimator(embedder, X, y, method="pca")
+    expected = PCA(n_components=2).fit_transform(embedder.transform(X))
+    assert_allclose(np.abs(display.embedding), np.abs(expected), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(
