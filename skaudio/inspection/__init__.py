@@ -1,5 +1,13 @@
 """Look inside fitted estimators."""
 
+from skaudio.inspection._activation_maximization import activation_maximization
 from skaudio.inspection._blending_display import BlendingDisplay
+from skaudio.inspection._embedding_display import EmbeddingDisplay
+from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 
-__all__ = ["BlendingDisplay"]
+__all__ = [
+    "BlendingDisplay",
+    "EmbeddingDisplay",
+    "FilterSpectrumDisplay",
+    "activation_maximization",
+]

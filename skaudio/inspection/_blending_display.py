@@ -10,11 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._optional import import_optional
-
-# Okabe and Ito's colours, told apart with any colour vision; the joint branch, last,
-# is dark grey so that it stands out from the views
-_VIEWS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-_JOINT = "#3B3B3B"
+from skaudio.inspection._palette import COLORS, DARK
 
 
 class BlendingDisplay:
@@ -260,5 +256,6 @@ class BlendingDisplay:
             self.axes_[-1].legend(handles, labels, fontsize="small", frameon=False)
 
     def _colors(self) -> list[str]:
+        # the joint branch, last, is dark so that it stands out from the views
         n_views = len(self.branch_names) - 1
-        return [*(_VIEWS[i % len(_VIEWS)] for i in range(n_views)), _JOINT]
+        return [*(COLORS[i % len(COLORS)] for i in range(n_views)), DARK]

@@ -1,0 +1,351 @@
+"""Embeddings of clips in two dimensions, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from skaudio._utils._optional import import_optional
+from skaudio.inspection._palette import COLORS, DARK
+
+METHODS = ("tsne", "pca")
+# eleven markers and six colours in step make 66 classes look different, and those next
+# to each other twice so
+MARKERS = "os^DvPX*<>p"
+PERPLEXITY = 30  # scikit-learn's default
+MAX_ROWS = 20  # of a column of the legend
+
+
+class EmbeddingDisplay:
+    """Clips as points in the plane, close together where their embeddings are alike.
+
+    Figure 5 of the SampleCNN paper shows in this way which layer of a network tells
+    classes apart: the embeddings of clips, of one layer each time, are projected by
+    t-SNE and coloured by class or tag. PCA is the quick and linear alternative, in
+    which distances can be trusted, but which may pile up what differs.
+
+    Use :meth:`from_estimator` or :meth:`from_embeddings` to make one.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_clips, 2)
+        Where the clips are drawn.
+    labels : ndarray of shape (n_clips,) or None, default=None
+        Class of each clip, as a string, or None to draw all alike.
+    class_names : sequence of str or None, default=None
+        Order of the classes in the legend; None is alphabetical.
+    method : {"tsne", "pca"}, default="tsne"
+        What made the embedding.
+    explained_variance_ratio : ndarray of shape (2,) or None, default=None
+        Share of the variance along both axes, for "pca".
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the points, one collection for each class.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+
+    See Also
+    --------
+    skaudio.embedding.LayerEmbedder : What the hidden layers of a network say.
+
+    References
+    ----------
+    Lee et al., "SampleCNN: End-to-End Deep Convolutional Neural Networks Using Very
+    Small Filters for Music Classification", Applied Sciences 8(1):150, 2018,
+    Section 7.2, Figure 5.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.inspection import EmbeddingDisplay
+    >>> from skaudio.views import FrameStatistics, MFCCView
+    >>> X, y = make_sounds(n_clips=30, n_classes=3, sr=8000, random_state=0)
+    >>> embedder = make_pipeline(MFCCView(sr=8000), FrameStatistics(), StandardScaler())
+    >>> embedder = embedder.fit(X)
+    >>> display = EmbeddingDisplay.from_estimator(embedder, X, y, method="pca")
+    >>> display.embedding.shape, list(display.class_names)
+    ((30, 2), ['harmonic', 'noise', 'percussive'])
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding: np.ndarray,
+        labels: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+        method: str = "tsne",
+        explained_variance_ratio: np.ndarray | None = None,
+    ) -> None:
+        self.embedding = embedding
+        self.labels = labels
+        self.class_names = class_names
+        self.method = method
+        self.explained_variance_ratio = explained_variance_ratio
+
+    @classmethod
+    def from_estimator(
+        cls,
+        embedder: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        method: str = "tsne",
+        tags: Sequence[Any] | None = None,
+        tag_names: Sequence[str] | None = None,
+        perplexity: float | None = None,
+        random_state: Any = None,
+        ax: Any = None,
+    ) -> EmbeddingDisplay:
+        """Embed clips, project and draw them.
+
+        Parameters
+        ----------
+        embedder : transformer or Pipeline
+            Fitted; its ``transform(X)`` gives (n_clips, n_features). Features are taken
+            as they are, for those of one layer share a scale. Where scales differ, let
+            a pipeline end in ``StandardScaler()``.
+        X : array-like, list or Views
+            Clips, as the embedder takes them.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags), default=None
+            Class labels, or zeros and ones that say which tags a clip has.
+        method : {"tsne", "pca"}, default="tsne"
+            How features become two numbers; "tsne" is the paper's.
+        tags : sequence of str or int, default=None
+            Names or column numbers of the tags to show; None is all. Clips without any
+            are left out, clips with several make a class of their own.
+        tag_names : sequence of str, default=None
+            Names of the columns of an indicator matrix; None are their numbers.
+        perplexity : float or None, default=None
+            How many neighbours count in t-SNE. None is scikit-learn's 30, or a third of
+            all other clips if that is less, as there would not be enough.
+        random_state : int, RandomState instance or None, default=None
+            Seed of t-SNE, or of the solver of PCA for many clips.
+        ax : matplotlib Axes, default=None
+            Where to draw. ``None`` makes a figure.
+
+        Returns
+        -------
+        EmbeddingDisplay
+            The display, drawn.
+        """
+        if not hasattr(embedder, "transform"):
+            raise TypeError(
+                "EmbeddingDisplay.from_estimator needs a transformer, whose transform "
+                f"gives embeddings; got {type(embedder).__name__}. Embeddings that "
+                "you have go to EmbeddingDisplay.from_embeddings."
+            )
+        check_is_fitted(embedder)
+        return cls.from_embeddings(
+            embedder.transform(X),
+            y,
+            method=method,
+            tags=tags,
+            tag_names=tag_names,
+            perplexity=perplexity,
+            random_state=random_state,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_embeddings(
+        cls,
+        Z: Any,
+        y: Any = None,
+        *,
+        method: str = "tsne",
+        tags: Sequence[Any] | None = None,
+        tag_names: Sequence[str] | None = None,
+        perplexity: float | None = None,
+        random_state: Any = None,
+        ax: Any = None,
+    ) -> EmbeddingDisplay:
+        """Project and draw embeddings.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_clips, n_features)
+            Embeddings, at least three clips and two features.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags), default=None
+            Class labels, or zeros and ones that say which tags a clip has.
+        method : {"tsne", "pca"}, default="tsne"
+            How features become two numbers; "tsne" is the paper's.
+        tags : sequence of str or int, default=None
+            Names or column numbers of the tags to show, see `from_estimator`.
+        tag_names : sequence of str, default=None
+            Names of the columns of an indicator matrix; None are their numbers.
+        perplexity : float or None, default=None
+            How many neighbours count in t-SNE, see `from_estimator`.
+        random_state : int, RandomState instance or None, default=None
+            Seed of t-SNE, or of the solver of PCA for many clips.
+        ax : matplotlib Axes, default=None
+            Where to draw. ``None`` makes a figure.
+
+        Returns
+        -------
+        EmbeddingDisplay
+            The display, drawn.
+        """
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {METHODS}; got {method!r}.")
+        labels = names = None
+        if y is not None:
+            labels, names = _class_labels(y, tags, tag_names)
+            check_consistent_length(Z, labels)
+            shown = np.isin(labels, names)
+            Z, labels = np.asarray(Z)[shown], labels[shown]
+        Z = check_array(
+            Z, ensure_min_samples=3, ensure_min_features=2, input_name="embeddings"
+        )
+        if method == "pca":
+            pca = PCA(2, random_state=random_state)
+            embedding, share = pca.fit_transform(Z), pca.explained_variance_ratio_
+        else:
+            if perplexity is None:
+                perplexity = min(PERPLEXITY, (len(Z) - 1) / 3)
+            tsne = TSNE(2, perplexity=perplexity, random_state=random_state)
+            embedding, share = tsne.fit_transform(Z), None
+        display = cls(
+            embedding=embedding,
+            labels=labels,
+            class_names=names,
+            method=method,
+            explained_variance_ratio=share,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, *, ax: Any = None, title: str | None = None) -> EmbeddingDisplay:
+        """Draw the points.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. ``None`` makes a figure.
+        title : str or None, default=None
+            Title of the axes.
+
+        Returns
+        -------
+        EmbeddingDisplay
+            The display itself.
+        """
+        pyplot = import_optional(
+            "matplotlib.pyplot", extra="plot", purpose="EmbeddingDisplay"
+        )
+        own_figure = ax is None
+        if own_figure:
+            width = 4.2 + 1.5 * self._n_legend_columns()
+            _, ax = pyplot.subplots(figsize=(width, 4.4), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        size = float(np.clip(4000 / len(self.embedding), 10, 36))
+        for name, rows, color, marker in self._groups():
+            ax.scatter(
+                *self.embedding[rows].T,
+                s=size,
+                color=color,
+                marker=marker,
+                label=name,
+                alpha=0.8,
+                linewidths=0,
+            )
+        ax.set_aspect("equal", adjustable="datalim")
+        self._label_axes(title)
+        if self.labels is not None:
+            self._add_legend(outside=own_figure)
+        return self
+
+    def _groups(self) -> list[tuple[str, Any, str, str]]:
+        """Name, rows, colour and marker of every class."""
+        if self.labels is None:
+            return [("", slice(None), DARK, MARKERS[0])]
+        names = self.class_names
+        if names is None:
+            names = [str(name) for name in np.unique(self.labels)]
+        markers = MARKERS if len(names) > len(COLORS) else MARKERS[0]
+        return [
+            (
+                name,
+                np.asarray(self.labels) == name,
+                COLORS[i % len(COLORS)],
+                markers[i % len(markers)],
+            )
+            for i, name in enumerate(names)
+        ]
+
+    def _n_legend_columns(self) -> int:
+        return 0 if self.labels is None else -(-len(self._groups()) // MAX_ROWS)
+
+    def _label_axes(self, title: str | None) -> None:
+        ax = self.ax_
+        # positions have no unit, and in t-SNE not even a direction
+        ax.set_xticks([])
+        ax.set_yticks([])
+        if self.explained_variance_ratio is not None:
+            first, second = self.explained_variance_ratio
+            ax.set_xlabel(f"first component ({first:.0%} of variance)")
+            ax.set_ylabel(f"second component ({second:.0%} of variance)")
+        ax.spines[:].set_color("0.8")
+        if title is not None:
+            ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+
+    def _add_legend(self, *, outside: bool) -> None:
+        handles, names = self.ax_.get_legend_handles_labels()
+        options: dict[str, Any] = {"frameon": False, "fontsize": "small"}
+        options |= {"markerscale": 1.5, "ncols": self._n_legend_columns()}
+        if outside:
+            self.figure_.legend(handles, names, loc="outside right upper", **options)
+        else:
+            self.ax_.legend(handles, names, **options)
+
+
+def _class_labels(
+    y: Any, tags: Sequence[Any] | None, tag_names: Sequence[str] | None
+) -> tuple[np.ndarray, list[str]]:
+    """A name per clip, and all names in order; clips with other names are left out."""
+    y = np.asarray(y)
+    if y.ndim == 2:
+        return _tag_labels(y, tags, tag_names)
+    if tags is not None or tag_names is not None:
+        raise ValueError(
+            "tags and tag_names are for an indicator matrix y (n_clips, n_tags); got "
+            f"y of shape {y.shape}."
+        )
+    classes, codes = np.unique(y, return_inverse=True)  # numbers in their own order
+    names = [str(name) for name in classes]
+    return np.array(names)[codes], names
+
+
+def _tag_labels(
+    y: np.ndarray, tags: Sequence[Any] | None, tag_names: Sequence[str] | None
+) -> tuple[np.ndarray, list[str]]:
+    columns = [str(i) for i in range(y.shape[1])]
+    if tag_names is not None:
+        columns = [str(name) for name in tag_names]
+    if len(columns) != y.shape[1]:
+        raise ValueError(
+            f"tag_names must name the {y.shape[1]} columns of y; got {len(columns)}."
+        )
+    wanted = columns if tags is None else [_column(tag, columns) for tag in tags]
+    has = y[:, [columns.index(name) for name in wanted]] > 0
+    labels = np.array([" + ".join(np.array(wanted)[row]) for row in has])
+    several = sorted(set(labels) - {"", *wanted})
+    present = [name for name in [*wanted, *several] if name in set(labels)]
+    return labels, present
+
+
+def _column(tag: Any, columns: list[str]) -> str:
+    """Name of a tag that is given by name or by column number."""
+    if isinstance(tag, str) and tag in columns:
+        return tag
+    if not isinstance(tag, str) and 0 <= tag < len(columns):
+        return columns[tag]
+    raise ValueError(f"No tag {tag!r} among {columns}.")

@@ -1,0 +1,274 @@
+"""EmbeddingDisplay draws clips where their projection puts them."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skaudio.embedding import LayerEmbedder
+from skaudio.inspection import EmbeddingDisplay
+from skaudio.neural_network import SampleCNNClassifier
+from skaudio.views import FrameStatistics, MelView
+
+NAMES = np.array(["rain", "dog", "clock"])
+N_PER_CLASS = 15
+
+
+@pytest.fixture(autouse=True)
+def pyplot():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    yield plt
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """Embeddings of three classes that lie apart, in mixed order, and their names."""
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat(np.arange(3), N_PER_CLASS))
+    centres = 10 * np.eye(3, 8)
+    return centres[y] + rng.normal(size=(len(y), 8)), NAMES[y]
+
+
+def draw(Z, y=None, **options):
+    return EmbeddingDisplay.from_embeddings(Z, y, **{"random_state": 0} | options)
+
+
+def points(display):
+    """Name of every class -> where its points are drawn."""
+    return {c.get_label(): c.get_offsets() for c in display.ax_.collections}
+
+
+def legend_of(display):
+    (legend,) = display.figure_.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_pca_is_scikit_learns(clusters):
+    Z, y = clusters
+    display = draw(Z, y, method="pca")
+    pca = PCA(n_components=2)
+    expected = pca.fit_transform(Z)
+    signs = np.sign((display.embedding * expected).sum(axis=0))
+    assert_allclose(display.embedding * signs, expected, atol=1e-9)
+    share = pca.explained_variance_ratio_
+    assert_allclose(display.explained_variance_ratio, share)
+    assert display.ax_.get_xlabel() == f"first component ({share[0]:.0%} of variance)"
+    assert display.ax_.get_ylabel() == f"second component ({share[1]:.0%} of variance)"
+
+
+def test_clusters_stay_apart_in_tsne(clusters):
+    Z, y = clusters
+    display = draw(Z, y)
+    nearest = NearestNeighbors(n_neighbors=3).fit(display.embedding)
+    neighbours = nearest.kneighbors(return_distance=False)
+    assert (y[neighbours] == y[:, None]).all()
+    assert display.explained_variance_ratio is None
+    assert display.ax_.get_xlabel() == display.ax_.get_ylabel() == ""
+
+
+def test_one_seed_repeats(clusters):
+    Z, y = clusters
+    first = draw(Z, y, random_state=5).embedding
+    assert_array_equal(draw(Z, y, random_state=5).embedding, first)
+
+
+@pytest.mark.parametrize(("n_clips", "perplexity"), [(4, 1.0), (45, 44 / 3)])
+def test_few_clips_have_fewer_neighbours(clusters, n_clips, perplexity):
+    Z = clusters[0][:n_clips]
+    expected = TSNE(perplexity=perplexity, random_state=0).fit_transform(Z)
+    assert_array_equal(draw(Z).embedding, expected)
+    own = TSNE(perplexity=2, random_state=0).fit_transform(Z)
+    assert_array_equal(draw(Z, perplexity=2).embedding, own)
+
+
+def test_many_clips_have_thirty_neighbours():
+    Z = np.random.default_rng(0).normal(size=(120, 4))
+    expected = TSNE(perplexity=30, random_state=0).fit_transform(Z)
+    assert_array_equal(draw(Z).embedding, expected)
+
+
+# -------------------------------------------------------------------------- labels
+
+
+def test_labels_belong_to_their_points(clusters):
+    Z, y = clusters
+    display = draw(Z, y, method="pca")
+    assert_array_equal(display.labels, y)
+    drawn = points(display)
+    assert list(drawn) == display.class_names == sorted(NAMES)
+    for name, offsets in drawn.items():
+        assert_array_equal(offsets, display.embedding[y == name])
+    assert legend_of(display) == sorted(NAMES)
+
+
+def test_numbers_keep_their_order(clusters):
+    Z, _ = clusters
+    display = draw(Z, np.arange(len(Z)) % 3 * 5, method="pca")
+    assert legend_of(display) == ["0", "5", "10"]
+
+
+def test_without_labels_all_are_alike(clusters):
+    display = draw(clusters[0], method="pca")
+    assert len(display.ax_.collections) == 1
+    assert_array_equal(display.ax_.collections[0].get_offsets(), display.embedding)
+    assert not display.figure_.legends
+
+
+@pytest.mark.parametrize("n_classes", [6, 7, 50, 66])
+def test_classes_differ_in_colour_or_marker(n_classes):
+    y = np.repeat(np.arange(n_classes), 2)
+    display = draw(np.random.default_rng(0).normal(size=(len(y), 3)), y, method="pca")
+    looks = {
+        (
+            tuple(collection.get_facecolor()[0]),
+            collection.get_paths()[0].vertices.tobytes(),
+        )
+        for collection in display.ax_.collections
+    }
+    assert len(looks) == n_classes
+    shapes = {shape for _, shape in looks}
+    assert (len(shapes) == 1) == (n_classes <= 6)  # colours suffice for few
+    display.figure_.canvas.draw()
+    (legend,) = display.figure_.legends
+    box, figure = legend.get_window_extent(), display.figure_.bbox
+    assert figure.y0 <= box.y0
+    assert box.y1 <= figure.y1
+    # points have at least as much room as their legend
+    assert display.ax_.get_window_extent().width > 0.4 * figure.width
+
+
+def test_tags_choose_clips():
+    """Piano or Techno, as in the paper; a clip that is both is neither's."""
+    Y = np.array([[1, 0, 0], [0, 0, 1], [1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
+    Z = np.random.default_rng(0).normal(size=(6, 3))
+    names = ["piano", "loud", "techno"]
+    options = {"method": "pca", "tag_names": names}
+    display = draw(Z, Y, tags=["techno", "piano"], **options)
+    assert list(display.labels) == ["piano", "techno", "techno + piano", "piano"]
+    assert legend_of(display) == ["techno", "piano", "techno + piano"]
+    chosen = PCA(n_components=2).fit_transform(Z[[0, 1, 2, 4]])
+    assert_allclose(np.abs(display.embedding), np.abs(chosen), atol=1e-9)
+    same = draw(Z, Y, tags=[2, 0], **options)
+    assert_array_equal(same.labels, display.labels)
+    every = draw(Z, Y, **options)
+    assert list(every.labels) == [
+        "piano",
+        "techno",
+        "piano + techno",
+        "loud",
+        "piano + loud",
+    ]
+    numbered = draw(Z, Y[:, :2], method="pca")
+    assert list(numbered.labels) == ["0", "0", "1", "0 + 1"]
+
+
+# ------------------------------------------------------------------------ drawings
+
+
+def test_axes_are_equal_and_without_numbers(clusters):
+    display = draw(*clusters, method="pca")
+    assert display.ax_.get_aspect() == 1
+    assert len(display.ax_.get_xticks()) == len(display.ax_.get_yticks()) == 0
+    assert display.ax_.get_title(loc="left") == ""
+    display.plot(title="Layer -1")
+    assert display.ax_.get_title(loc="left") == "Layer -1"
+
+
+def test_given_axes_are_used(clusters, pyplot):
+    figure, axes = pyplot.subplots(1, 2)
+    display = draw(*clusters, method="pca", ax=axes[1])
+    assert display.ax_ is axes[1]
+    assert display.figure_ is figure
+    assert pyplot.get_fignums() == [figure.number]
+    assert not figure.legends  # it stands inside the axes
+    names = [text.get_text() for text in axes[1].get_legend().get_texts()]
+    assert names == sorted(NAMES)
+
+
+def test_data_alone_can_be_drawn():
+    labels = np.array(["b", "a", "b"])
+    display = EmbeddingDisplay(embedding=np.eye(3, 2), labels=labels).plot()
+    assert {name: len(rows) for name, rows in points(display).items()} == {
+        "a": 1,
+        "b": 2,
+    }
+
+
+# ---------------------------------------------------------------- what is accepted
+
+
+def test_transformers_and_pipelines_embed(sounds):
+    X, y = sounds
+    views = [MelView(sr=8000, n_mels=8), FrameStatistics(), StandardScaler()]
+    pipeline = make_pipeline(*views).fit(X)
+    display = EmbeddingDisplay.from_estimator(pipeline, X, y, random_state=0)
+    assert_array_equal(display.embedding, draw(pipeline.transform(X), y).embedding)
+    assert_array_equal(display.labels, y)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        EmbeddingDisplay.from_estimator(make_pipeline(StandardScaler()), X, y)
+    logistic = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(TypeError, match=r"needs a transformer.*got LogisticRegression"):
+        EmbeddingDisplay.from_estimator(logistic, X, y)
+    shapeless = FunctionTransformer(lambda X: np.zeros((len(X), 4, 4))).fit(X)
+    with pytest.raises(ValueError, match="dim 3"):
+        EmbeddingDisplay.from_estimator(shapeless, X, y)
+
+
+def test_layers_of_networks_embed(sounds):
+    X, y = sounds
+    clf = SampleCNNClassifier(
+        sr=8000, sizes=(3,) * 4, width=0.05, max_epochs=1, random_state=0
+    )
+    embedder = LayerEmbedder(FrozenEstimator(clf.fit(X, y)), layers=[-1]).fit(X)
+    display = EmbeddingDisplay.from_estimator(embedder, X, y, method="pca")
+    expected = PCA(n_components=2).fit_transform(embedder.transform(X))
+    assert_allclose(np.abs(display.embedding), np.abs(expected), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "umap"}, r"method must be one of \('tsne', 'pca'\); got 'umap'"),
+        ({"y": [0, 1]}, r"inconsistent numbers of samples: \[45, 2\]"),
+        ({"y": np.zeros(45), "tags": [0]}, r"for an indicator matrix.*shape \(45,\)"),
+        ({"y": np.eye(45), "tags": [45]}, r"No tag 45 among \['0', "),
+        ({"y": np.eye(45), "tags": ["piano"]}, r"No tag 'piano' among \['0', "),
+        ({"y": np.eye(45), "tag_names": ["a"]}, r"name the 45 columns of y; got 1"),
+        ({"y": np.eye(45), "tags": [0]}, r"1 sample\(s\).*a minimum of 3"),
+        ({"y": np.zeros((45, 2))}, r"0 sample\(s\).*a minimum of 3"),
+    ],
+)
+def test_settings_are_checked(clusters, options, message):
+    with pytest.raises(ValueError, match=message):
+        draw(clusters[0], **options)
+
+
+def test_embeddings_are_checked(clusters):
+    Z, y = clusters
+    with pytest.raises(ValueError, match=r"1 feature\(s\).*a minimum of 2"):
+        draw(Z[:, :1], y)
+    broken = Z.copy()
+    broken[3] = np.nan
+    with pytest.raises(ValueError, match="Input embeddings contains NaN"):
+        draw(broken, y)
+
+
+def test_without_matplotlib_the_extra_is_named(clusters, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install 'skaudio\[plot\]'"):
+        draw(*clusters, method="pca")
