@@ -1,0 +1,3 @@
+"""Embeddings of sounds by networks that were trained elsewhere."""
+
+__all__: list[str] = []
