@@ -11,11 +11,10 @@ import struct
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 import torch
-
-h5py = pytest.importorskip("h5py")
 
 
 @dataclass
