@@ -390,8 +390,6 @@ def test_progress_bar_only_when_asked(tone, capsys):
 
 
 def test_arrays_of_another_rate_are_resampled_as_files_are(tmp_path):
-    import soundfile
-
     rng = np.random.default_rng(0)
     clips = rng.uniform(-0.5, 0.5, (3, 4000)).astype(np.float32)
     paths = [tmp_path / f"{i}.wav" for i in range(3)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -36,7 +37,7 @@ def folded(module: nn.Module) -> nn.Module:
     """
     module = copy.deepcopy(module).eval()
     for block in module.modules():
-        layers = dict(block.named_children())
+        layers: dict[str, Any] = dict(block.named_children())
         if "conv" in layers and "norm" in layers:
             fused = fuse_conv_bn_eval(layers["conv"], layers["norm"])
             block.conv, block.norm = fused, nn.Identity()
