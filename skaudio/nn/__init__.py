@@ -8,6 +8,7 @@ from skaudio.nn.blocks import (
     Dropout,
     layer_outputs,
 )
+from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN, CoalaInput
 from skaudio.nn.constant_q import ConstantQ
 from skaudio.nn.crnn import CRNN1d, CRNN2d
 from skaudio.nn.filterbanks import (
@@ -35,6 +36,9 @@ __all__ = [
     "CRNN1d",
     "CRNN2d",
     "ClassificationHead",
+    "CoalaAudioEncoder",
+    "CoalaCNN",
+    "CoalaInput",
     "ConstantQ",
     "ConvBlock",
     "Dropout",

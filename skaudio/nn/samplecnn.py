@@ -41,8 +41,8 @@ def filters_of(n_modules: int, pattern: str) -> tuple[int, ...]:
 class SampleBlock(nn.Sequential):
     """Convolution, batch normalisation, max-pooling and ReLU.
 
-    Convolution keeps the length ("same" zero padding, of which an even kernel has one
-    more at the end). Pooling before ReLU gives the same values for less work.
+    Convolution keeps the length ("same" zero padding). Pooling before ReLU gives the
+    same values for less work.
 
     Parameters
     ----------
@@ -54,6 +54,9 @@ class SampleBlock(nn.Sequential):
         Whether to pool.
     norm_eps : float, default=1e-5
         Added to the variance in batch normalisation.
+    even_padding : {"end", "start"}, default="end"
+        Where an even kernel has one more zero: "end" as in TensorFlow, "start" as in
+        Theano and in modules of torch padded by ``size // 2``.
 
     Examples
     --------
@@ -70,12 +73,16 @@ class SampleBlock(nn.Sequential):
         size: int = 3,
         pool: bool = True,
         norm_eps: float = 1e-5,
+        even_padding: str = "end",
     ) -> None:
         super().__init__()
         if size % 2:
             self.conv = nn.Conv1d(n_in, n_out, size, padding=size // 2)
         else:
-            self.pad = nn.ZeroPad1d(((size - 1) // 2, size // 2))
+            few, many = size // 2 - 1, size // 2
+            self.pad = nn.ZeroPad1d(
+                (few, many) if even_padding == "end" else (many, few)
+            )
             self.conv = nn.Conv1d(n_in, n_out, size)
         self.norm = nn.BatchNorm1d(n_out, eps=norm_eps)
         if pool:
@@ -125,15 +132,18 @@ class ConvStack(nn.Module):
         top_kernel: int,
         dropout: float,
         norm_eps: float = 1e-5,
+        even_padding: str = "end",
     ) -> None:
         super().__init__()
         *modules, n_top = filters
         blocks = [] if first is None else [first]
         for size, n_filters in zip(sizes, modules, strict=True):
-            blocks.append(SampleBlock(n_channels, n_filters, size, norm_eps=norm_eps))
+            blocks.append(
+                SampleBlock(n_channels, n_filters, size, True, norm_eps, even_padding)
+            )
             n_channels = n_filters
         blocks.append(
-            SampleBlock(n_channels, n_top, top_kernel, pool=False, norm_eps=norm_eps)
+            SampleBlock(n_channels, n_top, top_kernel, False, norm_eps, even_padding)
         )
         self.blocks = nn.Sequential(*blocks)
         self.dropout = Dropout(dropout)
@@ -184,6 +194,8 @@ class SampleCNN(ConvStack):
         Zeros before the first sample (one sample less at the end for each).
     norm_eps : float, default=1e-5
         Added to the variance in batch normalisation.
+    even_padding : {"end", "start"}, default="end"
+        Where an even kernel has one more zero; see `SampleBlock`.
 
     Attributes
     ----------
@@ -220,6 +232,7 @@ class SampleCNN(ConvStack):
         dropout: float = 0.5,
         first_padding: int = 0,
         norm_eps: float = 1e-5,
+        even_padding: str = "end",
     ) -> None:
         if isinstance(filters, str):
             filters = filters_of(len(sizes) - 1, filters)
@@ -239,6 +252,7 @@ class SampleCNN(ConvStack):
             top_kernel=top_kernel,
             dropout=dropout,
             norm_eps=norm_eps,
+            even_padding=even_padding,
         )
         self.n_samples = prod(sizes)
 

@@ -1,0 +1,232 @@
+"""The audio side of COALA: its spectrogram, its encoder and the network it beat."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skaudio.nn.blocks import Dropout
+from skaudio.nn.frontends import MelSpectrogram
+
+SR = 22_000  # Hz, not 22,050
+N_BANDS = N_FRAMES = 96  # of a patch
+N_FILTERS, N_BLOCKS, N_TAGS = 128, 5, 1000
+N_FFT, HOP_LENGTH = 1024, 512
+FLOOR = torch.finfo(torch.float32).eps  # added before the logarithm
+DROPOUT = 0.25
+
+
+class CoalaInput(nn.Module):
+    """Log-mel spectrogram of COALA: magnitudes in 96 bands, 43 frames per second.
+
+    Hann windows of 1024 samples every 512, at 22,000 Hz; frames are centred, the clip
+    being continued by its mirror image. Slaney's mel filters up to 11,000 Hz sum up
+    magnitudes, whose natural logarithm is taken after adding 1.19e-7.
+
+    Parameters
+    ----------
+    dtype : torch.dtype, default=torch.float32
+        Type of the buffers; waveforms must have the same.
+
+    References
+    ----------
+    Favory et al., "COALA: Co-Aligned Autoencoders for Learning Semantically Enriched
+    Audio Representations", ICML 2020 workshop on self-supervision in audio and speech,
+    Section 3; details as in the authors' code, which the published weights go with.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import CoalaInput
+    >>> spectrogram = CoalaInput()(torch.zeros(2, 220000))
+    >>> spectrogram.shape, CoalaInput.patches(spectrogram).shape
+    (torch.Size([2, 96, 430]), torch.Size([2, 4, 96, 96]))
+    """
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.mel = MelSpectrogram(
+            sr=SR,
+            n_fft=N_FFT,
+            win_length=N_FFT,
+            hop_length=HOP_LENGTH,
+            n_mels=N_BANDS,
+            power=1.0,
+            scale="linear",
+            top_db=None,
+            dtype=dtype,
+        )
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Waveforms (..., n_samples), over 512 samples, to (..., 96, n_frames)."""
+        reach = N_FFT // 2
+        rows = waveform.reshape(-1, waveform.shape[-1])
+        mirrored = F.pad(rows, (reach, reach), mode="reflect")
+        # half a window is a hop: the outer frames are those that would see zeros
+        bands = self.mel(mirrored)[..., 1:-1]
+        bands = bands.reshape(*waveform.shape[:-1], *bands.shape[-2:])
+        return torch.log(bands + FLOOR)
+
+    @staticmethod
+    def patches(spectrogram: Tensor, step: int = N_FRAMES) -> Tensor:
+        """Cut (..., 96, n_frames) into (..., n_patches, 96, 96); the tail is dropped.
+
+        Parameters
+        ----------
+        spectrogram : Tensor of shape (..., 96, n_frames)
+            What `forward` gives, of at least 96 frames.
+        step : int, default=96
+            Frames from one patch to the next.
+
+        Returns
+        -------
+        patches : Tensor of shape (..., n_patches, 96, 96)
+            Bands and frames, as in the spectrogram.
+        """
+        return spectrogram.unfold(-1, N_FRAMES, step).movedim(-2, -3)
+
+
+class CoalaBlock(nn.Sequential):
+    """Convolution that halves bands and frames, normalisation, ReLU and dropout."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(n_out)
+        self.relu = nn.ReLU()
+        self.dropout = Dropout(DROPOUT)
+
+
+class PatchScaling(nn.Module):
+    """Scale and shift that depend on the time within a patch, as COALA's scaler has.
+
+    The published scaler maps the range at every one of 96 frames, over all bands, to
+    [0, 1]. Without one, patches stay as they are.
+    """
+
+    scale: Tensor
+    minimum: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(N_FRAMES))
+        self.register_buffer("minimum", torch.zeros(N_FRAMES))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Patches (..., 96 bands, 96 frames) to the same."""
+        return x * self.scale + self.minimum
+
+
+class PatchEncoder(nn.Module):
+    """Scaling and five blocks that make one vector of a patch."""
+
+    def __init__(self, n_filters: int) -> None:
+        super().__init__()
+        self.scaling = PatchScaling()
+        n_in = (1, *(n_filters,) * (N_BLOCKS - 1))
+        self.blocks = nn.Sequential(*(CoalaBlock(n, n_filters) for n in n_in))
+        self.n_features = n_filters * (N_FRAMES // 2**N_BLOCKS) ** 2
+        self.hidden_layers = tuple(f"blocks.{i}" for i in range(N_BLOCKS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Patches (clips, 96, 96) of `CoalaInput` to embeddings z (clips, 1152)."""
+        x = self.scaling(x).unsqueeze(1)  # (clips, 1, bands, frames)
+        return self.blocks(x).flatten(1)
+
+
+class CoalaAudioEncoder(PatchEncoder):
+    """The audio encoder of COALA: five strided convolutions and an affine map.
+
+    A patch of 96 bands by 96 frames becomes an embedding z of 1152 features, which are
+    not negative; this is what the authors use for other tasks. The affine map to phi,
+    which was aligned with tags in training, is applied by `aligned`.
+
+    Parameters
+    ----------
+    n_filters : int, default=128
+        Filters of every convolution; 9 times as many features.
+
+    Attributes
+    ----------
+    n_features : int
+        Size of the embedding.
+    hidden_layers : tuple of str
+        Names of the blocks from bottom to top, as in ``named_modules()``.
+    scaling : Module
+        Buffers ``scale`` and ``minimum`` with one number per frame of a patch: patches
+        become ``x * scale + minimum`` first. 1 and 0 until set.
+
+    See Also
+    --------
+    CoalaInput : The spectrogram that patches are cut from.
+    CoalaCNN : The same blocks trained to predict tags.
+
+    References
+    ----------
+    Favory et al., "COALA: Co-Aligned Autoencoders for Learning Semantically Enriched
+    Audio Representations", ICML 2020 workshop on self-supervision in audio and speech,
+    Section 2 and supplement.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import CoalaAudioEncoder
+    >>> encoder = CoalaAudioEncoder()
+    >>> encoder(torch.zeros(2, 96, 96)).shape
+    torch.Size([2, 1152])
+    >>> sum(p.numel() for p in encoder.parameters())
+    2379648
+    """
+
+    def __init__(self, n_filters: int = N_FILTERS) -> None:
+        super().__init__(n_filters)
+        self.affine = nn.Linear(self.n_features, self.n_features, bias=False)
+        self.dropout = Dropout(DROPOUT)
+
+    def aligned(self, z: Tensor) -> Tensor:
+        """Embeddings z (clips, 1152) to phi, which lie near those of their tags."""
+        return self.dropout(self.affine(z))
+
+
+class CoalaCNN(PatchEncoder):
+    """The network that COALA is compared with: the same blocks, trained on tags.
+
+    Parameters
+    ----------
+    n_outputs : int, default=1000
+        Number of tags.
+    n_filters : int, default=128
+        Filters of every convolution; 9 times as many features.
+
+    Attributes
+    ----------
+    n_features : int
+        Size of the embedding.
+    hidden_layers : tuple of str
+        Names of the blocks from bottom to top, as in ``named_modules()``.
+    scaling : Module
+        As in `CoalaAudioEncoder`.
+
+    References
+    ----------
+    Favory et al., "COALA", ICML 2020 workshop, Section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import CoalaCNN
+    >>> net = CoalaCNN(n_outputs=10, n_filters=8)
+    >>> z = net(torch.zeros(2, 96, 96))
+    >>> z.shape, net.logits(z).shape
+    (torch.Size([2, 72]), torch.Size([2, 10]))
+    """
+
+    def __init__(self, n_outputs: int = N_TAGS, n_filters: int = N_FILTERS) -> None:
+        super().__init__(n_filters)
+        self.fc1 = nn.Linear(self.n_features, self.n_features)
+        self.output = nn.Linear(self.n_features, n_outputs)
+
+    def logits(self, z: Tensor) -> Tensor:
+        """Embeddings z (clips, 1152) to logits of the tags."""
+        return self.output(self.fc1(z).relu())
