@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from numbers import Integral, Real
 from types import ModuleType
 from typing import Any, Self
@@ -247,11 +248,7 @@ class PretrainedEmbedder(
         errors: list[dict[str, Any]] = []
 
         def compute(rows: Sequence[int]) -> list[np.ndarray | None]:
-            out: list[np.ndarray | None] = []
-            for clips in self._loaded(X, rows, network, errors):
-                embedded = iter(network.embed([c for c in clips if c is not None]))
-                out += [None if clip is None else next(embedded) for clip in clips]
-            return out
+            return list(self._embed(network.embed, X, rows, network, errors))
 
         keys = self._keys(X, network)
         folder = None if isinstance(self.cache, (bool, np.bool_)) else self.cache
@@ -291,16 +288,20 @@ class PretrainedEmbedder(
             raise ValueError(f"hop must be a number of seconds above 0; got {hop!r}.")
         X, network = self._checked(X)
         errors: list[dict[str, Any]] = []
-        failed = np.full((network.n_features, 1), np.nan, np.float32)
-        frames: list[tuple[np.ndarray, np.ndarray]] = []
-        for clips in self._loaded(X, range(len(X)), network, errors):
-            embedded = iter(
-                network.embed_frames([c for c in clips if c is not None], hop)
+        frames = list(
+            self._embed(
+                partial(network.embed_frames, hop=hop),
+                X,
+                range(len(X)),
+                network,
+                errors,
             )
-            for clip in clips:
-                frames.append((failed, np.zeros(1)) if clip is None else next(embedded))
+        )
         self._report(errors)
-        embeddings, times = zip(*frames, strict=True)
+        sizes = [len(embedding) for embedding, _ in filter(None, frames)]
+        n_features = sizes[0] if sizes else network.n_features
+        failed = np.full((n_features, 1), np.nan, np.float32), np.zeros(1)
+        embeddings, times = zip(*(frame or failed for frame in frames), strict=True)
         return stack_or_object(list(embeddings)), stack_or_object(list(times))
 
     def _network(self) -> Network:
@@ -327,14 +328,18 @@ class PretrainedEmbedder(
         rates = (network.sample_rate, self.sr or network.sample_rate)
         return keys_of(X, digest_of(network.fingerprint, rates, loading))
 
-    def _loaded(
+    def _embed(
         self,
+        embed: Callable[[list[np.ndarray]], list[Any]],
         X: np.ndarray | list[Any],
         rows: Sequence[int],
         network: Network,
         errors: list[dict[str, Any]],
-    ) -> Iterator[list[np.ndarray | None]]:
-        """Some clips at a time, None in place of those that fail."""
+    ) -> Iterator[Any]:
+        """What `embed` makes of some rows of X; None for those that cannot be loaded.
+
+        Their failures are added to ``errors``.
+        """
         for start in range(0, len(rows), CHUNK):
             part = list(rows[start : start + CHUNK])
             clips, failed = load_clips(
@@ -349,7 +354,9 @@ class PretrainedEmbedder(
             )
             errors += failed
             bad = {error["row"] for error in failed}
-            yield [None if r in bad else c for r, c in zip(part, clips, strict=True)]
+            good = [c for row, c in zip(part, clips, strict=True) if row not in bad]
+            embedded = iter(embed(good) if good else ())
+            yield from (None if row in bad else next(embedded) for row in part)
 
     def _report(self, errors: list[dict[str, Any]]) -> None:
         errors = sorted(errors, key=lambda error: error["row"])

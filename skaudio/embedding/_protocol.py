@@ -23,7 +23,6 @@ from skaudio.embedding._base import Frames, Network, in_batches
 from skaudio.embedding._cache import DIGEST, digest_of
 from skaudio.nn.runner import resolve_device
 
-
 _LOCK = threading.Lock()
 
 

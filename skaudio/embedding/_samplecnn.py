@@ -57,6 +57,8 @@ class SampleCNNNetwork(Network):
     ) -> None:
         blocks: list[Any] = list(network.blocks)
         self.n_samples = network.n_samples
+        if not layers:
+            raise ValueError(f"layers={layers!r} names no layer. The top is (-1,).")
         self.layers = [_position(layer, len(blocks)) for layer in layers]
         self.blocks = blocks[: max(self.layers) + 1]  # what lies above costs nothing
         self.n_segments = n_segments
