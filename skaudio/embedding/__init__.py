@@ -1,5 +1,6 @@
 """Embeddings of clips by networks that were trained before."""
 
 from skaudio.embedding._pretrained import PretrainedEmbedder
+from skaudio.embedding._weights import save_weights
 
-__all__ = ["PretrainedEmbedder"]
+__all__ = ["PretrainedEmbedder", "save_weights"]
