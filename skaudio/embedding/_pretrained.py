@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from numbers import Integral, Real
 from types import ModuleType
 from typing import Any, Self
@@ -22,12 +23,18 @@ from sklearn.utils import Tags
 from skaudio._audio import load_clips
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
-from skaudio._utils._validation import check_clips
+from skaudio._utils._validation import check_clips, is_path
 from skaudio.embedding._base import Network
 from skaudio.embedding._cache import MEMORY, digest_of, keys_of
-from skaudio.embedding._networks import network_of
+from skaudio.embedding._coala import CoalaNetwork
+from skaudio.embedding._protocol import ProtocolNetwork, signature_of
+from skaudio.embedding._samplecnn import SampleCNNNetwork
+from skaudio.embedding._weights import Pretrained, read_weights
+from skaudio.nn.folding import folded
+from skaudio.nn.runner import resolve_device
 
 CHUNK = 64  # clips whose waveforms are in memory at a time
+TOP = (-1,)  # the one layer that every network has
 LOADING = ("mono", "trim_silence", "duration")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -305,16 +312,44 @@ class PretrainedEmbedder(
         return stack_or_object(list(embeddings)), stack_or_object(list(times))
 
     def _network(self) -> Network:
-        return network_of(
-            self.weights,
-            scaler=self.scaler,
-            layers=self.layers,
-            n_segments=self.n_segments,
-            model_sr=self.model_sr,
-            sha256=self.sha256,
-            device=self.device,
-            batch_size=self.batch_size,
+        """What the parameters describe; a file is read once per process."""
+        if not is_path(self.weights):
+            self._refuse_layers("that follows the HEAR protocol")
+            return ProtocolNetwork(
+                self.weights,
+                sample_rate=self.model_sr,
+                device=self.device,
+                batch_size=self.batch_size,
+            )
+        device = resolve_device(self.device)
+        scaler = None if self.scaler is None else _file(self.scaler)
+        with _READING:
+            pretrained = _read(_file(self.weights), scaler, self.sha256)
+            network = _ready(_file(self.weights), scaler, self.sha256, device)
+        options: dict[str, Any] = {
+            "sample_rate": float(self.model_sr or pretrained.sr),
+            "layout": pretrained.layout,
+            "fingerprint": pretrained.fingerprint,
+            "device": device,
+            "batch_size": self.batch_size,
+        }
+        if pretrained.kind == "coala":
+            self._refuse_layers("of the kind COALA")
+            return CoalaNetwork(network, **options)
+        return SampleCNNNetwork(
+            network, layers=self.layers, n_segments=self.n_segments, **options
         )
+
+    def _refuse_layers(self, which: str) -> None:
+        if tuple(self.layers) != TOP or self.n_segments is not None:
+            raise ValueError(
+                f"layers={self.layers!r} and n_segments={self.n_segments!r} are for "
+                f"SampleCNN. A network {which} has one embedding: leave layers={TOP} "
+                "and n_segments=None."
+            )
+
+    def _rate_of_arrays(self) -> float:
+        return self.sr or self._network().sample_rate
 
     def _checked(self, X: Any) -> tuple[np.ndarray | list[Any], Network]:
         self._validate_params()
@@ -391,6 +426,27 @@ class PretrainedEmbedder(
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+File = tuple[str, tuple[int, int] | None]  # a path and what tells its content
+
+_READING = threading.Lock()
+
+
+def _file(path: str | os.PathLike[str]) -> File:
+    return os.path.abspath(path), signature_of(path)
+
+
+@lru_cache(maxsize=4)
+def _read(weights: File, scaler: File | None, sha256: str | None) -> Pretrained:
+    return read_weights(
+        weights[0], scaler=None if scaler is None else scaler[0], sha256=sha256
+    )
+
+
+@lru_cache(maxsize=4)
+def _ready(weights: File, scaler: File | None, sha256: str | None, device: str) -> Any:
+    return folded(_read(weights, scaler, sha256).network).to(device)
 
 
 class _Module:

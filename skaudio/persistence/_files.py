@@ -28,6 +28,7 @@ _FROM_SKLEARN = {
     "sklearn.preprocessing": ("MinMaxScaler", "RobustScaler", "StandardScaler"),
 }
 _FROM_SKAUDIO = (
+    "embedding",
     "ensemble",
     "mixture",
     "neural_network",
@@ -138,6 +139,17 @@ def load(path: str | os.PathLike[str]) -> Any:
     return _decode(content["estimator"], arrays)
 
 
+def holds_estimator(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one that `save` wrote."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return HEADER in (file.metadata() or {})
+    except SafetensorError:
+        return False
+
+
 def _allowed() -> dict[str, str]:
     """Class name to module, for every class that a file may name."""
     allowed = {
@@ -155,6 +167,8 @@ def _allowed() -> dict[str, str]:
 def _encode(value: Any, arrays: dict[str, np.ndarray], where: str) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return _plain(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, np.generic):
         return {_KIND: "scalar", "dtype": value.dtype.str, "value": value.item()}
     if isinstance(value, np.ndarray):
