@@ -18,6 +18,7 @@ LAYERS = {
     "_segments": 1,
     "_blending": 1,
     "_audio": 1,
+    "_restricted": 1,
     "nn": 1,
     "views": 2,
     "preprocessing": 2,

@@ -5,6 +5,7 @@ from skaudio.datasets._dcase2016 import fetch_dcase2016
 from skaudio.datasets._esc50 import fetch_esc50
 from skaudio.datasets._files import load_audio_files
 from skaudio.datasets._gtzan import fetch_gtzan
+from skaudio.datasets._magnatagatune import fetch_magnatagatune
 from skaudio.datasets._synthetic import make_sounds
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "fetch_dcase2016",
     "fetch_esc50",
     "fetch_gtzan",
+    "fetch_magnatagatune",
     "get_data_home",
     "load_audio_files",
     "make_sounds",

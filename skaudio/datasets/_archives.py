@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import gzip
+import io
+import itertools
 import shutil
 import tarfile
 import tempfile
@@ -11,6 +14,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from skaudio.datasets._download import download, remember
 
@@ -110,3 +114,45 @@ def extract(
         target.parent.mkdir(parents=True, exist_ok=True)
         with file.open(member) as source, open(target, "wb") as to:
             shutil.copyfileobj(source, to)  # raises on a wrong member checksum
+
+
+class Parts(io.RawIOBase):
+    """The parts of a file that was cut, read as if they were one, without a copy."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._files = [path.open("rb") for path in paths]
+        self._ends = list(itertools.accumulate(path.stat().st_size for path in paths))
+        self._place = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a byte, counted over all parts."""
+        place = (0, self._place, self._ends[-1])[whence] + offset
+        if place < 0:
+            raise OSError(f"{place} is before the beginning")
+        self._place = place
+        return place
+
+    def readinto(self, buffer: Any) -> int:
+        """Read from one part, up to its end."""
+        part = bisect.bisect_right(self._ends, self._place)
+        if part == len(self._files):
+            return 0
+        start = self._ends[part - 1] if part else 0
+        self._files[part].seek(self._place - start)
+        got = self._files[part].readinto(buffer)
+        self._place += got
+        return got
+
+    def close(self) -> None:
+        """Close all parts."""
+        for file in self._files:
+            file.close()
+        super().close()

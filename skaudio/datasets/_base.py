@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import PredefinedSplit
+from sklearn.model_selection import PredefinedSplit, check_cv
 from sklearn.utils import Bunch
 
 MARKER = ".skaudio-data-set"  # clear_data_home deletes only folders that have it
@@ -104,3 +104,10 @@ def make_bunch(
         frame=frame,
         DESCR=descr,
     )
+
+
+def set_subsets(data: Bunch, subset: Any) -> None:
+    """Note the part of a split that each clip is in; train on one, test on another."""
+    data.subset = np.asarray(subset, dtype=str)
+    parts = [np.flatnonzero(data.subset == part) for part in ("train", "test")]
+    data.cv = check_cv([tuple(parts)])

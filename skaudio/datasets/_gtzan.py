@@ -8,16 +8,18 @@ import os
 import re
 import shutil
 import tarfile
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sklearn.model_selection import check_cv
-
 from skaudio.datasets._archives import Archive, fetch
-from skaudio.datasets._base import cache_folder, encode_labels, make_bunch
+from skaudio.datasets._base import (
+    cache_folder,
+    encode_labels,
+    make_bunch,
+    set_subsets,
+)
+from skaudio.datasets._faults import fault, refuse_many_faulty, without_faulty
 
 AUDIO_URL = (
     "https://huggingface.co/datasets/marsyas/gtzan/resolve/"
@@ -225,33 +227,14 @@ def _load(final: Path, split: str) -> Any:
     frame["path"] = [str(final / "genres" / name) for name in frame["filename"]]
     if split == "fault-filtered":
         frame = frame[frame["subset"] != ""]
-    frame = _without_faulty(frame, split).drop(columns="fault")
+    frame = without_faulty(frame, f"GTZAN's {split} split")
     target, names = encode_labels(frame["genre"])
     fold = "fold" if split == "ten-fold" else None
     data = make_bunch(frame, target, names, group=None, fold=fold, descr=DESCR)
     data.subset = None
     if split == "fault-filtered":
-        data.subset = frame["subset"].to_numpy(dtype=str)
-        parts = [np.flatnonzero(data.subset == part) for part in ("train", "test")]
-        data.cv = check_cv([tuple(parts)])
+        set_subsets(data, frame["subset"])
     return data
-
-
-def _without_faulty(frame: Any, split: str) -> Any:
-    """The clips that can be read, and a warning that names the others."""
-    good = frame["fault"] == ""
-    for row in frame[~good].itertuples():
-        good[row.Index] = _fault(Path(row.path)) == ""  # it may have been replaced
-    bad = frame[~good]
-    if len(bad):
-        named = ", ".join(f"{row.path} ({row.fault})" for row in bad.itertuples())
-        warnings.warn(
-            f"{len(bad)} of the {len(frame)} clips of GTZAN's {split} split cannot be "
-            f"used and {'is' if len(bad) == 1 else 'are'} left out: {named}. To have "
-            "all, put a good file in its place and call again.",
-            stacklevel=4,  # the caller of fetch_gtzan
-        )
-    return frame[good].reset_index(drop=True)
 
 
 def _unpack(archives: list[Path], folder: Path) -> None:
@@ -311,20 +294,14 @@ def _table(folder: Path, found: dict[str, str], subsets: dict[str, str]) -> Any:
         folds = _folds(names)
         for name in names:
             file = found.pop(name, f"{genre}/{name}.wav")
-            fault = _fault(folder / "genres" / file)
-            rows.append((file, genre, subsets.pop(name, ""), folds[name], fault))
+            path = folder / "genres" / file
+            rows.append((file, genre, subsets.pop(name, ""), folds[name], fault(path)))
     for what, others in (("it holds", found), ("its lists name", subsets)):
         if others:
             raise ValueError(f"{what} {len(others)} other clips: {min(others)}")
     columns = ["filename", "genre", "subset", "fold", "fault"]
     table = pd.DataFrame(rows, columns=columns)
-    faulty = table[table["fault"] != ""]
-    if len(faulty) > LAYOUT.max_faulty:
-        first = faulty.iloc[0]
-        raise ValueError(
-            f"{len(faulty)} of its {len(table)} clips are missing or unreadable: "
-            f"{first['filename']} ({first['fault']})"
-        )
+    refuse_many_faulty(table, LAYOUT.max_faulty)
     return table
 
 
@@ -332,16 +309,3 @@ def _folds(names: list[str]) -> dict[str, int]:
     """Folds of equal size, random but the same everywhere and for ever."""
     order = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     return {name: 1 + i % LAYOUT.n_folds for i, name in enumerate(order)}
-
-
-def _fault(path: Path) -> str:
-    """What is wrong with an audio file, judged by its header; "" if nothing is."""
-    import soundfile
-
-    if not path.is_file():
-        return "missing"
-    try:
-        frames = soundfile.info(path).frames
-    except soundfile.LibsndfileError as error:
-        return f"unreadable: {error.error_string.rstrip('.')}"
-    return "" if frames > 0 else "empty"

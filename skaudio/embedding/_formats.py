@@ -21,7 +21,6 @@ from torch import Tensor
 
 LARGEST_MEMBER = 2**31  # bytes that a file within a ZIP archive may unpack to
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "encoder")
-NOT_PICKLED = "Nothing was executed."
 
 
 @dataclass(frozen=True)
@@ -122,10 +121,10 @@ def _read_torch(content: bytes, name: str) -> WeightFile:
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{name} is a pickle that holds more than weights, or is damaged. "
-            f"{NOT_PICKLED} If it is a whole model, save its state_dict() with the "
-            f"code that made it. torch said: {_reason(error)}"
+            "Nothing was executed. If it is a whole model, save its state_dict() with "
+            f"the code that made it. torch said: {_reason(error)}"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # damaged files fail in any way
         raise ValueError(
             f"{name} looks like a file of torch, but is cut short or damaged. "
             f"Download it again. torch said: {_reason(error)}"

@@ -178,7 +178,7 @@ def _turned(array: np.ndarray, kind: str, is_theano: bool) -> Tensor:
             array = array[..., ::-1]
     elif kind == "output" and array.ndim > 1:
         array = array.T
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
 
 
 def _eps(model_config: str | None, default: float) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skaudio._restricted import HeldState, load_pickle
 from skaudio.embedding._formats import (
     WeightFile,
     open_weights,
@@ -27,6 +30,9 @@ from skaudio.nn.samplecnn import SampleCNN
 
 HEADER = "skaudio_network"  # metadata of our files of weights
 ESTIMATOR_HEADER = "skaudio"  # of skaudio.persistence, which is another kind of file
+SCALER_CLASSES = [  # by version of scikit-learn
+    f"sklearn.preprocessing.{module}.MinMaxScaler" for module in ("_data", "data")
+]
 SCALER_ADDRESS = "scaler_top_1000.pkl in https://github.com/xavierfav/coala"
 
 
@@ -167,7 +173,16 @@ def _own_weights(file: WeightFile, name: str) -> Weights:
 def _read_scaler(path: Path) -> tuple[dict[str, Tensor], str]:
     """Buffers of `PatchScaling`, and the SHA-256 of the file."""
     content = path.read_bytes()
-    arrays = read_arrays(content, path.name)
+    if content[:1] == b"\x80":
+        held = load_pickle(io.BytesIO(content), classes=SCALER_CLASSES)
+        arrays = held.state if isinstance(held, HeldState) else held
+    else:
+        arrays = read_arrays(content, path.name)
+    if not isinstance(arrays, Mapping):
+        raise ValueError(
+            f"{path.name} holds a {type(arrays).__name__}; wanted the MinMaxScaler of "
+            f"{SCALER_ADDRESS}."
+        )
     found = {}
     for ours, theirs in (("scale", "scale_"), ("minimum", "min_")):
         array = np.asarray(arrays.get(theirs, ()))

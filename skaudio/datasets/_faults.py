@@ -1,0 +1,51 @@
+"""Clips of a published data set that are missing or can't be read."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+
+def fault(path: Path) -> str:
+    """What is wrong with an audio file, judged by its header; "" if nothing is."""
+    import soundfile
+
+    if not path.is_file():
+        return "missing"
+    try:
+        frames = soundfile.info(path).frames
+    except soundfile.LibsndfileError as error:
+        return f"unreadable: {error.error_string.rstrip('.')}"
+    return "" if frames > 0 else "empty"
+
+
+def refuse_many_faulty(table: Any, most: int) -> None:
+    """Raise a ValueError if more clips than that have a fault."""
+    faulty = table[table["fault"] != ""]
+    if len(faulty) > most:
+        first = faulty.iloc[0]
+        raise ValueError(
+            f"{len(faulty)} of its {len(table)} clips are missing or unreadable: "
+            f"{first['filename']} ({first['fault']})"
+        )
+
+
+def without_faulty(frame: Any, what: str) -> Any:
+    """The clips that can be read, and a warning that names the others.
+
+    The warning points to the caller's caller's caller: to who fetches the data set.
+    """
+    good = frame["fault"] == ""
+    for row in frame[~good].itertuples():
+        good[row.Index] = fault(Path(row.path)) == ""  # it may have been replaced
+    bad = frame[~good]
+    if len(bad):
+        named = ", ".join(f"{row.path} ({row.fault})" for row in bad.itertuples())
+        warnings.warn(
+            f"{len(bad)} of the {len(frame)} clips of {what} cannot be used and "
+            f"{'is' if len(bad) == 1 else 'are'} left out: {named}. To have all, put a "
+            "good file in its place and call again.",
+            stacklevel=4,
+        )
+    return frame[good].reset_index(drop=True).drop(columns="fault")
