@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-h5py = pytest.importorskip("h5py")
-
 from skaudio.embedding import save_weights
 from skaudio.embedding._cache import MEMORY
 from skaudio.nn import CoalaAudioEncoder, SampleCNN
+
+h5py = pytest.importorskip("h5py")
 
 
 @dataclass
