@@ -53,6 +53,12 @@ class BlendingWeights:
         Number of evaluations seen.
     """
 
+    # what `update` changes
+    STATE = (
+        *("weights", "generalization", "overfitting", "n_evaluations"),
+        *("_recent", "_reference"),
+    )
+
     def __init__(
         self,
         n_branches: int,

@@ -25,10 +25,15 @@ from sklearn.utils.estimator_checks import (
 )
 
 import skaudio
-from skaudio.embedding import PretrainedEmbedder
+from skaudio.embedding import LayerEmbedder, PretrainedEmbedder
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
-from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.neural_network import (
+    CRNNClassifier,
+    FrameLevelCNNClassifier,
+    MultiViewBlendingClassifier,
+    SampleCNNClassifier,
+)
 from skaudio.preprocessing import AudioLoader
 from skaudio.views import (
     CQTView,
@@ -58,21 +63,27 @@ class Scenes:
 # Small instances. Dropout is off for the reason that scikit-learn switches it off in
 # its own: checks compare predictions after a handful of steps on some twenty rows.
 NET = {"width": 0.05, "dropout": 0.0, "max_epochs": 25, "lr": 0.01, "random_state": 0}
+# a segment of four samples, and the schedule that does without a validation set
+SAMPLES = {"sizes": (2, 2), "validation_fraction": None, "lr_schedule": "one-cycle"}
+FRAMES = {"n_modules": 1, "validation_fraction": None, "lr_schedule": "one-cycle"}
 INSTANCES = [
     AudioLoader(),
     CQTView(),
     CRNNClassifier(**NET),
     CRNNClassifier(**NET, views=MelView(n_mels=8)),
     FrameClassifier(LogisticRegression()),
+    FrameLevelCNNClassifier(**NET | {"width": 0.1} | FRAMES),
     FrameStatistics(),
     GMMClassifier(n_components=1, random_state=0),
     GammatoneView(),
     LateFusionClassifier(LogisticRegression()),
+    LayerEmbedder(SampleCNNClassifier(**NET | SAMPLES)),
     MFCCView(),
     MelView(),
     MultiViewBlendingClassifier(**NET),
     PretrainedEmbedder(Scenes()),
     RawView(),
+    SampleCNNClassifier(**NET | SAMPLES),
     ViewScaler(),
     ViewUnion([("mel", MelView()), ("raw", RawView())]),
 ]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skaudio._blending import UNIFORM, BlendingWeights
+from skaudio._segments import to_steps
 from skaudio._training._augmentation import Augmentation
+from skaudio._training._checkpoint import Checkpoint, fingerprint, read
 from skaudio._training._data import (
     RandomSegments,
     SegmentDataset,
@@ -23,9 +28,12 @@ from skaudio._training._data import (
     WaveformDataset,
     n_batches_of,
 )
-from skaudio._training._evaluation import Evaluation, FrozenSegments, clip_means
+from skaudio._training._evaluation import Evaluation, FrozenSegments
+from skaudio._training._features import SegmentFeatures, clip_means
 from skaudio._training._input import TrainingInput
 from skaudio._training._labels import Kind, Labels, Tags, kind_of
+from skaudio._training._ladder import LADDER, Ladder, PlateauLadder
+from skaudio._training._lengths import check_rates, known_rates, segment_seconds
 from skaudio._training._net import (
     OPTIMIZERS,
     Records,
@@ -37,55 +45,46 @@ from skaudio._training._schedule import SCHEDULES
 from skaudio._training._views import OwnViews
 from skaudio._utils._container import Views
 from skaudio._utils._random import draw_seed, generators
-from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions, _fit_context
+from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_views
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
-from skaudio.nn.blocks import ATTENTIONS
 from skaudio.nn.losses import BranchCrossEntropy
 from skaudio.nn.runner import resolve_device
 from skaudio.views._base import ViewSource
 from skaudio.views._view_scaler import ViewScaler
-
-SHARED_CONSTRAINTS: dict[str, list[Any]] = {
-    "views": [ViewSource, None],
-    "augmentation": [Augmentation, None],
-    "width": [Interval(Real, 0, None, closed="neither")],
-    "attention": [StrOptions(set(ATTENTIONS))],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left")],
-    "batch_size": [Interval(Integral, 2, None, closed="left")],
-    "lr": [Interval(Real, 0, None, closed="neither")],
-    "optimizer": [StrOptions(set(OPTIMIZERS))],
-    "lr_schedule": [StrOptions(set(SCHEDULES))],
-    "segment_length": [
-        None,
-        Interval(Integral, 1, None, closed="left"),
-        Interval(RealNotInt, 0, None, closed="neither"),
-    ],
-    "n_segments": [Interval(Integral, 1, None, closed="left")],
-    "validation_fraction": [
-        None,
-        Interval(Integral, 1, None, closed="left"),
-        Interval(RealNotInt, 0, 1, closed="neither"),
-    ],
-    "class_weight": [StrOptions({"balanced"}), dict, None],
-    "callbacks": [list, tuple, None],
-    "device": [str],
-    "mixed_precision": ["boolean"],
-    "compile": ["boolean"],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-}
 
 # Segments per clip for the losses during training. Segments of a clip are alike, so
 # more of them cost time and say little: evaluate more often instead.
 N_EVALUATION_SEGMENTS = 1
 
 
+# Parameters that do not change what is learned
+NOT_IN_FINGERPRINT = ("verbose", "device", "callbacks", "random_state", "compile")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What a network learns from."""
+
+    views: Views
+    sound: Sound | None
+    encoded: np.ndarray
+    groups: Any
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """Everything that training depends on."""
+        for name in self.views.names:
+            yield from self.views.clips(name)
+        yield self.encoded
+        if self.groups is not None:
+            yield np.unique(self.groups, return_inverse=True)[1]
+
+
 class SegmentClassifier(ClassifierMixin, BaseEstimator):
     """Template of the neural classifiers; subclasses name a network and a blending."""
 
     _check_training_loss = False  # whether to evaluate a piece of the training set
+    _standardises = True  # whether views that are computed here are standardised
 
     # -- what a subclass says -------------------------------------------------------
     def _module(self) -> dict[str, Any]:
@@ -94,6 +93,18 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
 
     def _blending_weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
         return BlendingWeights(n_branches, rule=UNIFORM)
+
+    @property
+    def _source(self) -> ViewSource | None:
+        """What computes the views, if this estimator does it itself."""
+        source: ViewSource | None = self.views
+        return source
+
+    @property
+    def _length(self) -> int | float | None:
+        """Segment length: steps, seconds, or None for the median clip."""
+        length: int | float | None = self.segment_length
+        return length
 
     def _period(self, n_batches: int, n_evaluated: int) -> int:
         """Steps between evaluations of ``n_evaluated`` segments."""
@@ -107,7 +118,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
 
     # -- fit ------------------------------------------------------------------------
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, groups=None, X_test=None, y_test=None):
+    def fit(self, X, y, groups=None, X_test=None, y_test=None, checkpoint=None):
         """Train the network on clips and their labels.
 
         Parameters
@@ -126,6 +137,10 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
             depends on them.
         y_test : like y, default=None
             Labels of ``X_test``.
+        checkpoint : path-like, default=None
+            File that keeps the state of training after every epoch, about three times
+            as large as the network. If it is there, training goes on from it, to the
+            same result as without an interruption; a finished one is not repeated.
 
         Returns
         -------
@@ -133,31 +148,39 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
             The fitted estimator.
         """
         augmentation = self.augmentation or Augmentation()
-        augmentation._check(on_waveforms=self.views is not None)
+        augmentation._check(on_waveforms=self._source is not None)
         views, sound = self._read(X, reset=True)
         self._check_input(views)
         labels, encoded = kind_of(y).from_y(self, views, y)
         check_consistent_length(views, groups)
         self.classes_ = labels.classes
         self._predicts_tags = isinstance(labels, Tags)
-        self._seed = draw_seed(self.random_state)
-        self._rates = _known_rates(views)
-        self._segment_seconds = _segment_seconds(
-            self.segment_length, views, self._rates
-        )
+        self._seed = self._draw_seed(checkpoint)
+        self._rates = known_rates(views)
+        self._segment_seconds = segment_seconds(self._length, views, self._rates)
         self._n_bins = dict(views.n_bins)
         self._dtype = str(np.result_type(*(views.clips(n)[0] for n in views.names)))
         test = self._test_set(X_test, y_test, labels)
-        self._train(views, sound, encoded, groups, labels, augmentation, test)
+        clips = Clips(views, sound, encoded, groups)
+        self._train(clips, labels, augmentation, test, checkpoint)
         return self
+
+    def _draw_seed(self, checkpoint: Any) -> int:
+        """Seed of this training, or of the one that is to go on."""
+        saved = None if checkpoint is None else read(Path(checkpoint))
+        if saved is not None and not isinstance(self.random_state, Integral):
+            return int(saved["seed"])
+        return draw_seed(self.random_state)
 
     def _read(self, X: Any, reset: bool) -> tuple[Views, Sound | None]:
         """Views to work on, and their sound if they are computed here."""
-        if self.views is None:
+        if self._source is None:
             return check_views(self, X, reset=reset), None
         device = resolve_device if reset else available_device
-        own = OwnViews(self.views, device(self.device))
+        own = OwnViews(self._source, device(self.device))
         computed, sound = own.compute(own.load(self, X, reset=reset))
+        if not self._standardises:
+            return computed, sound
         if reset:
             self.scaler_ = ViewScaler().fit(computed)
         return self.scaler_.transform(computed), sound
@@ -168,24 +191,21 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         if X is None:
             return None
         views, _ = self._read(X, reset=False)
-        _check_rates(self, views)
+        check_rates(self, views)
         encoded = labels.encode(self, views, y)
         return self._dataset(views, labels.targets(encoded))
 
     def _train(
         self,
-        views: Views,
-        sound: Sound | None,
-        encoded: np.ndarray,
-        groups: Any,
+        clips: Clips,
         labels: Kind,
         augmentation: Augmentation,
         test: SegmentDataset | None,
+        checkpoint: Any,
     ) -> None:
-        train, valid, check = self._split(labels.strata(encoded), groups)
-        source, training_input = self._training_source(
-            views[train], None if sound is None else sound[train], augmentation
-        )
+        views, encoded = clips.views, clips.encoded
+        train, valid, check = self._split(labels.strata(encoded), clips.groups)
+        source, training_input = self._training_source(clips, train, augmentation)
         targets = labels.targets(encoded[train])
         data = TrainingSegments(source, targets, augmentation, labels.soft, self._seed)
         n_batches = n_batches_of(len(data), self.batch_size)
@@ -198,17 +218,53 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         sets = (part(valid), part(check), test)
         evaluation = self._evaluation(sets, labels, n_batches)
         records = Records(self.verbose)
-        schedule = Schedule(self.lr_schedule, n_batches * self.max_epochs)
+        callbacks = [evaluation, records, self._schedule(n_batches)]
+        if checkpoint is not None:
+            callbacks.append(self._checkpoint(checkpoint, clips, data, *callbacks))
         net = self._new_net(
             resolve_device(self.device),
             labels.criterion(self.class_weight, encoded[train], self._dtype),
-            [schedule, evaluation, records, *self._user_callbacks()],
+            [*callbacks, *self._user_callbacks()],
             training_input=training_input,
         )
         net.fit(data)
         self.history_ = records.epochs
         self._keep(net, evaluation)
         self.net_ = self._inference_net(net.module_.state_dict())
+
+    def _schedule(self, n_batches: int) -> Schedule | Ladder:
+        """What sets the learning rate."""
+        schedule = self.lr_schedule
+        if schedule in SCHEDULES:
+            return Schedule(schedule, n_batches * self.max_epochs)
+        if self.validation_fraction is None:
+            raise ValueError(
+                f"lr_schedule={schedule!r} watches the validation loss. Set "
+                "validation_fraction, e.g. 0.1, or another schedule."
+            )
+        ladder = PlateauLadder() if schedule == LADDER else schedule
+        ladder._validate_params()
+        return Ladder(ladder)
+
+    def _checkpoint(
+        self, path: Any, clips: Clips, data: TrainingSegments, *parts: Any
+    ) -> Checkpoint:
+        """What saves the state of training, and takes it up again."""
+        settings = self.get_params()
+        for name in NOT_IN_FINGERPRINT:
+            settings.pop(name, None)
+        evaluation = parts[0]
+        settings |= {"class": type(self).__name__, "seed": self._seed}
+        return Checkpoint(
+            Path(path),
+            fingerprint(settings, clips.arrays()),
+            self._seed,
+            data,
+            lambda: {
+                "blending": evaluation.blending,
+                **{type(part).__name__: part for part in parts},
+            },
+        )
 
     def _evaluation(
         self, sets: tuple[SegmentDataset | None, ...], labels: Kind, n_batches: int
@@ -246,21 +302,19 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _training_source(
-        self,
-        views: Views,
-        sound: Sound | None,
-        augmentation: Augmentation,
+        self, clips: Clips, rows: np.ndarray, augmentation: Augmentation
     ) -> tuple[Source, TrainingInput]:
         """Where segments are cut from, and what turns them into the network's input."""
-        source = self._dataset(views, {})
-        if sound is None:
+        source = self._dataset(clips.views[rows], {})
+        if clips.sound is None or self._source is None:
             return source, TrainingInput(None, augmentation)
         device = resolve_device(self.device)
-        front_ends, geometry = OwnViews(self.views, device).front_ends(
-            self.scaler_, source.n_steps, self._dtype
+        scaler = self.scaler_ if self._standardises else None
+        front_ends, geometry = OwnViews(self._source, device).front_ends(
+            scaler, source.n_steps, self._dtype
         )
         return (
-            WaveformDataset(sound, source, geometry),
+            WaveformDataset(clips.sound[rows], source, geometry),
             TrainingInput(front_ends, augmentation),
         )
 
@@ -280,11 +334,8 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
             **self._module(),
             module__views=views,
             module__n_outputs=len(self.classes_),
-            module__width=self.width,
-            module__attention=self.attention,
-            module__dropout=self.dropout,
             **criterion,
-            optimizer=OPTIMIZERS[self.optimizer],
+            **OPTIMIZERS[self.optimizer],
             lr=self.lr,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -309,7 +360,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         """Probabilities (n_clips, n_classes) of every branch, mean over segments."""
         check_is_fitted(self)
         views, _ = self._read(X, reset=False)
-        _check_rates(self, views)
+        check_rates(self, views)
         data = self._dataset(views, {})
         rows, starts = data.even_segments(self.n_segments)
         logits = self.net_.logits(data, rows, starts)
@@ -317,6 +368,30 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
             name: clip_means(self._kind.probabilities(z), rows, len(data))
             for name, z in logits.items()
         }
+
+    def _features(
+        self, X: Any, layers: list[str], pooling: str, n_segments: int | None
+    ) -> SegmentFeatures:
+        """Outputs of hidden layers for even segments of every clip."""
+        check_is_fitted(self)
+        views, _ = self._read(X, reset=False)
+        check_rates(self, views)
+        data = self._dataset(views, {})
+        rows, starts = data.even_segments(n_segments)
+        values = self.net_.features(data, rows, starts, layers, pooling)
+        return SegmentFeatures(values, rows, starts, self._segment_seconds, len(data))
+
+    def _n_features(self, layers: list[str]) -> int:
+        """Count the features of hidden layers, by a segment of zeros."""
+        zeros = {
+            name: np.zeros((1, n_bins, to_steps(self._segment_seconds, rate)))
+            for (name, rate), n_bins in zip(
+                self._rates.items(), self._n_bins.values(), strict=True
+            )
+        }
+        data = self._dataset(Views(zeros, self._rates), {})
+        rows = np.zeros(1, dtype=np.intp)
+        return self.net_.features(data, rows, np.zeros(1), layers, "max").shape[1]
 
     def predict_proba(self, X):
         """Predict class probabilities, averaged over ``n_segments`` even segments.
@@ -397,10 +472,10 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         """Views have three dimensions."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.input_tags.string = self.views is not None
+        tags.input_tags.string = self._source is not None
         tags.classifier_tags.multi_label = True
         # a table of features is no sound
-        tags.classifier_tags.poor_score = self.views is not None
+        tags.classifier_tags.poor_score = self._source is not None
         return tags
 
 
@@ -417,48 +492,3 @@ def _same_classes(
         for k, count in zip(*np.unique(y[valid], return_counts=True), strict=True)
     ]
     return np.sort(np.concatenate(chosen))
-
-
-def _known_rates(X: Views) -> dict[str, float]:
-    rates = dict(X.rates)
-    if all(rate is None for rate in rates.values()):
-        if len({tuple(X.n_frames(name)) for name in X.names}) > 1:
-            raise ValueError(
-                "Views of different lengths need rates to be cut at the same time. "
-                "Build them with ViewUnion, or pass rates to Views."
-            )
-        return dict.fromkeys(rates, 1.0)
-    if None in rates.values():
-        raise ValueError(f"Either all views have a rate or none; got {rates}.")
-    return {name: float(rate) for name, rate in rates.items() if rate is not None}
-
-
-def _check_rates(estimator: Any, X: Views) -> None:
-    rates = _known_rates(X)
-    for name, rate in estimator._rates.items():
-        if not np.isclose(rate, rates[name]):
-            raise ValueError(
-                f"View {name!r} has {rates[name]:g} steps per second, but "
-                f"{type(estimator).__name__} was fitted with {rate:g}. Compute the "
-                "views with the same sr and hop_length as in fit."
-            )
-
-
-def _segment_seconds(length: Any, X: Views, rates: dict[str, float]) -> float:
-    """Length of a segment in seconds, or in steps where rates are unknown."""
-    if length is None:
-        seconds = [X.n_frames(name) / rate for name, rate in rates.items()]
-        return float(np.median(np.min(seconds, axis=0)))
-    if isinstance(length, Integral):
-        if len(rates) > 1:
-            raise ValueError(
-                f"segment_length={length} counts steps of a single view, but X has "
-                f"{list(rates)}. Give seconds as a float, e.g. 1.5."
-            )
-        return int(length) / next(iter(rates.values()))
-    if None in X.rates.values():
-        raise ValueError(
-            f"segment_length={length} is in seconds, but the rate of a plain array is "
-            "unknown. Pass Views (see make_view_union), or a number of steps as an int."
-        )
-    return float(length)

@@ -79,19 +79,19 @@ class SegmentDataset(Dataset):
             X[name] = torch.from_numpy(np.stack(segments, dtype=self.dtype))
         return X
 
-    def even_segments(self, n_segments: int) -> tuple[np.ndarray, np.ndarray]:
+    def even_segments(self, n_segments: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts of ``n_segments`` even segments of every clip.
 
-        A clip as long as a segment has one, so no segment is computed twice.
+        None is as many as cover a clip and one more. A clip as long as a segment has
+        one, so no segment is computed twice.
         """
         # positions closer than a step of the slowest view are the same segment
         step = 1.0 / min(self.rates.values())
         starts = []
         for duration in self.durations:
             longer = duration - self.length >= step
-            starts.append(
-                even_starts(duration if longer else 0.0, self.length, n_segments)
-            )
+            n = int(duration / self.length) + 1 if n_segments is None else n_segments
+            starts.append(even_starts(duration if longer else 0.0, self.length, n))
         rows = np.repeat(np.arange(len(self)), [len(s) for s in starts])
         return rows, np.concatenate(starts)
 

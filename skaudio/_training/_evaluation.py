@@ -11,6 +11,7 @@ from skorch.callbacks import Callback
 
 from skaudio._blending import BlendingWeights
 from skaudio._training._data import SegmentDataset
+from skaudio._training._features import clip_means
 from skaudio._training._net import SegmentNet
 
 
@@ -39,17 +40,6 @@ class FrozenSegments:
         return losses, self.labels.score(clips, self.data.targets)
 
 
-def clip_means(segments: np.ndarray, rows: np.ndarray, n_clips: int) -> np.ndarray:
-    """Mean over each clip's segments, (n_clips, ...), in the dtype of the segments.
-
-    Every clip has a segment and rows ascend, as `even_segments` makes them.
-    """
-    first = np.searchsorted(rows, np.arange(n_clips))
-    counts = np.diff(np.append(first, len(rows)))
-    sums = np.add.reduceat(segments, first, axis=0)
-    return sums / counts[:, None].astype(segments.dtype)
-
-
 class Evaluation(Callback):
     """Every ``period`` steps: losses, weights of the branches, and the best model.
 
@@ -67,6 +57,11 @@ class Evaluation(Callback):
     period : int
         Steps between evaluations.
     """
+
+    STATE = (
+        *("step", "epoch", "last", "records"),
+        *("best_score", "best_state", "best_weights"),
+    )
 
     def __init__(
         self,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,26 @@ from skorch.callbacks import Callback
 from skaudio._training._data import SegmentDataset, TrainingBatch, moved
 from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
-from skaudio.nn.blocks import seed_dropout
+from skaudio.nn.blocks import layer_outputs, seed_dropout
+from skaudio.nn.folding import folded
 from skaudio.nn.losses import blend
 from skaudio.nn.runner import halved, resolve_device
 
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "adam": {"optimizer": torch.optim.Adam},
+    "adamw": {"optimizer": torch.optim.AdamW},
+    "sgd": {"optimizer": torch.optim.SGD},
+    "nesterov": {
+        "optimizer": torch.optim.SGD,
+        "optimizer__momentum": 0.9,
+        "optimizer__nesterov": True,
+    },
+}
+
+
+POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "max": lambda x: x.amax(-1),
+    "mean": lambda x: x.mean(-1),
 }
 
 
@@ -56,6 +67,7 @@ class SegmentNet(NeuralNet):
         self.mixed_precision = mixed_precision
         self.compiled = compiled
         self.training_input = training_input
+        self.is_finished = False  # set by what ends training before its time
         super().__init__(*args, **kwargs)
 
     @property
@@ -87,9 +99,10 @@ class SegmentNet(NeuralNet):
     def infer(self, x: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
         """Logits of every branch, for a training batch or for views."""
         if isinstance(x, TrainingBatch):
-            forward, views = self._forward, self.training_input(x.to(self.device))
-        else:
-            forward, views = self.module_, moved(x, self.device)
+            return self._logits(self._forward, self.training_input(x.to(self.device)))
+        return self._logits(self.module_, moved(x, self.device))
+
+    def _logits(self, forward: Any, views: dict[str, torch.Tensor]) -> Any:
         if not self.mixed_precision:
             logits: dict[str, torch.Tensor] = forward(views)
             return logits
@@ -105,6 +118,12 @@ class SegmentNet(NeuralNet):
         """Weighted sum of the branches' losses."""
         losses = self.criterion_(y_pred, moved(y_true, self.device))
         return blend(losses, self.branch_weights)
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **kw: Any) -> Any:
+        """Train for the epochs that are left, unless a callback ends it before."""
+        while len(self.history) < self.max_epochs and not self.is_finished:
+            super().fit_loop(X, y, epochs=1, **kw)
+        return self
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **params: Any
@@ -122,29 +141,47 @@ class SegmentNet(NeuralNet):
             self.notify("on_batch_end", batch=batch, training=training, **step)
         self.history.record(f"{prefix}_loss", float(total) / n_clips)
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Eval mode without gradients; the mode before is put back."""
-        was_training = self.module_.training
-        self.module_.eval()
-        try:
-            with torch.inference_mode():
-                yield
-        finally:
-            self.module_.train(was_training)
-
     def logits(
         self, data: SegmentDataset, rows: np.ndarray, starts: np.ndarray
     ) -> dict[str, torch.Tensor]:
         """Logits (segments, outputs) of every branch, in eval mode."""
+        return self._infer_segments(self._logits, data, rows, starts)
+
+    def features(
+        self,
+        data: SegmentDataset,
+        rows: np.ndarray,
+        starts: np.ndarray,
+        layers: list[str],
+        pooling: str,
+    ) -> np.ndarray:
+        """Outputs (segments, features) of hidden layers, side by side."""
+        pool = POOLINGS[pooling]
+
+        def compute(module: Any, views: dict[str, torch.Tensor]) -> Any:
+            outputs = layer_outputs(module, layers, views)
+            # (segments, filters, [bins,] steps), or without steps
+            return {
+                name: (pool(x) if x.ndim > 2 else x).flatten(1)
+                for name, x in outputs.items()
+            }
+
+        outputs = self._infer_segments(compute, data, rows, starts)
+        return torch.cat([outputs[name] for name in layers], dim=1).cpu().numpy()
+
+    def _infer_segments(
+        self, compute: Any, data: SegmentDataset, rows: np.ndarray, starts: np.ndarray
+    ) -> dict[str, torch.Tensor]:
+        """Results of ``compute(network, views)`` for segments, batch by batch."""
         parts: list[dict[str, torch.Tensor]] = []
         done, batch_size = 0, self.batch_size
-        with self.evaluating():
+        with torch.inference_mode():
+            module = folded(self.module_)
             while done < len(rows):
                 chosen = slice(done, done + batch_size)
                 X, _ = data.batch(rows[chosen], starts[chosen])
                 try:
-                    parts.append(self.infer(X))
+                    parts.append(compute(module, moved(X, str(self.device))))
                 except torch.OutOfMemoryError:
                     size = len(rows[chosen])
                     batch_size = halved(size, str(self.device), "segments")
@@ -155,6 +192,8 @@ class SegmentNet(NeuralNet):
 
 class Schedule(Callback):
     """Set the learning rate before every step from the progress through training."""
+
+    STATE = ("step",)
 
     def __init__(self, name: str, n_steps: int) -> None:
         self.name = name
@@ -171,6 +210,8 @@ class Schedule(Callback):
 
 class Records(Callback):
     """Per-epoch records in plain Python, and a progress bar on demand."""
+
+    STATE = ("epochs",)
 
     def __init__(self, verbose: int) -> None:
         self.verbose = verbose

@@ -59,7 +59,7 @@ class OwnViews:
         return views, Sound(waveforms, np.array(maxima).T)
 
     def front_ends(
-        self, scaler: ViewScaler, n_steps: dict[str, int], dtype: str
+        self, scaler: ViewScaler | None, n_steps: dict[str, int], dtype: str
     ) -> tuple[FrontEnds, Geometry]:
         """Modules for training, and what segments they need."""
         hops = {name: round(self.sr / view.rate) for name, view in self.views.items()}
@@ -78,16 +78,21 @@ class OwnViews:
                 name: torch.as_tensor(array, dtype=getattr(torch, dtype))[:, None]
                 for name, array in moment.items()
             }
-            for moment in (scaler.mean_, scaler.scale_)
+            for moment in self._moments(scaler)
         ]
         front_ends = FrontEnds(modules, limits, n_steps, geometry, *moments)
         return front_ends.to(self.device), geometry
+
+    def _moments(self, scaler: ViewScaler | None) -> tuple[Any, Any]:
+        if scaler is None:
+            return {name: [0.0] for name in self.views}, {n: [1.0] for n in self.views}
+        return scaler.mean_, scaler.scale_
 
 
 def _limit(view: BaseView) -> Limit | None:
     """What a view does below its maximum, if that is the last thing it does."""
     top_db, scale = getattr(view, "top_db", None), getattr(view, "scale", "linear")
-    if top_db is None or scale == "linear":
+    if top_db is None or scale in ("linear", "log1p"):
         return None
     unit = 1.0 if scale == "db" else view.get_params()["power"] * math.log(10) / 20
     return Limit(unit, top_db)

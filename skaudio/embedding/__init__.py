@@ -1,7 +1,15 @@
-"""Embeddings of clips by networks that were trained before."""
+"""Embeddings: clips as tables of what networks have learned to hear."""
 
 from skaudio.embedding._hear import HEARModel
+from skaudio.embedding._layers import LayerEmbedder
 from skaudio.embedding._pretrained import PretrainedEmbedder
+from skaudio.embedding._probe import make_probe
 from skaudio.embedding._weights import save_weights
 
-__all__ = ["HEARModel", "PretrainedEmbedder", "save_weights"]
+__all__ = [
+    "HEARModel",
+    "LayerEmbedder",
+    "PretrainedEmbedder",
+    "make_probe",
+    "save_weights",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,8 @@ class HEARModel(nn.Module):
         Seconds from one timestamp to the next; the benchmark asks for no more than the
         default, for the sake of transcription.
     frame_length : float, default=1.0
-        Seconds around a timestamp that are embedded, if `embedder` has no
-        ``transform_frames``. What lies outside of a sound is silent.
+        Seconds around a timestamp that are embedded, unless `embedder` has a
+        ``transform_frames`` with a hop. What lies outside of a sound is silent.
 
     Attributes
     ----------
@@ -118,7 +119,7 @@ class HEARModel(nn.Module):
         clips = self._clips(audio)
         embeddings, times = (
             self.embedder.transform_frames(clips, hop=self._hop())
-            if hasattr(self.embedder, "transform_frames")
+            if self._has_frames()
             else self._windows(clips)
         )
         embeddings = np.ascontiguousarray(embeddings.swapaxes(1, 2), dtype=np.float32)
@@ -153,6 +154,11 @@ class HEARModel(nn.Module):
         sounds = audio.detach().cpu().numpy()
         clips, _ = load_clips(sounds, sr=self.rate, array_sr=self.sample_rate)
         return list(clips)  # a list: their length is free
+
+    def _has_frames(self) -> bool:
+        """Whether the embedder can put frames where the benchmark wants them."""
+        frames = getattr(self.embedder, "transform_frames", None)
+        return frames is not None and "hop" in signature(frames).parameters
 
     def _hop(self) -> float | None:
         """None for a model that follows the protocol itself, and has a hop."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SHARED_CONSTRAINTS, SegmentClassifier
+from skaudio._training._base import SegmentClassifier
+from skaudio._training._constraints import SHARED_CONSTRAINTS
+from skaudio._training._lengths import check_single_view
 from skaudio._utils._container import Views
+from skaudio._utils._sklearn import StrOptions
+from skaudio.nn.blocks import ATTENTIONS
 from skaudio.nn.multiview import MultiViewCRNN
 
 
@@ -45,11 +49,13 @@ class CRNNClassifier(SegmentClassifier):
         makes too few steps of a few hundred clips.
     lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
-    optimizer : {"adam", "adamw", "sgd"}, default="adam"
-        Optimiser; "sgd" is without momentum.
-    lr_schedule : {"one-cycle", "warmup-decay", "constant"}, default="one-cycle"
+    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
+        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
+    lr_schedule : PlateauLadder or name, default="one-cycle"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
-        short budgets; "warmup-decay" is the paper's recipe scaled to ``max_epochs``.
+        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
+        ``max_epochs``; "constant" leaves the rate alone; "plateau-ladder" is a
+        `PlateauLadder`, which lowers it whenever the validation loss stops falling.
     segment_length : int, float or None, default=None
         What the network sees at once: an int is a number of time steps of a single
         view, a float is seconds (X must be `Views`, which know their rates), None is
@@ -119,7 +125,10 @@ class CRNNClassifier(SegmentClassifier):
     (20, 2)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**SHARED_CONSTRAINTS}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **SHARED_CONSTRAINTS,
+        "attention": [StrOptions(set(ATTENTIONS))],
+    }
 
     def __init__(
         self,
@@ -167,11 +176,13 @@ class CRNNClassifier(SegmentClassifier):
         self.verbose = verbose
 
     def _module(self) -> dict[str, Any]:
-        return {"module": MultiViewCRNN, "module__branches": "single"}
+        return {
+            "module": MultiViewCRNN,
+            "module__branches": "single",
+            "module__width": self.width,
+            "module__attention": self.attention,
+            "module__dropout": self.dropout,
+        }
 
     def _check_input(self, X: Views) -> None:
-        if len(X.names) > 1:
-            raise ValueError(
-                f"CRNNClassifier takes one view, but X has {list(X.names)}. Pass "
-                f"X.select([{X.names[0]!r}]), or use MultiViewBlendingClassifier."
-            )
+        check_single_view(self, X)

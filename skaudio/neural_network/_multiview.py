@@ -8,12 +8,14 @@ import numpy as np
 
 from skaudio._blending import NONE, BlendingWeights
 from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SHARED_CONSTRAINTS, SegmentClassifier
+from skaudio._training._base import SegmentClassifier
+from skaudio._training._constraints import SHARED_CONSTRAINTS
 from skaudio._training._evaluation import Evaluation
 from skaudio._training._net import SegmentNet
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import StrOptions
 from skaudio.neural_network._blending import NAMED, Blending, as_blending
+from skaudio.nn.blocks import ATTENTIONS
 from skaudio.nn.multiview import JOINT, MultiViewCRNN
 
 EVALUATION_SHARE = 0.04  # of the training time
@@ -62,11 +64,13 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         makes too few steps of a few hundred clips.
     lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
-    optimizer : {"adam", "adamw", "sgd"}, default="adam"
-        Optimiser; "sgd" is without momentum.
-    lr_schedule : {"one-cycle", "warmup-decay", "constant"}, default="one-cycle"
+    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
+        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
+    lr_schedule : PlateauLadder or name, default="one-cycle"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
-        short budgets; "warmup-decay" is the paper's recipe scaled to ``max_epochs``.
+        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
+        ``max_epochs``; "constant" leaves the rate alone; "plateau-ladder" is a
+        `PlateauLadder`, which lowers it whenever the validation loss stops falling.
     segment_length : int, float or None, default=None
         What the network sees at once: an int is a number of time steps of a single
         view, a float is seconds (X must be `Views`, which know their rates), None is
@@ -154,6 +158,7 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     _check_training_loss = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "blending": [StrOptions(set(NAMED)), Blending],
+        "attention": [StrOptions(set(ATTENTIONS))],
         **SHARED_CONSTRAINTS,
     }
 
@@ -245,7 +250,13 @@ class MultiViewBlendingClassifier(SegmentClassifier):
 
     def _module(self) -> dict[str, Any]:
         branches = JOINT if self._rule.rule == NONE else "all"
-        return {"module": MultiViewCRNN, "module__branches": branches}
+        return {
+            "module": MultiViewCRNN,
+            "module__branches": branches,
+            "module__width": self.width,
+            "module__attention": self.attention,
+            "module__dropout": self.dropout,
+        }
 
     def _blending_weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
         return self._rule._weights(n_branches, n_evaluations)

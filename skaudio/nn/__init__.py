@@ -6,6 +6,7 @@ from skaudio.nn.blocks import (
     ClassificationHead,
     ConvBlock,
     Dropout,
+    OneBranch,
     layer_outputs,
 )
 from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN, CoalaInput
@@ -46,6 +47,7 @@ __all__ = [
     "GammatoneSpectrogram",
     "MelSpectrogram",
     "MultiViewCRNN",
+    "OneBranch",
     "PowerSpectrogram",
     "SampleBlock",
     "SampleCNN",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -274,6 +275,55 @@ class ClassificationHead(nn.Sequential):
         self.fc3 = nn.Linear(n_hidden, n_outputs)
 
 
+class OneBranch(nn.Module):
+    """A network on a single view, behind the interface of networks on several.
+
+    Parameters
+    ----------
+    views : mapping of str to (int, float or None)
+        Number of bins and steps per second of the only view.
+    n_outputs : int
+        Number of classes.
+    network : callable
+        Makes the network, from the number of bins and of outputs.
+
+    Attributes
+    ----------
+    network : Module
+        Maps segments (clips, bins, steps) to logits (clips, n_outputs).
+    branch_names : tuple of str
+        Name of the view.
+    hidden_layers : tuple of str
+        Those of the network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import FrameLevelCNN, OneBranch
+    >>> net = OneBranch({"mel": (40, 50.0)}, 5, FrameLevelCNN)
+    >>> net({"mel": torch.zeros(2, 40, 729)})["mel"].shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(
+        self,
+        views: Mapping[str, tuple[int, float | None]],
+        n_outputs: int,
+        network: Callable[[int, int], nn.Module],
+    ) -> None:
+        super().__init__()
+        ((name, (n_bins, _)),) = views.items()
+        self.branch_names = (name,)
+        self.network = network(n_bins, n_outputs)
+        below: Any = self.network.hidden_layers
+        self.hidden_layers = tuple(f"network.{name}" for name in below)
+
+    def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits (clips, n_outputs) by name of the view."""
+        (name,) = self.branch_names
+        return {name: self.network(views[name])}
+
+
 def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Tensor]:
     """Run ``module`` on ``x`` and return the outputs of the named layers.
 
@@ -311,10 +361,10 @@ def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Ten
             f"No layer {unknown[0]!r} in {type(module).__name__}; "
             f"it has {[name for name in known if name]}."
         )
-    outputs: dict[str, Tensor] = {}
+    outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
 
     def keep(name: str) -> Any:
-        return lambda _module, _inputs, output: outputs.update({name: output})
+        return lambda _module, _inputs, output: outputs[name].append(output)
 
     hooks = [known[name].register_forward_hook(keep(name)) for name in layers]
     try:
@@ -322,4 +372,5 @@ def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Ten
     finally:
         for hook in hooks:
             hook.remove()
-    return outputs
+    # a network may have taken its input in parts
+    return {name: torch.cat(parts) for name, parts in outputs.items()}

@@ -70,7 +70,7 @@ class ConstantQ(nn.Module):
         Lowest frequency in Hz: the note C1.
     power : float, default=1.0
         Exponent of the magnitudes.
-    scale : {"db", "log", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"}, default="db"
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.

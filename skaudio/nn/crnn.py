@@ -81,6 +81,7 @@ class CRNN2d(nn.Module):
         n_units = scaled(N_UNITS, width)
         self.n_features = 2 * n_units
         self.blocks = nn.Sequential(*blocks)
+        self.hidden_layers = (*(f"blocks.{i}" for i in range(len(blocks))), "pool")
         self.gru = nn.GRU(
             n_bins * n_channels, n_units, batch_first=True, bidirectional=True
         )
@@ -164,6 +165,7 @@ class CRNN1d(nn.Module):
             first_pool=(2, 4),
         )
         self.n_features = self.crnn.n_features
+        self.hidden_layers = tuple(f"crnn.{name}" for name in self.crnn.hidden_layers)
 
     def bands(self, x: Tensor) -> Tensor:
         """Learned bands (clips, bands, frames) of waveforms (clips, 1, samples)."""

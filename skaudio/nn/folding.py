@@ -39,6 +39,7 @@ def folded(module: nn.Module) -> nn.Module:
     for block in module.modules():
         layers: dict[str, Any] = dict(block.named_children())
         if "conv" in layers and "norm" in layers:
-            fused = fuse_conv_bn_eval(layers["conv"], layers["norm"])
-            block.conv, block.norm = fused, nn.Identity()
+            conv: Any = layers["conv"]
+            norm: Any = layers["norm"]
+            block.conv, block.norm = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return module

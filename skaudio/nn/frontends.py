@@ -21,7 +21,7 @@ from skaudio.nn.filterbanks import (
     mel_filterbank,
 )
 
-SCALES = ("db", "log", "linear")
+SCALES = ("db", "log", "log1p", "linear")
 BANDS_PER_GROUP = 8  # measured: 0.21 ms for 64 mel bands, 0.48 in one product
 FLOOR = 1e-5  # amplitude below which a logarithm is cut: -100 dB, librosa's amin
 
@@ -35,11 +35,12 @@ def compress(x: Tensor, power: float, scale: str, top_db: float | None) -> Tenso
         Not negative.
     power : float
         1 for amplitudes, 2 for powers: both give the same decibels.
-    scale : {"db", "log", "linear"}
-        Decibels relative to 1, natural logarithm of `x`, or `x` itself.
+    scale : {"db", "log", "log1p", "linear"}
+        Decibels relative to 1, natural logarithm of `x`, ``log(1 + 10 x)``, or `x`
+        itself.
     top_db : float or None
         Range in decibels: what lies further below a clip's own maximum is raised to
-        it. None, or a linear scale, leaves the range as it is.
+        it. None, "log1p" and "linear" leave the range as it is.
 
     Returns
     -------
@@ -55,6 +56,8 @@ def compress(x: Tensor, power: float, scale: str, top_db: float | None) -> Tenso
     """
     if scale == "linear":
         return x
+    if scale == "log1p":
+        return (10 * x).log1p()
     decibel = 20 / (power * math.log(10))
     y = x.clamp(min=FLOOR**power).log()
     if scale == "db":
@@ -199,7 +202,7 @@ class MelSpectrogram(BandSpectrogram):
         Frequency range in Hz; `fmax` None is half the sampling rate.
     power : float, default=2.0
         Exponent of the magnitudes that the bands add up: 2 power, 1 amplitude.
-    scale : {"db", "log", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"}, default="db"
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.
@@ -261,7 +264,7 @@ class GammatoneSpectrogram(BandSpectrogram):
         half the sampling rate.
     power : float, default=1.0
         Exponent of responses and magnitudes before they are summed over frequency.
-    scale : {"db", "log", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"}, default="db"
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.

@@ -39,6 +39,9 @@ class MultiViewCRNN(nn.Module):
     ----------
     branch_names : tuple of str
         Names of the branches, the joint one last.
+    hidden_layers : tuple of str
+        Names of layers whose outputs are features, as in ``named_modules()``: blocks
+        and pooling of every view, then the hidden layers of every head.
 
     References
     ----------
@@ -83,6 +86,17 @@ class MultiViewCRNN(nn.Module):
             heads[JOINT] = joint
         self.branch_names = tuple(heads)
         self.heads = nn.ModuleList(heads.values())
+        encoders = [
+            f"encoders.{i}.{name}"
+            for i, encoder in enumerate(self.encoders)
+            for name in encoder.hidden_layers  # type: ignore[union-attr]
+        ]
+        relus = [
+            f"heads.{i}.{relu}"
+            for i in range(len(heads))
+            for relu in ("relu1", "relu2")
+        ]
+        self.hidden_layers = (*encoders, *relus)
 
     def embeddings(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Embedding (clips, n_features) of every view's segment."""

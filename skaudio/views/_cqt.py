@@ -42,11 +42,12 @@ class CQTView(BaseView):
         ``sr * 512 / 22050`` with no prime factor above 5.
     power : float, default=1.0
         Exponent of the magnitudes; it matters on a linear or "log" scale only.
-    scale : {"db", "log", "linear"}, default="db"
-        Decibels relative to 1, natural logarithm, or the values themselves.
+    scale : {"db", "log", "log1p", "linear"}, default="db"
+        Decibels relative to 1, natural logarithm, ``log(1 + 10 x)``, which has no
+        floor to choose and is 0 in silence, or the values themselves.
     top_db : float or None, default=80.0
         Range in decibels below a clip's own maximum; what is weaker is raised to it.
-        None, or a linear scale, leaves the range as it is.
+        None, "log1p" and "linear" leave the range as it is.
     mono : {"average", "raise"}, default="average"
         Average the channels of a clip, or refuse clips with more than one.
     trim_silence : bool, default=False
@@ -97,7 +98,7 @@ class CQTView(BaseView):
         "fmin": [POSITIVE, None],
         "hop_length": [COUNT, None],
         "power": [POSITIVE],
-        "scale": [StrOptions({"db", "log", "linear"})],
+        "scale": [StrOptions({"db", "log", "log1p", "linear"})],
         "top_db": [POSITIVE, None],
     }
 

@@ -43,11 +43,12 @@ class GammatoneView(FrameView):
     power : float, default=1.0
         Exponent of responses and magnitudes before a band adds them up: 1 for
         amplitude as in the package, 2 for power.
-    scale : {"db", "log", "linear"}, default="db"
-        Decibels relative to 1, natural logarithm, or the values themselves.
+    scale : {"db", "log", "log1p", "linear"}, default="db"
+        Decibels relative to 1, natural logarithm, ``log(1 + 10 x)``, which has no
+        floor to choose and is 0 in silence, or the values themselves.
     top_db : float or None, default=80.0
         Range in decibels below a clip's own maximum; what is weaker is raised to it.
-        None, or a linear scale, leaves the range as it is.
+        None, "log1p" and "linear" leave the range as it is.
     mono : {"average", "raise"}, default="average"
         Average the channels of a clip, or refuse clips with more than one.
     trim_silence : bool, default=False
@@ -96,7 +97,7 @@ class GammatoneView(FrameView):
         "fmin": [POSITIVE],
         "fmax": [POSITIVE, None],
         "power": [POSITIVE],
-        "scale": [StrOptions({"db", "log", "linear"})],
+        "scale": [StrOptions({"db", "log", "log1p", "linear"})],
         "top_db": [POSITIVE, None],
     }
 

@@ -40,11 +40,12 @@ class MelView(FrameView):
         Highest frequency in Hz; None is half the sampling rate.
     power : float, default=2.0
         Exponent of the magnitudes that a band adds up: 2 for power, 1 for amplitude.
-    scale : {"db", "log", "linear"}, default="db"
-        Decibels relative to 1, natural logarithm, or the values themselves.
+    scale : {"db", "log", "log1p", "linear"}, default="db"
+        Decibels relative to 1, natural logarithm, ``log(1 + 10 x)``, which has no
+        floor to choose and is 0 in silence, or the values themselves.
     top_db : float or None, default=80.0
         Range in decibels below a clip's own maximum; what is weaker is raised to it.
-        None, or a linear scale, leaves the range as it is.
+        None, "log1p" and "linear" leave the range as it is.
     mono : {"average", "raise"}, default="average"
         Average the channels of a clip, or refuse clips with more than one.
     trim_silence : bool, default=False
@@ -88,7 +89,7 @@ class MelView(FrameView):
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],
         "power": [POSITIVE],
-        "scale": [StrOptions({"db", "log", "linear"})],
+        "scale": [StrOptions({"db", "log", "log1p", "linear"})],
         "top_db": [POSITIVE, None],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._sklearn import _fit_context
+from skaudio._utils._sklearn import StrOptions, _fit_context
 from skaudio._utils._validation import check_views, is_table
 
 
@@ -22,6 +23,9 @@ class ViewScaler(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
+    per : {"bin", "view"}, default="bin"
+        Whether every bin has a mean and a deviation of its own, or all bins of a view
+        the same, which leaves quiet bins quiet (as the SampleCNN paper does).
     with_mean : bool, default=True
         Subtract the mean.
     with_std : bool, default=True
@@ -49,6 +53,7 @@ class ViewScaler(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
+        "per": [StrOptions({"bin", "view"})],
         "with_mean": ["boolean"],
         "with_std": ["boolean"],
     }
@@ -56,7 +61,10 @@ class ViewScaler(TransformerMixin, BaseEstimator):
     mean_: Any
     scale_: Any
 
-    def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
+    def __init__(
+        self, *, per: str = "bin", with_mean: bool = True, with_std: bool = True
+    ) -> None:
+        self.per = per
         self.with_mean = with_mean
         self.with_std = with_std
 
@@ -77,7 +85,7 @@ class ViewScaler(TransformerMixin, BaseEstimator):
             The fitted scaler.
         """
         views = check_views(self, X, reset=True)
-        moments = {name: _moments(views[name]) for name in views.names}
+        moments = {name: self._moments(views[name]) for name in views.names}
         mean = {name: mean for name, (mean, _) in moments.items()}
         scale = {name: scale for name, (_, scale) in moments.items()}
         named = isinstance(X, Views)
@@ -124,6 +132,14 @@ class ViewScaler(TransformerMixin, BaseEstimator):
         """
         return self
 
+    def _moments(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of every bin."""
+        if self.per == "bin":
+            return _moments(clips)
+        n_bins = clips[0].shape[0]
+        mean, std = _moments([clip.reshape(1, -1) for clip in clips])
+        return np.repeat(mean, n_bins), np.repeat(std, n_bins)
+
     def _scale(
         self, array: np.ndarray, mean: np.ndarray, scale: np.ndarray
     ) -> np.ndarray:
@@ -143,7 +159,7 @@ class ViewScaler(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _moments(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(clips: Sequence[np.ndarray] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation per bin over all frames, in two passes."""
     n_frames = sum(clip.shape[1] for clip in clips)
     mean = sum(clip.sum(axis=1, dtype=np.float64) for clip in clips) / n_frames

@@ -1,0 +1,156 @@
+"""Training that survives an interruption: its state, saved after every epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from skaudio.nn.blocks import Dropout
+
+ARRAY = "ndarray"  # marks what was a NumPy array
+
+
+class Checkpoint(Callback):
+    """Save everything that training depends on, and go on from there.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, and to read if it is there.
+    fingerprint : str
+        Of the data and the settings: the state of another training is refused.
+    seed : int
+        What everything random is derived from.
+    data : TrainingSegments
+        What counts the epochs.
+    parts : callable
+        Returns, by name, the objects whose attributes ``STATE`` change in training.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: str,
+        seed: int,
+        data: Any,
+        parts: Callable[[], dict[str, Any]],
+    ) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
+        self.seed = seed
+        self.data = data
+        self.parts = parts
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Go on from the last finished epoch, if there is one."""
+        state = read(self.path)
+        if state is None:
+            return
+        if state["fingerprint"] != self.fingerprint:
+            raise ValueError(
+                f"{self.path} is the checkpoint of another training: the data or the "
+                "settings differ. Delete it to start anew, or name another file."
+            )
+        net.module_.load_state_dict(state["module"])
+        net.optimizer_.load_state_dict(state["optimizer"])
+        net.history.extend(state["history"])
+        net.is_finished = state["is_finished"]
+        self.data.epoch = len(net.history)
+        generator = _dropout_generator(net.module_)
+        if generator is not None:
+            generator.set_state(state["dropout"])
+        parts = self.parts()
+        for name, part in parts.items():
+            for key, value in state["parts"][name].items():
+                setattr(part, key, _decoded(value))
+        net.set_branch_weights(parts["blending"].weights)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Replace the file by the state after this epoch, all at once."""
+        generator = _dropout_generator(net.module_)
+        state = {
+            "fingerprint": self.fingerprint,
+            "seed": self.seed,
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "history": [_without_batches(row) for row in net.history],
+            "is_finished": net.is_finished,
+            "dropout": None if generator is None else generator.get_state(),
+            "parts": {
+                name: {key: _encoded(getattr(part, key)) for key in part.STATE}
+                for name, part in self.parts().items()
+            },
+        }
+        part = self.path.with_name(self.path.name + ".part")
+        torch.save(state, part)
+        os.replace(part, self.path)
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """Read what a checkpoint holds, or None if there is none; no code is run."""
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
+        raise _not_ours(path) from error
+    if not isinstance(state, dict) or "fingerprint" not in state:
+        raise _not_ours(path)
+    return state
+
+
+def _not_ours(path: Path) -> ValueError:
+    return ValueError(
+        f"{path} is not a checkpoint of skaudio. Name a file that does not exist yet."
+    )
+
+
+def fingerprint(settings: dict[str, Any], arrays: Iterable[np.ndarray]) -> str:
+    """Identify a training: equal settings and data have the same."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr(sorted(settings.items())).encode())
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _dropout_generator(module: torch.nn.Module) -> torch.Generator | None:
+    """Return the generator that all dropout layers of a network share."""
+    layers = (m for m in module.modules() if isinstance(m, Dropout))
+    return next((layer.generator for layer in layers), None)
+
+
+def _without_batches(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: _encoded(v) for k, v in row.items() if k != "batches"} | {"batches": []}
+
+
+def _encoded(value: Any) -> Any:
+    """Nothing but tensors and Python's own types, which load without running code."""
+    if isinstance(value, np.ndarray):
+        return {ARRAY: torch.from_numpy(value.copy())}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [_encoded(item) for item in value]
+    if isinstance(value, dict):
+        return {k: _encoded(v) for k, v in value.items()}
+    return value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    if isinstance(value, dict):
+        if value.keys() == {ARRAY}:
+            return value[ARRAY].numpy()
+        return {k: _decoded(v) for k, v in value.items()}
+    return value

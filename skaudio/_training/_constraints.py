@@ -1,0 +1,48 @@
+"""Constraints of the parameters that neural estimators share."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+from skaudio._training._augmentation import Augmentation
+from skaudio._training._ladder import LADDER, PlateauLadder
+from skaudio._training._net import OPTIMIZERS
+from skaudio._training._schedule import SCHEDULES
+from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions
+from skaudio.views._base import ViewSource
+
+SHARED_CONSTRAINTS: dict[str, list[Any]] = {
+    "views": [ViewSource, None],
+    "augmentation": [Augmentation, None],
+    "width": [Interval(Real, 0, None, closed="neither")],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 2, None, closed="left")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "optimizer": [StrOptions(set(OPTIMIZERS))],
+    "lr_schedule": [StrOptions({*SCHEDULES, LADDER}), PlateauLadder],
+    "segment_length": [
+        None,
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, None, closed="neither"),
+    ],
+    "n_segments": [Interval(Integral, 1, None, closed="left")],
+    "validation_fraction": [
+        None,
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+    ],
+    "class_weight": [StrOptions({"balanced"}), dict, None],
+    "callbacks": [list, tuple, None],
+    "device": [str],
+    "mixed_precision": ["boolean"],
+    "compile": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def shared_constraints(without: tuple[str, ...]) -> dict[str, list[Any]]:
+    """Constraints of the parameters that all classifiers share, but for a few."""
+    return {k: v for k, v in SHARED_CONSTRAINTS.items() if k not in without}

@@ -1,0 +1,58 @@
+"""What networks say of segments, gathered by clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SegmentFeatures:
+    """Features of the segments of some clips."""
+
+    values: np.ndarray  # (segments, features)
+    rows: np.ndarray  # clip of each segment, ascending
+    starts: np.ndarray  # seconds
+    length: float  # seconds of a segment
+    n_clips: int
+
+    def means(self) -> np.ndarray:
+        """Mean over the segments of each clip, (clips, features)."""
+        return clip_means(self.values, self.rows, self.n_clips)
+
+    def sequences(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """For every clip (features, segments), and the segments' centres in seconds."""
+        first = np.searchsorted(self.rows, np.arange(1, self.n_clips))
+        features = [part.T for part in np.split(self.values, first)]
+        return features, np.split(self.starts + self.length / 2, first)
+
+
+def clip_means(segments: np.ndarray, rows: np.ndarray, n_clips: int) -> np.ndarray:
+    """Mean over each clip's segments, (n_clips, ...), in the dtype of the segments.
+
+    Every clip has a segment and rows ascend, as `even_segments` makes them.
+    """
+    first = np.searchsorted(rows, np.arange(n_clips))
+    counts = np.diff(np.append(first, len(rows)))
+    sums = np.add.reduceat(segments, first, axis=0)
+    return sums / counts[:, None].astype(segments.dtype)
+
+
+def layer_names(module: Any, layers: Sequence[int | str]) -> list[str]:
+    """Names of hidden layers: numbers count from the bottom, negative from the top."""
+    known = module.hidden_layers
+    names = []
+    for layer in layers:
+        if isinstance(layer, str):
+            names.append(layer)
+            continue
+        if not -len(known) <= layer < len(known):
+            raise ValueError(
+                f"layers has {layer}, but there are {len(known)} hidden layers: -1 is "
+                f"the last one, {-len(known)} the first. They are {list(known)}."
+            )
+        names.append(known[layer])
+    return names

@@ -1,0 +1,64 @@
+"""Rates of views, and segments in seconds that are cut by them."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from skaudio._utils._container import Views
+
+
+def known_rates(X: Views) -> dict[str, float]:
+    rates = dict(X.rates)
+    if all(rate is None for rate in rates.values()):
+        if len({tuple(X.n_frames(name)) for name in X.names}) > 1:
+            raise ValueError(
+                "Views of different lengths need rates to be cut at the same time. "
+                "Build them with ViewUnion, or pass rates to Views."
+            )
+        return dict.fromkeys(rates, 1.0)
+    if None in rates.values():
+        raise ValueError(f"Either all views have a rate or none; got {rates}.")
+    return {name: float(rate) for name, rate in rates.items() if rate is not None}
+
+
+def check_single_view(estimator: Any, X: Views) -> None:
+    """Refuse several views where a network takes one."""
+    if len(X.names) > 1:
+        raise ValueError(
+            f"{type(estimator).__name__} takes one view, but X has {list(X.names)}. "
+            f"Pass X.select([{X.names[0]!r}]), or use MultiViewBlendingClassifier."
+        )
+
+
+def check_rates(estimator: Any, X: Views) -> None:
+    rates = known_rates(X)
+    for name, rate in estimator._rates.items():
+        if not np.isclose(rate, rates[name]):
+            raise ValueError(
+                f"View {name!r} has {rates[name]:g} steps per second, but "
+                f"{type(estimator).__name__} was fitted with {rate:g}. Compute the "
+                "views with the same sr and hop_length as in fit."
+            )
+
+
+def segment_seconds(length: Any, X: Views, rates: dict[str, float]) -> float:
+    """Length of a segment in seconds, or in steps where rates are unknown."""
+    if length is None:
+        seconds = [X.n_frames(name) / rate for name, rate in rates.items()]
+        return float(np.median(np.min(seconds, axis=0)))
+    if isinstance(length, Integral):
+        if len(rates) > 1:
+            raise ValueError(
+                f"segment_length={length} counts steps of a single view, but X has "
+                f"{list(rates)}. Give seconds as a float, e.g. 1.5."
+            )
+        return int(length) / next(iter(rates.values()))
+    if None in X.rates.values():
+        raise ValueError(
+            f"segment_length={length} is in seconds, but the rate of a plain array is "
+            "unknown. Pass Views (see make_view_union), or a number of steps as an int."
+        )
+    return float(length)

@@ -1,0 +1,208 @@
+"""`LayerEmbedder`: what the hidden layers of a network say of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from skaudio._training._base import SegmentClassifier
+from skaudio._training._features import SegmentFeatures, layer_names
+from skaudio._training._net import POOLINGS
+from skaudio._utils._container import stack_or_object
+from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
+
+
+class LayerEmbedder(
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Hidden layers of a neural classifier as features of clips.
+
+    A network is slid over the clip; within every segment the outputs of a layer are
+    pooled over time, then segments are averaged, and the layers stand side by side.
+    Several embedders in a `FeatureUnion` see a clip at several scales.
+
+    Parameters
+    ----------
+    estimator : neural classifier, or Pipeline that ends in one
+        `fit` trains a copy of it. To use one that is trained already, for transfer,
+        wrap it: ``FrozenEstimator(classifier)``.
+    layers : sequence of int or str, default=(-3, -2, -1)
+        Which layers, by their place among ``net_.module_.hidden_layers`` or by name.
+        -1 is the last one below the output. The default is the paper's best choice for
+        tagging.
+    pooling : {"max", "mean"}, default="max"
+        What becomes of the steps of a layer within a segment; "max" is the paper's.
+    n_segments : int or None, default=None
+        Evenly spaced segments per clip that are averaged. None takes as many as cover
+        the clip, and one more, as the authors did.
+
+    Attributes
+    ----------
+    estimator_ : classifier or Pipeline
+        What computes the features.
+    layers_ : list of str
+        Names of the layers.
+    n_features_in_ : int
+        That of the estimator, where it has one.
+
+    See Also
+    --------
+    make_probe : An embedder and a classifier of its features in one Pipeline.
+    PretrainedEmbedder : Published weights.
+
+    References
+    ----------
+    Lee et al., "SampleCNN", Applied Sciences 8(1):150, 2018, Section 4. Lee and Nam,
+    "Multi-level and multi-scale feature aggregation using pretrained convolutional
+    neural networks for music auto-tagging", IEEE Signal Processing Letters 24(8), 2017.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.embedding import LayerEmbedder
+    >>> from skaudio.neural_network import SampleCNNClassifier
+    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
+    >>> net = SampleCNNClassifier(sr=8000, width=0.02, max_epochs=1, random_state=0)
+    >>> embedder = LayerEmbedder(FrozenEstimator(net.fit(X, y)), layers=(-2, -1))
+    >>> embedder.fit_transform(X).shape
+    (20, 20)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "layers": ["array-like"],
+        "pooling": [StrOptions(set(POOLINGS))],
+        "n_segments": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        layers: Sequence[int | str] = (-3, -2, -1),
+        pooling: str = "max",
+        n_segments: int | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.layers = layers
+        self.pooling = pooling
+        self.n_segments = n_segments
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, **fit_params):
+        """Train a copy of the estimator, unless it is frozen.
+
+        Parameters
+        ----------
+        X : whatever the estimator takes
+            Clips.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags), default=None
+            Labels or tags to train with. A frozen estimator needs none.
+        **fit_params : dict
+            Passed to ``fit`` of the estimator, such as ``groups``.
+
+        Returns
+        -------
+        self : object
+            The fitted embedder.
+        """
+        if y is None and not isinstance(self.estimator, FrozenEstimator):
+            raise ValueError(
+                "LayerEmbedder trains a copy of its estimator, which requires y to be "
+                "passed, but the target y is None. To use a trained one as it is, pass "
+                "FrozenEstimator(estimator)."
+            )
+        self.estimator_ = clone(self.estimator)
+        self.estimator_.fit(X, y, **fit_params)
+        network = self._network()
+        self.layers_ = layer_names(network.net_.module_, self.layers)
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        self._n_features_out = network._n_features(self.layers_)
+        return self
+
+    def transform(self, X):
+        """Compute the features of every clip.
+
+        Parameters
+        ----------
+        X : whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        features : ndarray of shape (n_clips, n_features)
+            Features of all layers, in the order of ``layers``.
+        """
+        return self._features(X).means()
+
+    def transform_frames(self, X):
+        """Compute the features of every segment, with times.
+
+        Parameters
+        ----------
+        X : whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        features : ndarray of shape (n_clips, n_features, n_segments)
+            Or, if clips differ in length, a 1-D object array of `n_clips` arrays
+            (n_features, n_segments_i).
+        timestamps : list of ndarray of shape (n_segments_i,)
+            Centres of the segments in seconds.
+        """
+        features, timestamps = self._features(X).sequences()
+        return stack_or_object(features), timestamps
+
+    def _features(self, X: Any) -> SegmentFeatures:
+        check_is_fitted(self)
+        model = _unfrozen(self.estimator_)
+        if isinstance(model, Pipeline):
+            X = model[:-1].transform(X)
+        return self._network()._features(X, self.layers_, self.pooling, self.n_segments)
+
+    def _network(self) -> SegmentClassifier:
+        """The classifier at the end of the fitted estimator."""
+        model = _unfrozen(self.estimator_)
+        final = model[-1] if isinstance(model, Pipeline) else model
+        if not isinstance(final, SegmentClassifier):
+            raise TypeError(
+                "LayerEmbedder reads the layers of a neural classifier of skaudio, or "
+                f"of a Pipeline that ends in one; got {type(final).__name__}."
+            )
+        check_is_fitted(final)
+        return final
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        below = get_tags(self.estimator)
+        tags.input_tags = below.input_tags
+        tags.target_tags.required = not isinstance(self.estimator, FrozenEstimator)
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _unfrozen(estimator: Any) -> Any:
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return estimator

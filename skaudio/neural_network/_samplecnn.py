@@ -1,0 +1,267 @@
+"""`SampleCNNClassifier`: a network on samples with very small filters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from math import prod
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skaudio._training._augmentation import Augmentation
+from skaudio._training._base import SegmentClassifier
+from skaudio._training._constraints import shared_constraints
+from skaudio._training._data import Sound
+from skaudio._training._ladder import PlateauLadder
+from skaudio._training._views import OwnViews
+from skaudio._utils._container import Views
+from skaudio._utils._sklearn import Interval, StrOptions
+from skaudio._utils._validation import check_views
+from skaudio.nn.blocks import OneBranch
+from skaudio.nn.samplecnn import N_WIDEST, SIZES_BY_RATE, SampleCNN
+from skaudio.views._raw import RawView
+
+AUTO = "auto"
+
+
+class SampleCNNClassifier(SegmentClassifier):
+    """Classify or tag clips by a network that reads samples, filters of 3 and up.
+
+    Convolutions of very small filters and pooling windows of the same size, one after
+    the other, until a segment is a single step: no spectrogram, no filters as long as
+    frames. X is sound: waveforms or paths, without a view before it. Training draws one
+    random segment per clip and epoch; prediction averages even segments.
+
+    Parameters
+    ----------
+    sr : float, default=22050
+        Sampling rate in Hz. Files are resampled to it; arrays are taken to be at it.
+    sizes : "auto" or sequence of int, default="auto"
+        Sizes of filters and pooling windows, those of the first convolution, which has
+        a stride instead of pooling, before those of the modules. Their product is the
+        length of a segment in samples. ``(m,) * (n + 1)`` is the m^n network. "auto"
+        is the published configuration for `sr`: 2000, 4000, 8000, 12000, 16000, 20000
+        or 22050 Hz, of about 2.6 s each.
+    filters : {"paper", "code"} or sequence of int, default="paper"
+        Filters of every convolution, the first and the top one included: one more than
+        sizes. "paper" is Table 1: 128 thrice, 256 five times, 512 thrice; "code" is
+        the authors' code, with one more 256 and one less 512.
+    top_kernel : int, default=1
+        Length of the filters of the last convolution; some ports have 3.
+    width : float, default=1.0
+        Factor on all numbers of filters. 0.25 is for a CPU: about a sixteenth of the
+        multiplications.
+    augmentation : Augmentation or None, default=None
+        Random changes of training segments; None makes none.
+    dropout : float, default=0.5
+        Probability of dropping an output of the last convolution. 0 switches it off.
+    max_epochs : int, default=100
+        Number of passes over the training clips.
+    batch_size : int, default=23
+        Segments per training step and per forward pass in prediction. The paper's 64
+        makes too few steps of a few hundred clips.
+    lr : float, default=0.01
+        Base learning rate, which ``lr_schedule`` scales over training.
+    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="nesterov"
+        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
+    lr_schedule : PlateauLadder or name, default="plateau-ladder"
+        "one-cycle" rises for a quarter of training and then falls to zero, good for
+        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
+        ``max_epochs``; "constant" leaves the rate alone; "plateau-ladder" is a
+        `PlateauLadder`, which lowers it whenever the validation loss stops falling.
+    n_segments : int, default=10
+        Evenly spaced segments per clip whose probabilities are averaged in prediction.
+    validation_fraction : float, int or None, default=0.1
+        Sources to hold out: a float is their share of every class, at least one where a
+        class has two; an int is their number per class. The model with the best
+        validation accuracy (of tags: mean average precision) is kept. None trains on
+        all clips to the end.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, as in scikit-learn. "balanced" weighs
+        presence and absence of every tag alike if y is an indicator matrix.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training, after the built-in ones; copied for every fit.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
+    mixed_precision : bool, default=False
+        Whether convolutions and matrix products are computed in bfloat16, on a GPU
+        with half the memory and more speed. Weights and losses keep the type of X.
+    compile : bool, default=False
+        Whether ``torch.compile`` translates the network for training. Takes a minute
+        or so at the start, and a C++ compiler; worth it for long training on a GPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initialisation, order, segments, dropout and validation split. An int
+        gives the same model to the bit on the same machine, in any joblib backend.
+    verbose : bool or int, default=0
+        Whether to show a progress bar over epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; column numbers if y is an indicator matrix of tags.
+    net_ : skorch.NeuralNet
+        The trained network; ``net_.module_`` is the torch module.
+    history_ : list of dict
+        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss, lr,
+        seconds``; the score is an accuracy, or mean average precision of tags.
+        Figures of validation are NaN without ``validation_fraction``.
+    n_samples_ : int
+        Samples of a segment: the product of all sizes.
+    n_features_in_ : int
+        Samples of each clip, if X is rectangular.
+    view_names_in_ : ndarray of str
+        Name of the view, when fitted on `Views`.
+
+    See Also
+    --------
+    FrameLevelCNNClassifier : The same network above a spectrogram or longer filters.
+    CRNNClassifier : Convolution and recurrence on a view, or on samples.
+    skaudio.embedding.LayerEmbedder : What the hidden layers of a network say.
+
+    Notes
+    -----
+    The defaults are the paper's: its network and its training. The paper makes an epoch
+    of all segments of a clip, one after the other, where this has one at random.
+
+    References
+    ----------
+    Lee et al., "SampleCNN: End-to-End Deep Convolutional Neural Networks Using Very
+    Small Filters for Music Classification", Applied Sciences 8(1):150, 2018.
+
+    Examples
+    --------
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.neural_network import SampleCNNClassifier
+    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
+    >>> clf = SampleCNNClassifier(sr=8000, width=0.02, max_epochs=1, random_state=0)
+    >>> clf.fit(X, y).predict_proba(X).shape
+    (20, 2)
+    >>> clf.n_samples_
+    20736
+    """
+
+    _standardises = False  # "we do not perform any input normalization" on samples
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "sr": [Interval(Real, 0, None, closed="neither")],
+        "sizes": [StrOptions({AUTO}), "array-like"],
+        "filters": [StrOptions(set(N_WIDEST)), "array-like"],
+        "top_kernel": [Interval(Integral, 1, None, closed="left")],
+        **shared_constraints(without=("views", "segment_length")),
+    }
+
+    def __init__(
+        self,
+        *,
+        sr: float = 22050,
+        sizes: str | Sequence[int] = AUTO,
+        filters: str | Sequence[int] = "paper",
+        top_kernel: int = 1,
+        width: float = 1.0,
+        augmentation: Augmentation | None = None,
+        dropout: float = 0.5,
+        max_epochs: int = 100,
+        batch_size: int = 23,
+        lr: float = 0.01,
+        optimizer: str = "nesterov",
+        lr_schedule: str | PlateauLadder = "plateau-ladder",
+        n_segments: int = 10,
+        validation_fraction: float | int | None = 0.1,
+        class_weight: dict[Any, float] | str | None = None,
+        callbacks: list[Any] | None = None,
+        device: str = "auto",
+        mixed_precision: bool = False,
+        compile: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.sr = sr
+        self.sizes = sizes
+        self.filters = filters
+        self.top_kernel = top_kernel
+        self.width = width
+        self.augmentation = augmentation
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.n_segments = n_segments
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.device = device
+        self.mixed_precision = mixed_precision
+        self.compile = compile
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def n_samples_(self) -> int:
+        """Samples of a segment."""
+        return prod(self._sizes)
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        if not isinstance(self.sizes, str):
+            sizes = tuple(int(size) for size in self.sizes)
+            if not sizes or min(sizes) < 2:
+                raise ValueError(
+                    f"sizes must be one or more numbers above 1; got {sizes}."
+                )
+            return sizes
+        if self.sr not in SIZES_BY_RATE:
+            raise ValueError(
+                f"No sizes were published for sr={self.sr:g}, only for "
+                f"{sorted(SIZES_BY_RATE)}. Take one of these, or pass sizes whose "
+                "product is the length of a segment, e.g. (3,) * 10 for 59049 samples."
+            )
+        return SIZES_BY_RATE[int(self.sr)]
+
+    @property
+    def _source(self) -> RawView:
+        return RawView(sr=self.sr)
+
+    @property
+    def _length(self) -> int:
+        return self.n_samples_
+
+    def _module(self) -> dict[str, Any]:
+        filters = self.filters
+        network = partial(
+            _network,
+            sizes=self._sizes,
+            filters=filters if isinstance(filters, str) else tuple(filters),
+            top_kernel=self.top_kernel,
+            width=self.width,
+            dropout=self.dropout,
+        )
+        return {"module": OneBranch, "module__network": network}
+
+    def _read(self, X: Any, reset: bool) -> tuple[Views, Sound | None]:
+        if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
+            waveforms = self._waveforms(check_views(self, X, reset=reset))
+            return OwnViews(self._source, "cpu").compute(waveforms)
+        return super()._read(X, reset)
+
+    def _waveforms(self, X: Views) -> list[np.ndarray]:
+        """Samples of a raw view, which must be at this rate."""
+        name, name_of = X.names[0], type(self).__name__
+        if len(X.names) > 1 or X.n_bins[name] > 1:
+            raise ValueError(
+                f"{name_of} reads samples: waveforms, paths, or a single RawView; got "
+                f"views with the bins {X.n_bins}. Pass X.select(['raw']), or the sound."
+            )
+        rate = X.rates[name]
+        if rate is not None and not np.isclose(rate, self.sr):
+            raise ValueError(
+                f"View {name!r} has {rate:g} samples per second, but {name_of} has "
+                f"sr={self.sr:g}. Set both to the same rate."
+            )
+        return [clip[0] for clip in X.clips(name)]
+
+
+def _network(n_bins: int, n_outputs: int, **options: Any) -> SampleCNN:
+    return SampleCNN(n_outputs, **options)
