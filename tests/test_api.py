@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DIFFERENT: dict[tuple[str, str], str] = {
     ("batch_size", "skaudio.embedding"): "segments or clips, and what a CPU does",
     ("device", "skaudio.embedding"): "leaves a model of others where it is",
+    ("layers", "skaudio.embedding.PretrainedEmbedder"): "of networks not trained here",
     ("n_segments", "skaudio.embedding"): "averages embeddings, as the authors do",
     ("weights", "skaudio.ensemble.LateFusionClassifier"): "numbers, not a network",
     ("sr", "skaudio.embedding"): "of arrays only: the network's rate is its own",
@@ -37,6 +38,7 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("verbose", "skaudio.views.ViewUnion"): "takes the place of the views' own",
     ("estimator", "skaudio.ensemble.FrameClassifier"): "sees frames, not views",
     ("estimator", "skaudio.embedding.LayerEmbedder"): "trained once, or not at all",
+    ("layers", "skaudio.embedding.PretrainedEmbedder"): "of networks not trained here",
     ("n_segments", "skaudio.embedding"): "by default as many as cover a clip",
     ("width", "skaudio.neural_network.SampleCNNClassifier"): "other layers",
     ("width", "skaudio.neural_network.FrameLevelCNNClassifier"): "other layers",

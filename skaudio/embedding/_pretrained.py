@@ -67,8 +67,8 @@ class PretrainedEmbedder(
         -1 is the last convolution, -2 and -3 are the modules below. Other networks
         have one embedding.
     n_segments : int or None, default=None
-        Evenly spaced segments of SampleCNN's length per clip that are averaged. None
-        takes one more than fit side by side, as the authors do: 12 in 30 s.
+        Evenly spaced segments per clip that are averaged. None takes as many as cover
+        the clip, and one more, as the authors did.
     sr : float or None, default=None
         Sampling rate in Hz of the arrays in X, which are resampled to that of the
         network; None means that they are at that rate. Files know their rate.
@@ -117,13 +117,14 @@ class PretrainedEmbedder(
 
     See Also
     --------
+    LayerEmbedder : Hidden layers of classifiers that were fitted with skaudio.
     save_weights : Write a network of your own to a file that this class reads.
     HEARModel : The other way: an embedder for code that expects the HEAR protocol.
 
     Notes
     -----
-    SampleCNN: maxima over time of each layer inside a segment, means over segments. A
-    clip shorter than a segment is repeated until it fills one; the authors' script
+    SampleCNN: maxima over time of each layer inside a segment, means over segments, of
+    which 30 s have 12; `n_segments` is for SampleCNN alone. A clip shorter than a segment is repeated until it fills one; the authors' script
     repeats each sample ten times instead, which lowers the pitch by more than three
     octaves.
 
