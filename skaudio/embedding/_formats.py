@@ -11,6 +11,7 @@ import json
 import pickle
 import warnings
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,16 @@ import torch
 from torch import Tensor
 
 LARGEST_MEMBER = 2**31  # bytes that a file within a ZIP archive may unpack to
+# what training tools keep next to weights; read as nothing, and then dropped
+BOOKKEEPING = (
+    "pytorch_lightning.",
+    "lightning.",
+    "lightning_fabric.",
+    "argparse.Namespace",
+    "omegaconf.",
+    "pathlib.",
+    "numpy.",
+)
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "encoder")
 
 
@@ -93,6 +104,11 @@ def _read_zip(content: bytes, name: str) -> WeightFile:
         for member in archive.infolist()
         if not (member.is_dir() or member.filename.startswith("__MACOSX/"))
     ]
+    if any("/code/" in file.filename for file in files):
+        raise ValueError(
+            f"{name} is TorchScript, a program with weights. Save the state_dict() of "
+            "the network that it was made from."
+        )
     if any(file.filename.endswith("data.pkl") for file in files):
         return _read_torch(content, name)
     weights = [file for file in files if file.filename.endswith(TORCH_SUFFIXES)]
@@ -111,13 +127,49 @@ def _read_zip(content: bytes, name: str) -> WeightFile:
     return _read_torch(archive.read(file), f"{name} ({file.filename})")
 
 
+class _Dropped:
+    """Stands for an object of a training tool, whatever it held."""
+
+    def __new__(cls, *_: Any) -> Any:
+        """Make what torch lets a pickle fill: settings are often kinds of dict."""
+        return OrderedDict()
+
+
+class _DroppedNumber:
+    """Stands for a number or dtype of NumPy."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+def _bookkeeping(content: bytes) -> list[Any]:
+    """Stand-ins for the classes of training tools that a file names."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return []
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content))
+    stand_ins = []
+    for module, _, name in (n.rpartition(".") for n in names):
+        base = _DroppedNumber if module.startswith("numpy") else _Dropped
+        if f"{module}.{name}".startswith(BOOKKEEPING):
+            stand_ins.append(type(name, (base,), {"__module__": module}))
+    return stand_ins
+
+
+def _load_torch(content: bytes) -> Any:
+    with (
+        warnings.catch_warnings(),
+        torch.serialization.safe_globals(_bookkeeping(content)),
+    ):
+        warnings.simplefilter("ignore")  # old files speak of old classes
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
 def _read_torch(content: bytes, name: str) -> WeightFile:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old files speak of old classes
-            loaded = torch.load(
-                io.BytesIO(content), map_location="cpu", weights_only=True
-            )
+        loaded = _load_torch(content)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{name} is a pickle that holds more than weights, or is damaged. "

@@ -43,7 +43,7 @@ def read_keras(content: bytes, name: str) -> Weights:
         with h5py.File(io.BytesIO(content), "r") as file:
             layers = _layers(file)
             attributes = {key: _text(file.attrs[key]) for key in _about(file)}
-    except OSError as error:
+    except (OSError, KeyError, RuntimeError) as error:
         raise ValueError(
             f"{name} looks like HDF5, but is cut short or damaged ({error}). Download "
             "it again."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,15 @@ def read_onnx(content: bytes, name: str) -> Weights:
         graph = fields(fields(content)[7][0])
         nodes = [_node(message) for message in graph[1]]
         arrays = dict(_array(message) for message in graph[5])
-    except (IndexError, struct.error, UnicodeDecodeError, KeyError) as error:
+        for node in nodes:
+            value = node.attributes.get("value")
+            if node.kind == "Constant" and isinstance(value, tuple):
+                arrays[node.outputs[0]] = value[1]
+        return _Reader(arrays, name).read(nodes)
+    except (IndexError, KeyError, UnicodeDecodeError, struct.error) as error:
         raise ValueError(
             f"{name} was taken for ONNX, but is cut short, damaged, or something else."
         ) from error
-    for node in nodes:
-        if node.kind == "Constant" and isinstance(node.attributes.get("value"), tuple):
-            arrays[node.outputs[0]] = node.attributes["value"][1]
-    return _Reader(arrays, name).read(nodes)
 
 
 def fields(message: bytes) -> dict[int, list[Any]]:
@@ -125,11 +127,10 @@ def _array(message: bytes) -> tuple[str, np.ndarray | None]:
     if dtype is None or EXTERNAL in found[14]:
         return name, None
     raw = b"".join(found[9] or found[4])  # float_data is packed little-endian as well
-    values = np.frombuffer(raw, dtype if found[9] else "<f4")
-    shape = _integers(found[1])
-    if values.size != np.prod(shape, dtype=int):
+    stored, shape = np.dtype(dtype if found[9] else "<f4"), _integers(found[1])
+    if len(raw) != stored.itemsize * prod(shape):
         raise IndexError("a tensor has not as many values as its shape says")
-    return name, values.reshape(shape).astype(np.float32)
+    return name, np.frombuffer(raw, stored).reshape(shape).astype(np.float32)
 
 
 class _Reader:
@@ -143,10 +144,17 @@ class _Reader:
         self.n_blocks = 0
 
     def read(self, nodes: list[_Node]) -> Weights:
+        take = {
+            "Conv": self._conv,
+            "BatchNormalization": self._norm,
+            "MaxPool": self._pool,
+            "Gemm": self._gemm,
+            "MatMul": self._matmul,
+            "Add": self._add,
+        }
         for node in nodes:
-            take = getattr(self, f"_{node.kind.lower()}", None)
-            if take is not None:
-                take(node)
+            if node.kind in take:
+                take[node.kind](node)
             elif node.kind not in IGNORED:
                 self._refuse(f"a node {node.kind}")
         if self.n_blocks < 2:
@@ -195,7 +203,7 @@ class _Reader:
             )
         self.n_blocks += 1
 
-    def _batchnormalization(self, node: _Node) -> None:
+    def _norm(self, node: _Node) -> None:
         where = f"blocks.{self.n_blocks - 1}.norm"
         parts = ("weight", "bias", "running_mean", "running_var")
         for part, name in zip(parts, node.inputs[1:], strict=False):
@@ -203,7 +211,7 @@ class _Reader:
         eps = node.attributes.get("epsilon", 1e-5)
         self.arguments["norm_eps"] = float(f"{eps:.6g}")  # stored as float32
 
-    def _maxpool(self, node: _Node) -> None:
+    def _pool(self, node: _Node) -> None:
         size = self.tensors[f"blocks.{self.n_blocks - 1}.conv.weight"].shape[2]
         shape = node.attributes.get("kernel_shape")
         if shape != [size] or node.attributes.get("strides") != [size]:

@@ -53,6 +53,22 @@ class Pretrained:
         Rate in Hz that the published weights were trained at.
     fingerprint : str
         SHA-256 of the file, in hexadecimal; with a scaler, "+" and that of its file.
+
+    See Also
+    --------
+    read_weights : Make one of a file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skaudio.embedding._weights import read_weights, save_weights
+    >>> from skaudio.nn import SampleCNN
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "small.safetensors")
+    ...     save_weights(SampleCNN(4, sizes=(3,) * 5, width=0.1), path, sr=22050)
+    ...     pretrained = read_weights(path)
+    >>> pretrained.layout, pretrained.sr, len(pretrained.fingerprint)
+    ('skaudio', 22050.0, 64)
     """
 
     network: nn.Module
@@ -97,6 +113,12 @@ def read_weights(
     See Also
     --------
     save_weights : Write a network to a file of our own.
+
+    Notes
+    -----
+    Filters, their number and their lengths are read from shapes. What shapes do not
+    tell is taken from the code that wrote the file: the rate, where zeros are padded,
+    and that pooling windows and strides are as long as filters.
 
     Examples
     --------

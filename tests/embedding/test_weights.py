@@ -3,7 +3,10 @@
 import hashlib
 import pickle
 import sys
+import types
+import warnings
 import zipfile
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -102,6 +105,59 @@ def test_lightning_prefers_the_trained_encoder(published, source, x, path):
     found = read_weights(path)
     assert found.layout == "CLMR Lightning"
     assert_same(found.network, published.reference(source, x), x, has_head=False)
+
+
+def test_bookkeeping_of_lightning_is_dropped(published, source, x, path, monkeypatch):
+    name = "pytorch_lightning.callbacks.model_checkpoint"
+    module = types.ModuleType(name)
+    module.ModelCheckpoint = type("ModelCheckpoint", (), {"__module__": name})
+    module.AttributeDict = type("AttributeDict", (dict,), {"__module__": name})
+    settings = module.AttributeDict(lr=0.1, seen=Namespace(a=[1, 2]))
+    settings.own = 3
+    parents = name.split(".")
+    for i in range(1, len(parents)):
+        package = ".".join(parents[:i])
+        monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
+    monkeypatch.setitem(sys.modules, name, module)
+    content = {
+        "pytorch-lightning_version": "1.1.8",
+        "state_dict": published.clmr(source, "model.encoder."),
+        "callbacks": {module.ModelCheckpoint: {"best": np.float32(0.3)}},
+        "hyper_parameters": settings,
+    }
+    torch.save(content, path)
+    monkeypatch.undo()
+    found = read_weights(path)
+    assert found.layout == "CLMR Lightning"
+    assert_same(found.network, published.reference(source, x), x, has_head=False)
+    allowed = map(str, torch.serialization.get_safe_globals())
+    assert not any("lightning" in name for name in allowed)  # nor for what comes next
+
+
+class NumPyTrap:
+    """Calls a function of NumPy, whose numbers are among the bookkeeping."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return np.savetxt, (str(self.target), [1.0])
+
+
+def test_bookkeeping_is_not_executed(published, source, path, tmp_path):
+    target = tmp_path / "executed"
+    content = {"state_dict": published.ky(source), "callbacks": NumPyTrap(target)}
+    torch.save(content, path)
+    assert read_weights(path).layout == "sampleCNN-pytorch"
+    assert not target.exists()
+
+
+def test_torchscript_is_a_program(path):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(torch.nn.Linear(2, 2)).save(path)
+    with pytest.raises(ValueError, match="is TorchScript, a program with weights"):
+        read_weights(path)
 
 
 def test_zip_with_a_checkpoint(published, source, x, path, tmp_path):
@@ -252,6 +308,19 @@ def test_keras_networks_of_others(published, source, path):
     source.kernels[1] = np.zeros((3, 3, 4, 6), dtype=np.float32)  # 2-D
     published.write_keras2(path, source)
     with pytest.raises(ValueError, match="a convolution over 2 axes"):
+        read_weights(path)
+
+
+def test_keras_spectrogram_networks(published, path):
+    with published.h5py.File(path, "w") as file:
+        published._write_layer(file, "melgram", {"melgram/dft:0": np.zeros((9, 4))})
+        kernel = {"conv2d_1/kernel:0": np.zeros((3, 3, 1, 32))}
+        published._write_layer(file, "conv2d_1", kernel)
+        file.attrs["layer_names"] = np.array([b"melgram", b"conv2d_1"])
+    match = (
+        r"'melgram' has arrays .* looks like a network on spectrograms, such as .*Choi"
+    )
+    with pytest.raises(ValueError, match=match):
         read_weights(path)
 
 
