@@ -16,6 +16,7 @@ _SUBPACKAGES = (
     "embedding",
     "ensemble",
     "inspection",
+    "metrics",
     "mixture",
     "model_selection",
     "neural_network",

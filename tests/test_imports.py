@@ -27,7 +27,7 @@ def _imported_by(module):
 
 @pytest.mark.parametrize(
     "module",
-    ["skaudio", "skaudio.datasets", "skaudio.model_selection"],
+    ["skaudio", "skaudio.datasets", "skaudio.metrics", "skaudio.model_selection"],
 )
 def test_light_modules_import_nothing_heavy(module):
     imported = _imported_by(module)

@@ -1,0 +1,191 @@
+"""Training that is interrupted and goes on, to the same result."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from skaudio.neural_network import (
+    CRNNClassifier,
+    MultiViewBlendingClassifier,
+    PlateauLadder,
+    SampleCNNClassifier,
+)
+from skaudio.views import Views
+
+SAMPLES = {
+    "sizes": (4, 4, 4),
+    "width": 0.05,
+    "dropout": 0.5,
+    "validation_fraction": 0.2,
+}
+CASES = {
+    "ladder": SampleCNNClassifier(
+        **SAMPLES, lr_schedule=PlateauLadder(patience=0), max_epochs=7, random_state=0
+    ),
+    "one-cycle": CRNNClassifier(
+        width=0.05, dropout=0.3, max_epochs=7, validation_fraction=0.2, random_state=0
+    ),
+    "blending": MultiViewBlendingClassifier(
+        width=0.05, dropout=0.3, max_epochs=7, random_state=0
+    ),
+}
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Stop:
+    """A callback that pulls the plug at the beginning of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+        self.seen = 0
+
+    def initialize(self):
+        return self
+
+    def __getattr__(self, name):
+        if not name.startswith("on_"):
+            raise AttributeError(name)
+        return self._count if name == "on_epoch_begin" else lambda *a, **k: None
+
+    def _count(self, net, **kwargs):
+        if len(net.history) == self.epoch + 1:
+            raise Interrupted
+
+
+def data_for(case):
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 2
+    X = rng.standard_normal((30, 64)).astype(np.float32) + y[:, None].astype("f4")
+    if case == "ladder":
+        return X, y
+    if case == "one-cycle":
+        return X.reshape(30, 8, 8), y
+    arrays = {"a": X.reshape(30, 8, 8), "b": X.reshape(30, 4, 16)}
+    return Views(arrays, {"a": 8.0, "b": 16.0}), y
+
+
+def without_seconds(history):
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+    return json.dumps(rows)
+
+
+def assert_same(a, b, X):
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+    assert without_seconds(a.history_) == without_seconds(b.history_)
+    if hasattr(a, "branch_weights_"):
+        np.testing.assert_array_equal(a.branch_weights_, b.branch_weights_)
+        assert json.dumps(a.blending_history_) == json.dumps(b.blending_history_)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_interrupted_training_ends_like_any_other(case, tmp_path):
+    X, y = data_for(case)
+    whole = clone(CASES[case]).fit(X, y)
+    path = tmp_path / "training.checkpoint"
+    for epoch in (2, 5):  # twice, to see that the second start is as good
+        with pytest.raises(Interrupted):
+            clone(CASES[case]).set_params(callbacks=[Stop(epoch)]).fit(
+                X, y, checkpoint=path
+            )
+    resumed = clone(CASES[case]).fit(X, y, checkpoint=path)
+    assert_same(resumed, whole, X)
+
+
+def test_a_killed_process_loses_one_epoch(tmp_path):
+    """SIGKILL in the fourth epoch, no chance to clean up."""
+    path = tmp_path / "training.checkpoint"
+    script = textwrap.dedent(
+        """
+        import os, signal, sys
+        import numpy as np
+        from skorch.callbacks import Callback
+        from skaudio.neural_network import SampleCNNClassifier
+
+        class Kill(Callback):
+            def on_batch_end(self, net, **kwargs):
+                if len(net.history) == 4:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        rng = np.random.default_rng(0)
+        y = np.arange(30) % 2
+        X = rng.standard_normal((30, 64)).astype(np.float32) + y[:, None].astype("f4")
+        SampleCNNClassifier(
+            sizes=(4, 4, 4), width=0.05, validation_fraction=0.2, max_epochs=7,
+            callbacks=[Kill()],
+        ).fit(X, y, checkpoint=sys.argv[1])
+        """
+    )
+    run = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert os.listdir(tmp_path) == [path.name]
+    saved = torch.load(path, weights_only=True)
+    assert len(saved["history"]) == 3
+    # no seed was given: the interrupted training's own is taken up
+    X, y = data_for("ladder")
+    options = {**SAMPLES, "max_epochs": 7}
+    resumed = SampleCNNClassifier(**options).fit(X, y, checkpoint=path)
+    assert len(resumed.history_) == 7
+    assert resumed._seed == saved["seed"]
+    first = [row["train_loss"] for row in saved["history"]]
+    assert [row["train_loss"] for row in resumed.history_][:3] == first
+
+
+def test_a_finished_training_is_not_repeated(tmp_path):
+    X, y = data_for("ladder")
+    path = tmp_path / "training.checkpoint"
+    first = clone(CASES["ladder"]).fit(X, y, checkpoint=path)
+    again = clone(CASES["ladder"]).set_params(callbacks=[Stop(0)])
+    assert_same(again.fit(X, y, checkpoint=path), first, X)  # no epoch has begun
+
+
+def test_another_training_is_refused(tmp_path):
+    X, y = data_for("ladder")
+    path = tmp_path / "training.checkpoint"
+    clone(CASES["ladder"]).fit(X, y, checkpoint=path)
+    before = path.read_bytes()
+    others = [
+        (clone(CASES["ladder"]).set_params(lr=0.5), X, y),
+        (clone(CASES["ladder"]).set_params(random_state=1), X, y),
+        (clone(CASES["ladder"]), X + 1, y),
+        (clone(CASES["ladder"]), X, 1 - y),
+    ]
+    for clf, other_X, other_y in others:
+        with pytest.raises(ValueError, match="is the checkpoint of another training"):
+            clf.fit(other_X, other_y, checkpoint=path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken"])
+def test_other_files_are_refused(tmp_path, content):
+    X, y = data_for("ladder")
+    path = tmp_path / "something.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is not a checkpoint of skaudio"):
+        clone(CASES["ladder"]).fit(X, y, checkpoint=path)
+    assert path.read_bytes() == content
+
+
+def test_nothing_in_the_file_is_executed(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    X, y = data_for("ladder")
+    for write in (torch.save, lambda o, p: p.write_bytes(pickle.dumps(o))):
+        path = tmp_path / "evil.checkpoint"
+        write({"fingerprint": Evil()}, path)
+        with pytest.raises(ValueError, match="is not a checkpoint of skaudio"):
+            clone(CASES["ladder"]).fit(X, y, checkpoint=path)
+    assert not (tmp_path / "executed").exists()
