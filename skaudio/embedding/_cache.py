@@ -155,7 +155,7 @@ class EmbeddingCache:
             self._changed.notify_all()
 
     def _keep(self, name: str, array: np.ndarray) -> None:
-        array.flags.writeable = False
+        array = array.copy()  # what it is a part of may be large
         with self._changed:
             if name in self._arrays:
                 return

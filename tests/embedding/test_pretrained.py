@@ -426,3 +426,25 @@ def test_out_of_memory_halves_the_batch(clips):
     with pytest.warns(UserWarning, match="out of memory with 4 clips at once"):
         table = PretrainedEmbedder(Small(), batch_size=4).transform(X)
     np.testing.assert_array_equal(table, PretrainedEmbedder(Scenes()).transform(X))
+
+
+@pytest.mark.parametrize("weights", ["samplecnn", "coala"])
+def test_batches_as_on_a_gpu_give_the_same_up_to_rounding(weights, clips, request):
+    network = PretrainedEmbedder(request.getfixturevalue(weights))._network()
+    one_by_one = network.embed(clips), network.embed_frames(clips, 0.02)
+    network.batch_size = 5
+    np.testing.assert_allclose(network.embed(clips), one_by_one[0], atol=1e-5)
+    for batched, single in zip(
+        network.embed_frames(clips, 0.02), one_by_one[1], strict=True
+    ):
+        np.testing.assert_allclose(batched[0], single[0], atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("weights", ["samplecnn", "coala"])
+def test_a_gpu_gives_the_same_up_to_rounding(weights, clips, request):
+    on_cpu = PretrainedEmbedder(request.getfixturevalue(weights), device="cpu")
+    on_gpu = clone(on_cpu).set_params(device="cuda")
+    np.testing.assert_allclose(
+        on_gpu.transform(clips), on_cpu.transform(clips), rtol=1e-2, atol=1e-3
+    )
