@@ -24,8 +24,6 @@ ROOT = Path(__file__).resolve().parents[1]
 DIFFERENT: dict[tuple[str, str], str] = {
     ("batch_size", "skaudio.embedding"): "segments or clips, and what a CPU does",
     ("device", "skaudio.embedding"): "leaves a model of others where it is",
-    ("layers", "skaudio.embedding.PretrainedEmbedder"): "of networks not trained here",
-    ("n_segments", "skaudio.embedding"): "averages embeddings, as the authors do",
     ("weights", "skaudio.ensemble.LateFusionClassifier"): "numbers, not a network",
     ("sr", "skaudio.embedding"): "of arrays only: the network's rate is its own",
     ("batch_size", "skaudio.views"): "clips of a front end, not segments of a step",

@@ -12,8 +12,7 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -103,23 +102,22 @@ class EmbeddingCache:
         rows : list of ndarray or None
             Not to be written to: others may hold the same arrays.
         """
-        names = [f"row {i}" if key is None else key for i, key in enumerate(keys)]
+        token = uuid4().hex  # clips without a key are nobody else's
+        names = [key or f"{token} {i}" for i, key in enumerate(keys)]
         first = {name: i for i, name in reversed(list(enumerate(names)))}
         found: dict[str, np.ndarray | None] = {}
         while missing := [name for name in first if name not in found]:
             mine = self._claim(missing, found)
             try:
-                if mine:
-                    found |= self._read(mine, folder)
-                    todo = [name for name in mine if name not in found]
-                    rows = sorted(first[name] for name in todo)
-                    for row, array in zip(
-                        rows, compute(rows) if rows else (), strict=True
-                    ):
-                        found[names[row]] = array
-                        if keys[row] is not None and array is not None:
-                            self._keep(names[row], array)
-                            _write(folder, names[row], array)
+                _write_new(folder, {n: found[n] for n in missing if n in found})
+                found |= self._read(mine, folder)
+                rows = sorted(first[name] for name in mine if name not in found)
+                arrays = compute(rows) if rows else ()
+                computed = {names[r]: a for r, a in zip(rows, arrays, strict=True)}
+                kept = {n: a for n, a in computed.items() if keys[first[n]]}
+                self._keep(kept)
+                _write_new(folder, kept)
+                found |= computed
             finally:
                 self._release(mine)
         return [found[name] for name in names]
@@ -154,13 +152,12 @@ class EmbeddingCache:
             self._pending.difference_update(names)
             self._changed.notify_all()
 
-    def _keep(self, name: str, array: np.ndarray) -> None:
-        array = array.copy()  # what it is a part of may be large
+    def _keep(self, arrays: Mapping[str, np.ndarray | None]) -> None:
         with self._changed:
-            if name in self._arrays:
-                return
-            self._arrays[name] = array
-            self.n_bytes += array.nbytes
+            for name, array in arrays.items():
+                if array is not None and name not in self._arrays:
+                    self._arrays[name] = array.copy()  # not a part of a large one
+                    self.n_bytes += array.nbytes
             while self.n_bytes > self.capacity:
                 _, oldest = self._arrays.popitem(last=False)
                 self.n_bytes -= oldest.nbytes
@@ -170,11 +167,14 @@ class EmbeddingCache:
     ) -> dict[str, np.ndarray]:
         if folder is None:
             return {}
-        read = {name: _read(Path(folder, f"{name}.npy")) for name in names}
+        read = {name: _read(_path(folder, name)) for name in names}
         arrays = {name: array for name, array in read.items() if array is not None}
-        for name, array in arrays.items():
-            self._keep(name, array)
+        self._keep(arrays)
         return arrays
+
+
+def _path(folder: str | os.PathLike[str], name: str) -> Path:
+    return Path(folder, f"{name}.npy")
 
 
 def _read(path: Path) -> np.ndarray | None:
@@ -193,27 +193,37 @@ def _read(path: Path) -> np.ndarray | None:
     return array
 
 
-def _write(folder: str | os.PathLike[str] | None, name: str, array: np.ndarray) -> None:
-    """Write an .npy file with a checksum behind its data; complete or not at all."""
+def _write_new(
+    folder: str | os.PathLike[str] | None, arrays: Mapping[str, np.ndarray | None]
+) -> None:
+    """Write the arrays that a folder lacks."""
     if folder is None:
         return
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=False)
-    body = stream.getvalue()
-    part = Path(folder, f"{name}.{uuid4().hex}.part")
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(body + blake2b(body, digest_size=DIGEST).digest())
-        os.replace(part, part.with_name(f"{name}.npy"))
+        for name, array in arrays.items():
+            if array is not None and _read(_path(folder, name)) is None:
+                _write(_path(folder, name), array)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         warnings.warn(
-            f"An embedding cannot be written to {os.fspath(folder)} ({error}); it is "
+            f"Embeddings cannot be written to {os.fspath(folder)} ({error}); they are "
             "kept in memory only. Choose another folder with cache=...",
             UserWarning,
             stacklevel=2,
         )
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    """Write an .npy file with a checksum behind its data; complete or not at all."""
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    body = stream.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{uuid4().hex}.part")
+    try:
+        part.write_bytes(body + blake2b(body, digest_size=DIGEST).digest())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 MEMORY = EmbeddingCache()  # of this process

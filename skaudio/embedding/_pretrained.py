@@ -124,9 +124,9 @@ class PretrainedEmbedder(
     Notes
     -----
     SampleCNN: maxima over time of each layer inside a segment, means over segments, of
-    which 30 s have 12; `n_segments` is for SampleCNN alone. A clip shorter than a segment is repeated until it fills one; the authors' script
-    repeats each sample ten times instead, which lowers the pitch by more than three
-    octaves.
+    which 30 s have 12; `n_segments` is for SampleCNN alone. A clip shorter than a
+    segment is repeated until it fills one; the authors' script repeats each sample ten
+    times instead, which lowers the pitch by more than three octaves.
 
     COALA: a clip of at most 10 s is put in 10 s of faint noise, drawn once for all
     clips, as in the authors' code; the embeddings of patches side by side are averaged

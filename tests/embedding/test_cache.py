@@ -199,6 +199,14 @@ def test_a_folder_is_read_in_a_new_process(labelled, tmp_path):
     assert embedded() == 0
 
 
+def test_a_folder_gets_what_was_in_memory(labelled, tmp_path):
+    X, _ = labelled
+    PretrainedEmbedder(Counting()).transform(X)
+    PretrainedEmbedder(Counting(), cache=tmp_path).transform(X)
+    assert embedded() == 20
+    assert len(list(tmp_path.iterdir())) == 20
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
 def test_damaged_files_are_written_anew(damage, labelled, tmp_path):
     X, _ = labelled
@@ -228,7 +236,7 @@ def test_a_folder_that_cannot_be_written_is_said(labelled, tmp_path):
     X, _ = labelled
     (tmp_path / "file").write_text("")
     embedder = PretrainedEmbedder(Counting(), cache=tmp_path / "file")
-    with pytest.warns(UserWarning, match=r"cannot be written to .*file .* memory only"):
+    with pytest.warns(UserWarning, match=r"cannot be written to .*file .* in memory"):
         table = embedder.transform(X[:1])
     np.testing.assert_array_equal(table, X[:1, :2])
 
@@ -250,6 +258,18 @@ def test_what_was_not_used_for_longest_goes_first():
     asked.clear()
     cache.rows(["a", "c", "d", "b"], compute)
     assert asked == [3]
+
+
+def test_clips_without_a_key_wait_for_nobody():
+    cache = EmbeddingCache()
+    both = threading.Barrier(2, timeout=10)  # breaks if one waits for the other
+
+    def compute(rows):
+        both.wait()
+        return [np.ones(1) for _ in rows]
+
+    parallel = joblib.Parallel(n_jobs=2, backend="threading")
+    assert len(parallel(joblib.delayed(cache.rows)([None], compute) for _ in "ab")) == 2
 
 
 def test_a_failure_frees_those_who_wait():
