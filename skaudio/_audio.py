@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,8 @@ def load_clips(
     on_error: str = "raise",
     n_jobs: int | None = None,
     verbose: int = 0,
+    array_sr: float | None = None,
+    rows: Sequence[int] | None = None,
 ) -> tuple[list[np.ndarray] | np.ndarray, list[dict[str, Any]]]:
     """Turn what `check_clips` returned into waveforms at one sampling rate.
 
@@ -83,7 +85,8 @@ def load_clips(
     input                         result
     ============================  ====================================================
     file, any rate                resampled to `sr`, float32
-    float array                   taken to be at `sr`; float32 and float64 stay
+    float array                   taken to be at `sr`, or resampled from `array_sr`;
+                                  float32 and float64 stay
     int16, int32 array            divided by 2**15, 2**31: float32 in [-1, 1)
     other numbers                 float32, same values
     two channels and more         averaged, or an error if ``mono="raise"``
@@ -120,27 +123,34 @@ def load_clips(
         Threads that decode (decoding releases the interpreter lock).
     verbose : int, default=0
         Show a progress bar if positive.
+    array_sr : float or None, default=None
+        Sampling rate in Hz of the arrays in X; None means `sr`.
+    rows : sequence of int or None, default=None
+        Where the clips stand in the caller's X, for messages and `errors`.
 
     Returns
     -------
     waveforms : ndarray of shape (n_clips, n_samples) or list of ndarray
-        An array if X was one and nothing was trimmed.
+        An array if X was one and nothing was trimmed or resampled.
     errors : list of dict
         ``{"row", "path", "error"}`` of each failed clip, in order of rows.
     """
-    if isinstance(X, np.ndarray) and not trim_silence:
-        return _load_matrix(X, sr, duration, on_error)
+    native = sr if array_sr is None else array_sr
+    rows = range(len(X)) if rows is None else rows
+    if isinstance(X, np.ndarray) and not trim_silence and native == sr:
+        return _load_matrix(X, sr, duration, on_error, rows)
     options = {"sr": sr, "duration": duration, "mono": mono, "trim": trim_silence}
+    options["array_sr"] = native
     waveforms: list[np.ndarray] = []
     errors: list[dict[str, Any]] = []
-    results = _progress(_load_all(X, options, n_jobs), len(X), verbose)
-    for row, result in enumerate(results):
+    results = _progress(_load_all(X, rows, options, n_jobs), len(X), verbose)
+    for row, item, result in zip(rows, X, results, strict=True):
         if isinstance(result, np.ndarray):
             waveforms.append(result)
             continue
         if on_error == "raise":
             raise result
-        path = os.fspath(X[row]) if is_path(X[row]) else None
+        path = os.fspath(item) if is_path(item) else None
         errors.append({"row": row, "path": path, "error": str(result)})
         length = 1 if duration is None else n_samples_of(duration, sr)
         dtype = getattr(X, "dtype", None)
@@ -154,14 +164,16 @@ def n_samples_of(duration: float, sr: float) -> int:
     return max(1, round(duration * sr))
 
 
-def _load_all(X: Any, options: dict[str, Any], n_jobs: int | None) -> Iterable[Any]:
+def _load_all(
+    X: Any, rows: Sequence[int], options: dict[str, Any], n_jobs: int | None
+) -> Iterable[Any]:
     from joblib import Parallel, delayed
 
     # threads whatever backend is configured: nothing is copied, nothing is forked
     parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
     results: Iterable[Any] = parallel(
         delayed(_try_load)(item, f"Clip {row} of X", **options)
-        for row, item in enumerate(X)
+        for row, item in zip(rows, X, strict=True)
     )
     return results
 
@@ -175,13 +187,19 @@ def _try_load(item: Any, name: str, **options: Any) -> np.ndarray | Exception:
 
 
 def _load_one(
-    item: Any, name: str, sr: float, duration: float | None, mono: str, trim: bool
+    item: Any,
+    name: str,
+    sr: float,
+    duration: float | None,
+    mono: str,
+    trim: bool,
+    array_sr: float,
 ) -> np.ndarray:
     if is_path(item):
         name = os.fspath(item)
         samples, native = _decode(name, None if trim else duration)
     else:
-        samples, native = _as_samples(item, name), sr
+        samples, native = _as_samples(item, name), array_sr
     if mono == "raise" and samples.ndim == 2 and samples.shape[1] > 1:
         raise ValueError(
             f"{name} has {samples.shape[1]} channels and mono='raise' wants one. "
@@ -195,21 +213,26 @@ def _load_one(
 
 
 def _load_matrix(
-    X: np.ndarray, sr: float, duration: float | None, on_error: str
+    X: np.ndarray,
+    sr: float,
+    duration: float | None,
+    on_error: str,
+    rows: Sequence[int],
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     waveforms = _scale_pcm(X)
     errors: list[dict[str, Any]] = []
+    bad: list[int] = []
     if not _all_finite(waveforms):
         for row in np.flatnonzero(~np.isfinite(waveforms).all(axis=1)).tolist():
-            message = _not_finite(f"Clip {row} of X", waveforms[row])
-            errors.append({"row": row, "path": None, "error": message})
+            message = _not_finite(f"Clip {rows[row]} of X", waveforms[row])
+            errors.append({"row": rows[row], "path": None, "error": message})
+            bad.append(row)
     if errors and on_error == "raise":
         raise ValueError(f"Input X contains NaN or infinity. {errors[0]['error']}")
     waveforms = _fit_length(waveforms.T, sr, duration).T
-    if errors:
+    if bad:
         waveforms = waveforms.copy()
-    for error in errors:
-        waveforms[error["row"]] = np.nan
+        waveforms[bad] = np.nan
     _warn_of(errors, len(X), on_error)
     return np.ascontiguousarray(waveforms), errors
 

@@ -34,6 +34,20 @@ def even_starts(duration: float, length: float, n_segments: int) -> np.ndarray:
     return np.linspace(0.0, room, n_segments)
 
 
+def even_steps(n_available: int, n_steps: int, n_segments: int) -> list[int]:
+    """First steps of segments of ``n_steps``, all equally far from each other.
+
+    As `even_starts`, but in whole steps: up to ``n_segments - 2`` steps at the end of
+    a clip may be in no segment.
+    """
+    room = n_available - n_steps
+    if room <= 0:
+        return [0]
+    if n_segments == 1:
+        return [room // 2]
+    return [i * (room // (n_segments - 1)) for i in range(n_segments)]
+
+
 def span(start: float, n_steps: int, rate: float, n_available: int) -> int:
     """First step of a segment of ``n_steps`` that starts at ``start`` seconds."""
     first = int(np.floor(start * rate + 0.5))

@@ -22,6 +22,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # Parameters with the same name that mean something else in a package, or in one class:
 # these have words of their own. Every entry says why.
 DIFFERENT: dict[tuple[str, str], str] = {
+    ("batch_size", "skaudio.embedding"): "segments or clips, and what a CPU does",
+    ("device", "skaudio.embedding"): "leaves a model of others where it is",
+    ("weights", "skaudio.ensemble.LateFusionClassifier"): "numbers, not a network",
+    ("sr", "skaudio.embedding"): "of arrays only: the network's rate is its own",
     ("batch_size", "skaudio.views"): "clips of a front end, not segments of a step",
     ("device", "skaudio.views"): "where a front end runs, not where a network trains",
     ("verbose", "skaudio.neural_network"): "progress of epochs, not of loading",
@@ -32,6 +36,7 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("verbose", "skaudio.views.ViewUnion"): "takes the place of the views' own",
     ("estimator", "skaudio.ensemble.FrameClassifier"): "sees frames, not views",
     ("estimator", "skaudio.embedding.LayerEmbedder"): "trained once, or not at all",
+    ("layers", "skaudio.embedding.PretrainedEmbedder"): "of networks not trained here",
     ("n_segments", "skaudio.embedding"): "by default as many as cover a clip",
     ("width", "skaudio.neural_network.SampleCNNClassifier"): "other layers",
     ("width", "skaudio.neural_network.FrameLevelCNNClassifier"): "other layers",
@@ -203,7 +208,7 @@ def test_exceptions_from_shared_texts_are_needed():
 
 def test_constructors_take_keywords_only():
     """Except for what an estimator is made of, as in scikit-learn."""
-    parts = {"estimator", "statistics", "transformer_list"}
+    parts = {"estimator", "statistics", "transformer_list", "weights"}
     for path, cls in ESTIMATORS.items():
         parameters = inspect.signature(cls).parameters.values()
         positional = {p.name for p in parameters if p.kind is not p.KEYWORD_ONLY}

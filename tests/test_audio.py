@@ -387,3 +387,25 @@ def test_progress_bar_only_when_asked(tone, capsys):
     assert capsys.readouterr().err == ""
     _load([tone, tone], verbose=1)
     assert "2/2" in capsys.readouterr().err
+
+
+def test_arrays_of_another_rate_are_resampled_as_files_are(tmp_path):
+    rng = np.random.default_rng(0)
+    clips = rng.uniform(-0.5, 0.5, (3, 4000)).astype(np.float32)
+    paths = [tmp_path / f"{i}.wav" for i in range(3)]
+    for path, clip in zip(paths, clips, strict=True):
+        soundfile.write(path, clip, 8000, subtype="FLOAT")
+    files, _ = load_clips(paths, sr=11025)
+    matrix, _ = load_clips(clips, sr=11025, array_sr=8000)
+    mixed, _ = load_clips([paths[0], clips[1]], sr=11025, array_sr=8000)
+    np.testing.assert_array_equal(matrix, files)
+    np.testing.assert_array_equal(mixed, files[:2])
+
+
+def test_rows_say_where_clips_stand():
+    clips = np.ones((2, 100), np.float32)
+    clips[1, 3] = np.nan
+    for X in (clips, list(clips)):
+        _, errors = load_clips(X, sr=8000, on_error="nan", rows=[4, 7])
+        assert [error["row"] for error in errors] == [7]
+        assert "Clip 7 of X" in errors[0]["error"]

@@ -15,6 +15,7 @@ from unittest import SkipTest
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import (
@@ -24,7 +25,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 import skaudio
-from skaudio.embedding import LayerEmbedder
+from skaudio.embedding import LayerEmbedder, PretrainedEmbedder
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
 from skaudio.neural_network import (
@@ -44,6 +45,20 @@ from skaudio.views import (
     ViewScaler,
     ViewUnion,
 )
+
+
+class Scenes:
+    """The smallest model that follows the HEAR protocol."""
+
+    sample_rate = 8000
+    scene_embedding_size = timestamp_embedding_size = 2
+
+    def get_scene_embeddings(self, audio):
+        return torch.stack([audio.mean(1), audio.abs().amax(1)], 1)
+
+    def get_timestamp_embeddings(self, audio):
+        return self.get_scene_embeddings(audio)[:, None], torch.zeros(len(audio), 1)
+
 
 # Small instances. Dropout is off for the reason that scikit-learn switches it off in
 # its own: checks compare predictions after a handful of steps on some twenty rows.
@@ -66,6 +81,7 @@ INSTANCES = [
     MFCCView(),
     MelView(),
     MultiViewBlendingClassifier(**NET),
+    PretrainedEmbedder(Scenes()),
     RawView(),
     SampleCNNClassifier(**NET | SAMPLES),
     ViewScaler(),

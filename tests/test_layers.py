@@ -27,11 +27,11 @@ LAYERS = {
     "mixture": 2,
     "datasets": 2,
     "_training": 3,
+    "persistence": 3,
     "neural_network": 4,
     "embedding": 4,
     "ensemble": 4,
     "inspection": 5,
-    "persistence": 5,
 }
 MAX_DEPTH = 8
 

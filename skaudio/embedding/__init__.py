@@ -1,6 +1,15 @@
 """Embeddings: clips as tables of what networks have learned to hear."""
 
+from skaudio.embedding._hear import HEARModel
 from skaudio.embedding._layers import LayerEmbedder
+from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.embedding._probe import make_probe
+from skaudio.embedding._weights import save_weights
 
-__all__ = ["LayerEmbedder", "make_probe"]
+__all__ = [
+    "HEARModel",
+    "LayerEmbedder",
+    "PretrainedEmbedder",
+    "make_probe",
+    "save_weights",
+]

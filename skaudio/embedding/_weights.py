@@ -226,12 +226,13 @@ def save_weights(
     *,
     sr: float | None = None,
 ) -> None:
-    """Write a network to a safetensors file that `read_weights` reads.
+    """Write a network to a safetensors file that `PretrainedEmbedder` reads.
 
     Parameters
     ----------
     source : Pretrained or Module
-        What `read_weights` gave, or a `SampleCNN`, `CoalaAudioEncoder` or `CoalaCNN`.
+        A `SampleCNN`, `CoalaAudioEncoder` or `CoalaCNN` of `skaudio.nn`, such as
+        ``net_.module_`` of a fitted classifier; or what the reader of weights gave.
     path : str or path-like
         File to write, by convention ending in ``.safetensors``.
     sr : float, default=None
@@ -247,12 +248,12 @@ def save_weights(
 
     See Also
     --------
-    read_weights : Read the file.
+    PretrainedEmbedder : Embeds clips with the file.
 
     Examples
     --------
     >>> import os, tempfile
-    >>> from skaudio.embedding._weights import save_weights
+    >>> from skaudio.embedding import save_weights
     >>> from skaudio.nn import SampleCNN
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "small.safetensors")

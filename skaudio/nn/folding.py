@@ -37,7 +37,7 @@ def folded(module: nn.Module) -> nn.Module:
     """
     module = copy.deepcopy(module).eval()
     for block in module.modules():
-        layers = dict(block.named_children())
+        layers: dict[str, Any] = dict(block.named_children())
         if "conv" in layers and "norm" in layers:
             conv: Any = layers["conv"]
             norm: Any = layers["norm"]

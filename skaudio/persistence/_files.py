@@ -20,14 +20,26 @@ FORMAT = "skaudio-1"
 HEADER = "skaudio"
 _KIND = "!"  # marks an encoded object; plain dictionaries have no such key
 
-# everything else that a file may contain, next to skaudio's own estimators
+# everything else that a file may contain, next to skaudio's own estimators; no support
+# vector machines: libsvm would follow whatever numbers a file holds out of its memory
 _FROM_SKLEARN = {
+    "sklearn.frozen": ("FrozenEstimator",),
     "sklearn.linear_model": ("LogisticRegression", "RidgeClassifier"),
     "sklearn.mixture": ("GaussianMixture",),
+    "sklearn.multiclass": ("OneVsRestClassifier",),
+    "sklearn.neural_network": ("MLPClassifier",),
     "sklearn.pipeline": ("Pipeline",),
-    "sklearn.preprocessing": ("MinMaxScaler", "RobustScaler", "StandardScaler"),
+    "sklearn.preprocessing": (
+        "LabelBinarizer",
+        "MinMaxScaler",
+        "RobustScaler",
+        "StandardScaler",
+    ),
 }
+# what only a training that goes on would need; scikit-learn makes it anew
+_LEFT_OUT = {"MLPClassifier": ("_optimizer", "_random_state")}
 _FROM_SKAUDIO = (
+    "embedding",
     "ensemble",
     "mixture",
     "neural_network",
@@ -43,7 +55,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     ----------
     estimator : estimator
         Estimators of skaudio, fitted or not, and Pipelines of them with scalers,
-        linear models and Gaussian mixtures of scikit-learn.
+        linear models, multi-layer perceptrons and Gaussian mixtures of scikit-learn.
+        A `PretrainedEmbedder` saves the path of its weights.
     path : str or path-like
         File to write, by convention ending in ``.safetensors``. It appears complete
         or not at all.
@@ -138,6 +151,17 @@ def load(path: str | os.PathLike[str]) -> Any:
     return _decode(content["estimator"], arrays)
 
 
+def holds_estimator(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one that `save` wrote."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return HEADER in (file.metadata() or {})
+    except SafetensorError:
+        return False
+
+
 def _allowed() -> dict[str, str]:
     """Class name to module, for every class that a file may name."""
     allowed = {
@@ -155,6 +179,8 @@ def _allowed() -> dict[str, str]:
 def _encode(value: Any, arrays: dict[str, np.ndarray], where: str) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return _plain(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, np.generic):
         return {_KIND: "scalar", "dtype": value.dtype.str, "value": value.item()}
     if isinstance(value, np.ndarray):
@@ -207,7 +233,11 @@ def _encode_estimator(
             f"classes that a safe file may name: {sorted(_allowed())}."
         )
     attributes: Any = estimator.__getstate__()
-    state = {key: _encode(v, arrays, f"{where}.{key}") for key, v in attributes.items()}
+    state = {
+        key: _encode(value, arrays, f"{where}.{key}")
+        for key, value in attributes.items()
+        if key not in _LEFT_OUT.get(name, ())
+    }
     return {_KIND: "estimator", "class": name, "state": state}
 
 

@@ -176,10 +176,12 @@ def _loaded_chunks(
     options = {name: getattr(view, name) for name in LOADING}
     size = CHUNK if isinstance(X, list) else len(X)
     for start in range(0, len(X), size):
+        part = X[start : start + size]
+        rows = range(start, start + len(part))
         waveforms, failed = load_clips(
-            X[start : start + size], n_jobs=n_jobs, verbose=verbose, **options
+            part, n_jobs=n_jobs, verbose=verbose, rows=rows, **options
         )
-        errors.extend({**error, "row": start + error["row"]} for error in failed)
+        errors.extend(failed)
         yield waveforms
 
 

@@ -5,17 +5,23 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectKBest
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skaudio.embedding import PretrainedEmbedder, save_weights
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.nn import SampleCNN
 from skaudio.persistence import load, save
 from skaudio.views import (
     FrameStatistics,
@@ -82,6 +88,76 @@ def test_labels_of_any_type_come_back(labels, sounds, tmp_path):
     loaded = load(tmp_path / "m")
     assert loaded.classes_.dtype == model.classes_.dtype
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+HEADS = {
+    "perceptron": MLPClassifier((4,), max_iter=3, random_state=0),
+    "stopped perceptron": MLPClassifier(
+        (4,), max_iter=3, early_stopping=True, random_state=0
+    ),
+    "one versus rest": OneVsRestClassifier(LogisticRegression()),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("kind", ["classes", "two classes", "tags"])
+@pytest.mark.parametrize("name", HEADS)
+def test_heads_come_back(name, kind, sounds, tmp_path):
+    X, y = sounds
+    y = {"classes": y, "two classes": y == y[0], "tags": np.eye(4, dtype=int)[::-1]}[
+        kind
+    ]
+    y = np.tile(y, (6, 1)) if kind == "tags" else y
+    steps = MFCCView(sr=8000), FrameStatistics(), StandardScaler()
+    model = make_pipeline(*steps, HEADS[name]).fit(X, y)
+    save(model, tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    again = loaded.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(again, model.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_loaded_perceptron_learns_on(sounds, tmp_path):
+    X, y = sounds
+    X = FrameStatistics().fit_transform(MFCCView(sr=8000).fit_transform(X))
+    save(HEADS["perceptron"].fit(X, y), tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    before = loaded.predict_proba(X)
+    assert not np.array_equal(loaded.partial_fit(X, y).predict_proba(X), before)
+
+
+def test_frozen_estimators_come_back(sounds, tmp_path):
+    X, y = sounds
+    frozen = FrozenEstimator(MODELS["crnn"].fit(X, y))
+    save(frozen, tmp_path / "m")
+    loaded = load(tmp_path / "m").fit(X[:2], y[:2])  # does nothing
+    np.testing.assert_array_equal(loaded.predict_proba(X), frozen.predict_proba(X))
+
+
+def test_pretrained_embedders_keep_their_path(sounds, tmp_path):
+    X, y = sounds
+    path = tmp_path / "weights.safetensors"
+    with torch.random.fork_rng(devices=[]):
+        save_weights(SampleCNN(4, sizes=(3,) * 5, width=0.1), path, sr=8000)
+    embedder = PretrainedEmbedder(path, layers=(-2, -1))
+    model = make_pipeline(embedder, StandardScaler(), LogisticRegression()).fit(X, y)
+    save(model, tmp_path / "m")
+    assert (tmp_path / "m").stat().st_size < 20_000
+    loaded = load(tmp_path / "m")
+    assert loaded[0].weights == str(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_models_of_others_are_refused(tmp_path):
+    class Model:
+        get_scene_embeddings = get_timestamp_embeddings = None
+
+    with pytest.raises(TypeError, match=r"PretrainedEmbedder\.weights is a Model"):
+        save(PretrainedEmbedder(Model()), tmp_path / "m")
+    with pytest.raises(TypeError, match=r"PretrainedEmbedder\.weights is a module"):
+        save(PretrainedEmbedder(json), tmp_path / "m")
 
 
 def test_attributes_come_back(sounds, tmp_path):

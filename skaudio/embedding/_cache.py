@@ -1,0 +1,229 @@
+"""Embeddings that were computed before, per clip: in memory, and on disk if wanted.
+
+A search over a Pipeline embeds the same clips once per fold and candidate. An
+embedding depends on nothing but the clip and the embedder, so one computation serves
+all folds, candidates and clones of a process, and through a folder all processes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from skaudio._utils._validation import is_path
+
+VERSION = 1  # of what is computed: a new one forgets everything on disk
+CAPACITY = 256 * 2**20  # bytes in memory
+DIGEST = 16  # bytes of keys and of the checksum in files
+
+Compute = Callable[[list[int]], Sequence["np.ndarray | None"]]
+
+
+def digest_of(*parts: object) -> str:
+    """Digest of values by their `repr`: strings, numbers, None and tuples of them."""
+    return blake2b(repr((VERSION, *parts)).encode(), digest_size=DIGEST).hexdigest()
+
+
+def keys_of(X: Any, fingerprint: str) -> list[str | None]:
+    """One key per clip and embedder; None for files that are not there.
+
+    A file is known by its path, size and time of change, an array by its values.
+    """
+    return [_key(clip, fingerprint) for clip in X]
+
+
+def _key(clip: Any, fingerprint: str) -> str | None:
+    digest = blake2b(fingerprint.encode(), digest_size=DIGEST)
+    if is_path(clip):
+        try:
+            stat = os.stat(clip)
+        except OSError:
+            return None
+        what = (os.path.abspath(clip), stat.st_size, stat.st_mtime_ns)
+        digest.update(repr(what).encode())
+    else:
+        clip = np.asarray(clip)
+        if clip.dtype == object:
+            return None
+        digest.update(repr((clip.dtype.str, clip.shape)).encode())
+        digest.update(np.ascontiguousarray(clip).data)
+    return digest.hexdigest()
+
+
+class EmbeddingCache:
+    """The embeddings used last, up to a number of bytes; shared by threads.
+
+    Parameters
+    ----------
+    capacity : int
+        Bytes of all embeddings together; what was not used for longest goes first.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self.n_bytes = 0
+        self._arrays: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._pending: set[str] = set()
+        self._changed = threading.Condition()
+
+    def rows(
+        self,
+        keys: Sequence[str | None],
+        compute: Compute,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> list[np.ndarray | None]:
+        """One embedding per key, computed where there is none yet.
+
+        Equal keys are computed once, also by several threads at a time: whoever comes
+        first computes, the others wait.
+
+        Parameters
+        ----------
+        keys : sequence of str or None
+            One per clip. None is computed and not kept.
+        compute : callable
+            Takes positions in `keys` and returns their embeddings; None for a clip
+            that failed, which is not kept.
+        folder : path-like or None, default=None
+            Where embeddings are read from and written to as well.
+
+        Returns
+        -------
+        rows : list of ndarray or None
+            Not to be written to: others may hold the same arrays.
+        """
+        token = uuid4().hex  # clips without a key are nobody else's
+        names = [key or f"{token} {i}" for i, key in enumerate(keys)]
+        first = {name: i for i, name in reversed(list(enumerate(names)))}
+        found: dict[str, np.ndarray | None] = {}
+        while missing := [name for name in first if name not in found]:
+            mine = self._claim(missing, found)
+            try:
+                _write_new(folder, {n: found[n] for n in missing if n in found})
+                found |= self._read(mine, folder)
+                rows = sorted(first[name] for name in mine if name not in found)
+                arrays = compute(rows) if rows else ()
+                computed = {names[r]: a for r, a in zip(rows, arrays, strict=True)}
+                kept = {n: a for n, a in computed.items() if keys[first[n]]}
+                self._keep(kept)
+                _write_new(folder, kept)
+                found |= computed
+            finally:
+                self._release(mine)
+        return [found[name] for name in names]
+
+    def clear(self) -> None:
+        """Forget what is in memory."""
+        with self._changed:
+            self._arrays.clear()
+            self.n_bytes = 0
+
+    def _claim(
+        self, names: Sequence[str], found: dict[str, np.ndarray | None]
+    ) -> list[str]:
+        """Look names up; of the others, those that the caller has to compute.
+
+        If other threads are at all of them, wait until one has finished.
+        """
+        with self._changed:
+            for name in names:
+                if name in self._arrays:
+                    self._arrays.move_to_end(name)
+                    found[name] = self._arrays[name]
+            left = [name for name in names if name not in found]
+            mine = [name for name in left if name not in self._pending]
+            self._pending.update(mine)
+            if left and not mine:
+                self._changed.wait()
+            return mine
+
+    def _release(self, names: Sequence[str]) -> None:
+        with self._changed:
+            self._pending.difference_update(names)
+            self._changed.notify_all()
+
+    def _keep(self, arrays: Mapping[str, np.ndarray | None]) -> None:
+        with self._changed:
+            for name, array in arrays.items():
+                if array is not None and name not in self._arrays:
+                    self._arrays[name] = array.copy()  # not a part of a large one
+                    self.n_bytes += array.nbytes
+            while self.n_bytes > self.capacity:
+                _, oldest = self._arrays.popitem(last=False)
+                self.n_bytes -= oldest.nbytes
+
+    def _read(
+        self, names: Sequence[str], folder: str | os.PathLike[str] | None
+    ) -> dict[str, np.ndarray]:
+        if folder is None:
+            return {}
+        read = {name: _read(_path(folder, name)) for name in names}
+        arrays = {name: array for name, array in read.items() if array is not None}
+        self._keep(arrays)
+        return arrays
+
+
+def _path(folder: str | os.PathLike[str], name: str) -> Path:
+    return Path(folder, f"{name}.npy")
+
+
+def _read(path: Path) -> np.ndarray | None:
+    """The array in a file, unless its checksum says that it is not as written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    body, checksum = content[:-DIGEST], content[-DIGEST:]
+    if blake2b(body, digest_size=DIGEST).digest() != checksum:
+        return None
+    try:
+        array: np.ndarray = np.load(io.BytesIO(body), allow_pickle=False)
+    except (ValueError, EOFError):
+        return None
+    return array
+
+
+def _write_new(
+    folder: str | os.PathLike[str] | None, arrays: Mapping[str, np.ndarray | None]
+) -> None:
+    """Write the arrays that a folder lacks."""
+    if folder is None:
+        return
+    try:
+        for name, array in arrays.items():
+            if array is not None and _read(_path(folder, name)) is None:
+                _write(_path(folder, name), array)
+    except OSError as error:
+        warnings.warn(
+            f"Embeddings cannot be written to {os.fspath(folder)} ({error}); they are "
+            "kept in memory only. Choose another folder with cache=...",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    """Write an .npy file with a checksum behind its data; complete or not at all."""
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    body = stream.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{uuid4().hex}.part")
+    try:
+        part.write_bytes(body + blake2b(body, digest_size=DIGEST).digest())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+MEMORY = EmbeddingCache()  # of this process

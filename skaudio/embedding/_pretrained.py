@@ -1,0 +1,466 @@
+"""`PretrainedEmbedder`: clips in, embeddings of a pretrained network out."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from numbers import Integral, Real
+from types import ModuleType
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils import Tags
+
+from skaudio._audio import load_clips
+from skaudio._utils._container import stack_or_object
+from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from skaudio._utils._validation import check_clips, is_path
+from skaudio.embedding._base import Network
+from skaudio.embedding._cache import MEMORY, digest_of, keys_of
+from skaudio.embedding._coala import CoalaNetwork
+from skaudio.embedding._protocol import ProtocolNetwork, signature_of
+from skaudio.embedding._samplecnn import SampleCNNNetwork
+from skaudio.embedding._weights import Pretrained, read_weights
+from skaudio.nn.folding import folded
+from skaudio.nn.runner import resolve_device
+
+CHUNK = 64  # clips whose waveforms are in memory at a time
+TOP = (-1,)  # the one layer that every network has
+LOADING = ("mono", "trim_silence", "duration")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+COUNT = Interval(Integral, 1, None, closed="left")
+
+
+class PretrainedEmbedder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Embeddings of clips by a network that others, or you, trained before.
+
+    Reads published weights of SampleCNN (and of networks with the same layers, such as
+    CLMR's) and of COALA, files of `save_weights`, and takes any model that follows the
+    protocol of the HEAR benchmark. Nothing is learned: the embedder needs no `fit`,
+    and an embedding depends on its clip alone.
+
+    Every clip is embedded once per process, whatever folds, candidates and clones of
+    a search ask for it.
+
+    Parameters
+    ----------
+    weights : str, path-like, object, module or tuple
+        A file of weights; an object with ``sample_rate``, ``get_scene_embeddings``
+        and ``get_timestamp_embeddings``; a module of a HEAR package, with
+        ``load_model`` and these functions; or ``(module, path)`` for the file that its
+        ``load_model`` takes. Clones share an object instead of copying it.
+    scaler : str, path-like or None, default=None
+        File of the scaling that COALA was trained with.
+    layers : tuple of int, default=(-1,)
+        Hidden layers of SampleCNN whose activations are concatenated in this order:
+        -1 is the last convolution, -2 and -3 are the modules below. Other networks
+        have one embedding.
+    n_segments : int or None, default=None
+        Evenly spaced segments per clip that are averaged. None takes as many as cover
+        the clip, and one more, as the authors did.
+    sr : float or None, default=None
+        Sampling rate in Hz of the arrays in X, which are resampled to that of the
+        network; None means that they are at that rate. Files know their rate.
+    model_sr : float or None, default=None
+        Rate in Hz that the network takes, where that of the published form is wrong
+        for weights of your own.
+    sha256 : str or None, default=None
+        Checksum that the file of weights must have.
+    cache : bool, str or path-like, default=True
+        Whether to remember embeddings in memory, up to 256 MiB for all embedders of a
+        process. A folder keeps them on disk as well, for other processes and days.
+    batch_size : int, default=32
+        Segments or clips computed together on a GPU. A CPU computes one segment at a
+        time, which makes every row independent of the others to the last bit; a model
+        of the HEAR protocol gets clips of one length together.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one. An
+        object that follows the HEAR protocol stays where it is.
+    mono : {"average", "raise"}, default="average"
+        Average the channels of a clip, or refuse clips with more than one.
+    trim_silence : bool, default=False
+        Drop exact zeros at both ends of a clip, as many data sets pad with them.
+    duration : float or None, default=None
+        Seconds to crop or zero-pad every clip to; None keeps its length.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
+        warning; `errors_` lists such rows.
+    n_jobs : int or None, default=None
+        Threads that decode files; the result does not depend on it. ``None`` means 1
+        unless a threading :obj:`joblib.parallel_config` says otherwise.
+    verbose : int, default=0
+        Show a progress bar while loading if positive.
+
+    Attributes
+    ----------
+    sample_rate_ : float
+        Rate in Hz that the network takes.
+    layout_ : str
+        Form of the weights that was recognised; "hear" for a model of the protocol.
+    n_features_out_ : int
+        Length of an embedding.
+    errors_ : list of dict
+        ``{"row", "path", "error"}`` of each clip that failed in the last `transform`.
+    n_features_in_ : int
+        Samples of each clip, if X is rectangular.
+
+    See Also
+    --------
+    LayerEmbedder : Hidden layers of classifiers that were fitted with skaudio.
+    save_weights : Write a network of your own to a file that this class reads.
+    HEARModel : The other way: an embedder for code that expects the HEAR protocol.
+
+    Notes
+    -----
+    SampleCNN: maxima over time of each layer inside a segment, means over segments, of
+    which 30 s have 12; `n_segments` is for SampleCNN alone. A clip shorter than a
+    segment is repeated until it fills one; the authors' script repeats each sample ten
+    times instead, which lowers the pitch by more than three octaves.
+
+    COALA: a clip of at most 10 s is put in 10 s of faint noise, drawn once for all
+    clips, as in the authors' code; the embeddings of patches side by side are averaged
+    and what is left at the end is dropped.
+
+    Embeddings are float32. Clips that could not be loaded are not remembered. A file
+    that changes without changing its size and time of change goes unnoticed.
+
+    References
+    ----------
+    .. [1] Lee et al., "SampleCNN: End-to-End Deep Convolutional Neural Networks Using
+       Very Small Filters for Music Classification", Applied Sciences 8(1):150, 2018,
+       Section 5.3.
+    .. [2] Favory et al., "COALA: Co-Aligned Autoencoders for Learning Semantically
+       Enriched Audio Representations", ICML workshop SAS, 2020.
+    .. [3] Turian et al., "HEAR: Holistic Evaluation of Audio Representations",
+       NeurIPS 2021 competition track.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.embedding import PretrainedEmbedder, save_weights
+    >>> from skaudio.nn import SampleCNN
+    >>> X, y = make_sounds(n_clips=8, sr=8000, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "tiny.safetensors")
+    ...     save_weights(SampleCNN(4, sizes=(3,) * 6, width=0.1), path, sr=8000)
+    ...     PretrainedEmbedder(path, layers=(-2, -1)).fit_transform(X).shape
+    (8, 102)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "weights": [str, os.PathLike, HasMethods("get_scene_embeddings"), tuple],
+        "scaler": [str, os.PathLike, None],
+        "layers": [tuple, list],
+        "n_segments": [COUNT, None],
+        "sr": [POSITIVE, None],
+        "model_sr": [POSITIVE, None],
+        "sha256": [str, None],
+        "cache": ["boolean", str, os.PathLike],
+        "batch_size": [COUNT],
+        "device": [str],
+        "mono": [StrOptions({"average", "raise"})],
+        "trim_silence": ["boolean"],
+        "duration": [POSITIVE, None],
+        "on_error": [StrOptions({"raise", "warn", "nan"})],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        weights: Any,
+        *,
+        scaler: str | os.PathLike[str] | None = None,
+        layers: Sequence[int] = (-1,),
+        n_segments: int | None = None,
+        sr: float | None = None,
+        model_sr: float | None = None,
+        sha256: str | None = None,
+        cache: bool | str | os.PathLike[str] = True,
+        batch_size: int = 32,
+        device: str = "auto",
+        mono: str = "average",
+        trim_silence: bool = False,
+        duration: float | None = None,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.weights = weights
+        self.scaler = scaler
+        self.layers = layers
+        self.n_segments = n_segments
+        self.sr = sr
+        self.model_sr = model_sr
+        self.sha256 = sha256
+        self.cache = cache
+        self.batch_size = batch_size
+        self.device = device
+        self.mono = mono
+        self.trim_silence = trim_silence
+        self.duration = duration
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check parameters and clips and read the weights; nothing is learned.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_samples), or list of waveforms or paths
+            A rectangular array fixes `n_samples`; lists may have any lengths.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The embedder itself.
+        """
+        check_clips(self, X, reset=True, allow_nan=self.on_error != "raise")
+        network = self._network()
+        self.sample_rate_ = network.sample_rate
+        self.layout_ = network.layout
+        self.n_features_out_ = network.n_features
+        self.errors_: list[dict[str, Any]] = []
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Embed every clip.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_samples), or list of waveforms or paths
+            Arrays are taken to be at `sr`; files are resampled as well.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_clips, n_features)
+            One row per clip, float32; NaN where a clip could not be loaded.
+        """
+        X, network = self._checked(X)
+        errors: list[dict[str, Any]] = []
+
+        def compute(rows: Sequence[int]) -> list[np.ndarray | None]:
+            return list(self._embed(network.embed, X, rows, network, errors))
+
+        keys = self._keys(X, network)
+        folder = None if isinstance(self.cache, (bool, np.bool_)) else self.cache
+        found = MEMORY.rows(keys, compute, folder)
+        self._report(errors)
+        failed = np.full(network.n_features, np.nan, np.float32)
+        return np.stack([failed if row is None else row for row in found])
+
+    def transform_frames(
+        self, X: Any, hop: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Embed every clip over time.
+
+        A frame is what the network sees at once, centred at its time. Times lie `hop`
+        apart from half of it on, as many as end within the clip; a clip shorter than
+        that has one frame, at its middle. What a frame covers outside of its clip is
+        silent. Frames are not remembered.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_samples), or list of waveforms or paths
+            Arrays are taken to be at `sr`; files are resampled as well.
+        hop : float or None, default=None
+            Seconds from one frame to the next; None sets them side by side. A model
+            that follows the HEAR protocol decides by itself.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_clips, n_features, n_frames)
+            Or, if clips differ in length, a 1-D object array of `n_clips` arrays
+            (n_features, n_frames_i). A clip that failed has one frame of NaN.
+        timestamps : ndarray of shape (n_clips, n_frames)
+            Seconds from the start of a clip to the centres of its frames; a 1-D
+            object array if clips differ in length.
+        """
+        if hop is not None and not hop > 0:
+            raise ValueError(f"hop must be a number of seconds above 0; got {hop!r}.")
+        X, network = self._checked(X)
+        errors: list[dict[str, Any]] = []
+        frames = list(
+            self._embed(
+                partial(network.embed_frames, hop=hop),
+                X,
+                range(len(X)),
+                network,
+                errors,
+            )
+        )
+        self._report(errors)
+        sizes = [len(embedding) for embedding, _ in filter(None, frames)]
+        n_features = sizes[0] if sizes else network.n_features
+        failed = np.full((n_features, 1), np.nan, np.float32), np.zeros(1)
+        embeddings, times = zip(*(frame or failed for frame in frames), strict=True)
+        return stack_or_object(list(embeddings)), stack_or_object(list(times))
+
+    def _network(self) -> Network:
+        """What the parameters describe; a file is read once per process."""
+        if not is_path(self.weights):
+            self._refuse_layers("that follows the HEAR protocol")
+            return ProtocolNetwork(
+                self.weights,
+                sample_rate=self.model_sr,
+                device=self.device,
+                batch_size=self.batch_size,
+            )
+        device = resolve_device(self.device)
+        scaler = None if self.scaler is None else _file(self.scaler)
+        with _READING:
+            pretrained = _read(_file(self.weights), scaler, self.sha256)
+            network = _ready(_file(self.weights), scaler, self.sha256, device)
+        options: dict[str, Any] = {
+            "sample_rate": float(self.model_sr or pretrained.sr),
+            "layout": pretrained.layout,
+            "fingerprint": pretrained.fingerprint,
+            "device": device,
+            "batch_size": self.batch_size,
+        }
+        if pretrained.kind == "coala":
+            self._refuse_layers("of the kind COALA")
+            return CoalaNetwork(network, **options)
+        return SampleCNNNetwork(
+            network, layers=self.layers, n_segments=self.n_segments, **options
+        )
+
+    def _refuse_layers(self, which: str) -> None:
+        if tuple(self.layers) != TOP or self.n_segments is not None:
+            raise ValueError(
+                f"layers={self.layers!r} and n_segments={self.n_segments!r} are for "
+                f"SampleCNN. A network {which} has one embedding: leave layers={TOP} "
+                "and n_segments=None."
+            )
+
+    def _rate_of_arrays(self) -> float:
+        return self.sr or self._network().sample_rate
+
+    def _checked(self, X: Any) -> tuple[np.ndarray | list[Any], Network]:
+        self._validate_params()
+        allow_nan = self.on_error != "raise"
+        return check_clips(self, X, reset=False, allow_nan=allow_nan), self._network()
+
+    def _keys(self, X: Any, network: Network) -> Sequence[str | None]:
+        if self.cache is False or network.fingerprint is None:
+            return [None] * len(X)
+        loading = tuple(getattr(self, name) for name in LOADING)
+        rates = (network.sample_rate, self.sr or network.sample_rate)
+        return keys_of(X, digest_of(network.fingerprint, rates, loading))
+
+    def _embed(
+        self,
+        embed: Callable[[list[np.ndarray]], list[Any]],
+        X: np.ndarray | list[Any],
+        rows: Sequence[int],
+        network: Network,
+        errors: list[dict[str, Any]],
+    ) -> Iterator[Any]:
+        """What `embed` makes of some rows of X; None for those that cannot be loaded.
+
+        Their failures are added to ``errors``.
+        """
+        for start in range(0, len(rows), CHUNK):
+            part = list(rows[start : start + CHUNK])
+            clips, failed = load_clips(
+                X[part] if isinstance(X, np.ndarray) else [X[row] for row in part],
+                sr=network.sample_rate,
+                array_sr=self.sr,
+                on_error=self.on_error,
+                n_jobs=self.n_jobs,
+                verbose=self.verbose,
+                rows=part,
+                **{name: getattr(self, name) for name in LOADING},
+            )
+            errors += failed
+            bad = {error["row"] for error in failed}
+            good = [c for row, c in zip(part, clips, strict=True) if row not in bad]
+            embedded = iter(embed(good) if good else ())
+            yield from (None if row in bad else next(embedded) for row in part)
+
+    def _report(self, errors: list[dict[str, Any]]) -> None:
+        errors = sorted(errors, key=lambda error: error["row"])
+        if errors != getattr(self, "errors_", []):
+            self.errors_ = errors
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_features_out_
+
+    def __sklearn_clone__(self) -> Self:
+        # an object that embeds is shared: copies of it would fill the memory
+        parameters = {
+            name: value if name == "weights" else clone(value, safe=False)
+            for name, value in self.get_params(deep=False).items()
+        }
+        copy = type(self)(**parameters)
+        for name in ("_sklearn_output_config", "_metadata_request"):
+            if hasattr(self, name):
+                setattr(copy, name, dict(getattr(self, name)))
+        return copy
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        make, arguments, state, *others = super().__reduce_ex__(protocol)
+        if isinstance(state, dict):
+            state = {**state, "weights": _by_name(state["weights"])}
+        return (make, arguments, state, *others)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+File = tuple[str, tuple[int, int] | None]  # a path and what tells its content
+
+_READING = threading.Lock()
+
+
+def _file(path: str | os.PathLike[str]) -> File:
+    return os.path.abspath(path), signature_of(path)
+
+
+@lru_cache(maxsize=4)
+def _read(weights: File, scaler: File | None, sha256: str | None) -> Pretrained:
+    return read_weights(
+        weights[0], scaler=None if scaler is None else scaler[0], sha256=sha256
+    )
+
+
+@lru_cache(maxsize=4)
+def _ready(weights: File, scaler: File | None, sha256: str | None, device: str) -> Any:
+    return folded(_read(weights, scaler, sha256).network).to(device)
+
+
+class _Module:
+    """Stands for a module in a pickle, which cannot hold one."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.name = module.__name__
+
+    def __reduce__(self) -> Any:
+        return importlib.import_module, (self.name,)
+
+
+def _by_name(weights: Any) -> Any:
+    if isinstance(weights, tuple):
+        return tuple(_by_name(part) for part in weights)
+    return _Module(weights) if isinstance(weights, ModuleType) else weights

@@ -1,0 +1,214 @@
+"""Networks of others through the protocol of the HEAR benchmark.
+
+A model has ``sample_rate`` and, as methods or as functions of the module that loads
+it, ``get_scene_embeddings`` and ``get_timestamp_embeddings``.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skaudio.embedding._base import Frames, Network, in_batches
+from skaudio.embedding._cache import DIGEST, digest_of
+from skaudio.nn.runner import resolve_device
+
+_LOCK = threading.Lock()
+
+
+class ProtocolNetwork(Network):
+    """A model that follows the protocol.
+
+    Parameters
+    ----------
+    weights : object, module or tuple
+        The model itself; a module with ``load_model``; or such a module and the path
+        that its ``load_model`` takes.
+    sample_rate : float or None
+        Rate in Hz in place of the one that the model states.
+    device : str
+        Where a loaded model computes. An object is left where it is.
+    batch_size : int
+        Clips of one length that are computed together.
+    """
+
+    layout = "hear"
+
+    def __init__(
+        self, weights: Any, *, sample_rate: float | None, device: str, batch_size: int
+    ) -> None:
+        module, path = weights if isinstance(weights, tuple) else (weights, None)
+        self.batch_size = batch_size
+        self._scenes: Callable[[Tensor], Any]
+        self._timestamps: Callable[[Tensor], Any]
+        if hasattr(module, "load_model"):
+            self.device = resolve_device(device)
+            signature = None if path is None else signature_of(path)
+            with _LOCK:  # or two threads would load it twice
+                model, digest = _loaded(module, path, signature, self.device)
+            self._scenes = lambda audio: module.get_scene_embeddings(audio, model)
+            self._timestamps = lambda audio: module.get_timestamp_embeddings(
+                audio, model
+            )
+        else:
+            model, digest = module, content_digest(module)
+            self.device = _device_of(model, device)
+            self._scenes = model.get_scene_embeddings
+            self._timestamps = getattr(model, "get_timestamp_embeddings", _no_frames)
+        self.sample_rate = _rate_of(model, sample_rate)
+        self.n_features = self._size(model)
+        kind = torch.device(self.device).type
+        self.fingerprint = None if digest is None else digest_of("hear", digest, kind)
+
+    def embed(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Scene embeddings, clips of equal length together."""
+
+        def compute(batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+            scenes = _to_numpy(self._scenes(self._audio(batch))).astype(np.float32)
+            if scenes.shape != (len(batch), self.n_features):
+                raise ValueError(
+                    f"get_scene_embeddings of {len(batch)} sounds must have shape "
+                    f"{(len(batch), self.n_features)}; got {scenes.shape}."
+                )
+            return list(scenes)
+
+        return self._by_length(compute, clips)
+
+    def embed_frames(
+        self, clips: Sequence[np.ndarray], hop: float | None
+    ) -> list[Frames]:
+        """Timestamp embeddings, clips of equal length together."""
+        if hop is not None:
+            raise ValueError(
+                f"hop={hop} is not possible here: a model that follows the HEAR "
+                "protocol decides where its frames lie. Leave hop=None."
+            )
+
+        def compute(batch: Sequence[np.ndarray]) -> list[Frames]:
+            embeddings, times = map(_to_numpy, self._timestamps(self._audio(batch)))
+            return [
+                (embedding.T.astype(np.float32), milliseconds.astype(np.float64) / 1000)
+                for embedding, milliseconds in zip(embeddings, times, strict=True)
+            ]
+
+        return self._by_length(compute, clips)
+
+    def _by_length(self, compute: Any, clips: Sequence[np.ndarray]) -> list[Any]:
+        rows_of: dict[int, list[int]] = {}
+        for row, clip in enumerate(clips):
+            rows_of.setdefault(len(clip), []).append(row)
+        out: list[Any] = [None] * len(clips)
+        with torch.inference_mode():
+            for rows in rows_of.values():
+                computed = in_batches(
+                    compute,
+                    [clips[row] for row in rows],
+                    batch_size=self.batch_size,
+                    device=self.device,
+                    what="clips",
+                )
+                for row, result in zip(rows, computed, strict=True):
+                    out[row] = result
+        return out
+
+    def _audio(self, batch: Sequence[np.ndarray]) -> Tensor:
+        stacked = np.stack(batch).astype(np.float32, copy=False)
+        return torch.from_numpy(stacked).to(self.device)
+
+    def _size(self, model: Any) -> int:
+        size = getattr(model, "scene_embedding_size", None)
+        if size is None:  # one second of silence tells
+            silence = np.zeros(int(self.sample_rate), np.float32)
+            with torch.inference_mode():
+                size = _to_numpy(self._scenes(self._audio([silence]))).shape[-1]
+        return int(size)
+
+
+def signature_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Size and time of change of a file; None if there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _loaded(
+    module: ModuleType, path: Any, signature: tuple[int, int] | None, device: str
+) -> tuple[Any, str | None]:
+    model = module.load_model() if path is None else module.load_model(os.fspath(path))
+    digest = content_digest(model)
+    if isinstance(model, nn.Module):
+        model = model.to(device).eval()
+    return model, None if digest is None else digest_of(module.__name__, digest)
+
+
+class _Digest(pickle.Pickler):
+    """Writes nothing and digests everything, tensors by their values."""
+
+    def __init__(self) -> None:
+        self.digest = blake2b(digest_size=DIGEST)
+        super().__init__(self, protocol=5)
+        self.fast = True  # equal values give equal bytes, whoever refers to them
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return len(data)
+
+    def reducer_override(self, obj: Any) -> Any:
+        if not isinstance(obj, Tensor):
+            return NotImplemented
+        values = obj.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        digest = blake2b(values.data, digest_size=DIGEST).hexdigest()
+        return tuple, ((str(obj.dtype), tuple(obj.shape), digest),)
+
+
+def content_digest(model: Any) -> str | None:
+    """Digest of all that an object holds; None if it cannot be told."""
+    digest = _Digest()
+    try:
+        digest.dump(model)
+    except Exception:  # whatever a foreign __getstate__ raises
+        return None
+    return digest.digest.hexdigest()
+
+
+def _device_of(model: Any, device: str) -> str:
+    if isinstance(model, nn.Module):
+        first = next(model.parameters(), None)
+        if first is not None:
+            return str(first.device)
+    return "cpu" if device == "auto" else resolve_device(device)
+
+
+def _rate_of(model: Any, sample_rate: float | None) -> float:
+    rate = sample_rate or getattr(model, "sample_rate", None)
+    if rate is None:
+        raise ValueError(
+            f"{type(model).__name__} has no sample_rate. Say with model_sr=... at what "
+            "rate in Hz it takes sound."
+        )
+    return float(rate)
+
+
+def _no_frames(audio: Tensor) -> Any:
+    raise ValueError(
+        "This model has no get_timestamp_embeddings, so it embeds whole clips only."
+    )
+
+
+def _to_numpy(values: Any) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values)

@@ -1,0 +1,296 @@
+"""Remembered embeddings: each clip once, the same values, nothing stale or broken."""
+
+import os
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+import soundfile
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skaudio.embedding import PretrainedEmbedder
+from skaudio.embedding._cache import MEMORY, EmbeddingCache, keys_of
+
+
+class Counting:
+    """A model that counts the clips which it embeds, over all its copies."""
+
+    sample_rate = 8000
+    scene_embedding_size = 2
+    n_clips = 0
+
+    def __init__(self, gain=1.0):
+        self.gain = gain
+
+    def get_scene_embeddings(self, audio):
+        Counting.n_clips += len(audio)
+        return audio[:, :2] * self.gain
+
+    def get_timestamp_embeddings(self, audio):
+        raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def from_zero():
+    Counting.n_clips = 0
+
+
+@pytest.fixture
+def labelled():
+    X = np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32)
+    return X, np.tile(["a", "b"], 10)
+
+
+def embedded():
+    n, Counting.n_clips = Counting.n_clips, 0
+    return n
+
+
+# ----------------------------------------------------------------- each clip once
+
+
+def test_a_search_embeds_every_clip_once(labelled):
+    X, y = labelled
+    pipeline = make_pipeline(PretrainedEmbedder(Counting()), LogisticRegression())
+    search = GridSearchCV(pipeline, {"logisticregression__C": [0.1, 1.0, 10.0]}, cv=5)
+    search.fit(X, y).predict(X)
+    assert embedded() == 20
+    PretrainedEmbedder(Counting()).transform(X)  # equal weights in another object
+    assert embedded() == 0
+
+
+def test_without_memory_every_fold_embeds(labelled):
+    X, y = labelled
+    embedder = PretrainedEmbedder(Counting(), cache=False)
+    cross_val_score(make_pipeline(embedder, LogisticRegression()), X, y, cv=5)
+    assert embedded() == 5 * 20
+    assert MEMORY.n_bytes == 0
+
+
+def test_equal_rows_are_embedded_once(labelled):
+    X, _ = labelled
+    rows = [3, 0, 3, 3, 1, 0]
+    table = PretrainedEmbedder(Counting()).transform(X[rows])
+    assert embedded() == 3
+    np.testing.assert_array_equal(table, X[rows, :2])
+
+
+@pytest.mark.parametrize("weights", ["samplecnn", "coala"])
+def test_remembered_rows_are_computed_rows(weights, clips, request):
+    path = request.getfixturevalue(weights)
+    without = PretrainedEmbedder(path, sr=8000, cache=False).transform(clips)
+    embedder = PretrainedEmbedder(path, sr=8000)
+    embedder.transform(clips[::2])
+    for _ in range(2):
+        np.testing.assert_array_equal(embedder.transform(clips), without)
+
+
+def test_threads_wait_for_each_other(labelled):
+    X, _ = labelled
+    embedder = PretrainedEmbedder(Counting())
+    parallel = joblib.Parallel(n_jobs=4, backend="threading")
+    tables = parallel(joblib.delayed(embedder.transform)(X) for _ in range(8))
+    assert embedded() == 20
+    for table in tables:
+        np.testing.assert_array_equal(table, X[:, :2])
+
+
+# ----------------------------------------------------------------- never stale
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": Counting(gain=2.0)},
+        {"sr": 4000},
+        {"model_sr": 16000},
+        {"duration": 0.01},
+        {"trim_silence": True},
+        {"mono": "raise"},
+    ],
+    ids=str,
+)
+def test_parameters_that_change_values_are_part_of_the_key(change, labelled):
+    X, _ = labelled
+    embedder = PretrainedEmbedder(Counting())
+    embedder.transform(X)
+    embedded()
+    clone(embedder).set_params(**change).transform(X)
+    assert embedded() == 20
+
+
+@pytest.mark.parametrize(
+    "change", [{"layers": (-2,)}, {"n_segments": 2}, {"model_sr": 4000}], ids=str
+)
+def test_parameters_of_samplecnn_are_part_of_the_key(change, samplecnn, clips):
+    embedder = PretrainedEmbedder(samplecnn)
+    before = embedder.transform(clips)
+    changed = clone(embedder).set_params(**change)
+    after = changed.transform(clips)
+    np.testing.assert_array_equal(
+        after, clone(changed).set_params(cache=False).transform(clips)
+    )
+    assert "model_sr" in change or not np.array_equal(before, after)
+
+
+def test_rows_of_the_memory_cannot_be_changed(labelled):
+    X, _ = labelled
+    embedder = PretrainedEmbedder(Counting())
+    embedder.transform(X)[:] = 0
+    np.testing.assert_array_equal(embedder.transform(X), X[:, :2])
+
+
+def test_a_changed_clip_is_another_clip(tmp_path):
+    path = tmp_path / "clip.wav"
+    embedder = PretrainedEmbedder(Counting())
+    for value in (0.25, 0.5):
+        soundfile.write(path, np.full(100, value), 8000, subtype="FLOAT")
+        os.utime(path, ns=(0, int(value * 100)))  # some clocks are coarse
+        np.testing.assert_array_equal(embedder.transform([path]), [[value, value]])
+
+
+def test_keys_tell_clips_apart():
+    zeros = np.zeros(4, np.float32)
+    clips = [zeros, zeros.astype(np.float64), np.zeros(2), np.zeros((2, 2))]
+    keys = keys_of([*clips, zeros.copy(), zeros[::2], "missing.wav"], "e")
+    assert keys[0] == keys[4]
+    assert keys[-1] is None
+    assert len({*keys[:4], keys[5], *keys_of(clips[:1], "f")}) == 6
+
+
+def test_an_object_that_tells_nothing_about_itself_is_not_remembered(labelled):
+    X, _ = labelled
+    model = Counting()
+    model.hook = lambda: None  # cannot be pickled, hence not be told apart
+    embedder = PretrainedEmbedder(model)
+    embedder.transform(X)
+    embedder.transform(X)
+    assert embedded() == 40
+
+
+# ----------------------------------------------------------------- on disk
+
+
+def test_a_folder_is_shared_by_processes(samplecnn, labelled, tmp_path):
+    X, y = labelled
+    folder = tmp_path / "new" / "embeddings"
+    embedder = PretrainedEmbedder(samplecnn, cache=folder)
+    pipeline = make_pipeline(embedder, LogisticRegression())
+    scores = cross_val_score(pipeline, X, y, cv=2, n_jobs=2)
+    files = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(files) == 20
+    assert {path.suffix for path in files} == {".npy"}
+    np.testing.assert_array_equal(cross_val_score(pipeline, X, y, cv=2), scores)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == files
+
+
+def test_a_folder_is_read_in_a_new_process(labelled, tmp_path):
+    X, _ = labelled
+    embedder = PretrainedEmbedder(Counting(), cache=tmp_path)
+    before = embedder.transform(X)
+    MEMORY.clear()  # as a new process begins
+    embedded()
+    np.testing.assert_array_equal(embedder.transform(X), before)
+    assert embedded() == 0
+
+
+def test_a_folder_gets_what_was_in_memory(labelled, tmp_path):
+    X, _ = labelled
+    PretrainedEmbedder(Counting()).transform(X)
+    PretrainedEmbedder(Counting(), cache=tmp_path).transform(X)
+    assert embedded() == 20
+    assert len(list(tmp_path.iterdir())) == 20
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
+def test_damaged_files_are_written_anew(damage, labelled, tmp_path):
+    X, _ = labelled
+    embedder = PretrainedEmbedder(Counting(), cache=tmp_path)
+    before = embedder.transform(X)
+    path = sorted(tmp_path.iterdir())[0]
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-18] ^= 1  # the last value
+    damaged = {"cut": whole[:-3], "flip": flipped, "empty": b"", "other": b"x" * 99}
+    path.write_bytes(damaged[damage])
+    MEMORY.clear()
+    embedded()
+    np.testing.assert_array_equal(embedder.transform(X), before)
+    assert embedded() == 1
+    assert path.read_bytes() == whole
+
+
+def test_files_are_readable_without_skaudio(labelled, tmp_path):
+    X, _ = labelled
+    PretrainedEmbedder(Counting(), cache=tmp_path).transform(X[:1])
+    (path,) = tmp_path.iterdir()
+    np.testing.assert_array_equal(np.load(path, allow_pickle=False), X[0, :2])
+
+
+def test_a_folder_that_cannot_be_written_is_said(labelled, tmp_path):
+    X, _ = labelled
+    (tmp_path / "file").write_text("")
+    embedder = PretrainedEmbedder(Counting(), cache=tmp_path / "file")
+    with pytest.warns(UserWarning, match=r"cannot be written to .*file .* in memory"):
+        table = embedder.transform(X[:1])
+    np.testing.assert_array_equal(table, X[:1, :2])
+
+
+# ----------------------------------------------------------------- the memory itself
+
+
+def test_what_was_not_used_for_longest_goes_first():
+    cache = EmbeddingCache(capacity=3 * 80)
+    asked = []
+
+    def compute(rows):
+        asked.extend(rows)
+        return [np.zeros(10) for _ in rows]
+
+    for key in ("a", "b", "c", "a", "d"):
+        cache.rows([key], compute)
+    assert cache.n_bytes == 240
+    asked.clear()
+    cache.rows(["a", "c", "d", "b"], compute)
+    assert asked == [3]
+
+
+def test_clips_without_a_key_wait_for_nobody():
+    cache = EmbeddingCache()
+    both = threading.Barrier(2, timeout=10)  # breaks if one waits for the other
+
+    def compute(rows):
+        both.wait()
+        return [np.ones(1) for _ in rows]
+
+    parallel = joblib.Parallel(n_jobs=2, backend="threading")
+    assert len(parallel(joblib.delayed(cache.rows)([None], compute) for _ in "ab")) == 2
+
+
+def test_a_failure_frees_those_who_wait():
+    cache = EmbeddingCache()
+    started = threading.Event()
+
+    def fail(rows):
+        started.set()
+        time.sleep(0.05)
+        raise RuntimeError("no luck")
+
+    def work():
+        started.wait()
+        return cache.rows(["a"], lambda rows: [np.ones(1)])
+
+    failing = threading.Thread(target=_swallow, args=(cache, fail))
+    failing.start()
+    assert work()[0][0] == 1
+    failing.join()
+
+
+def _swallow(cache, compute):
+    with pytest.raises(RuntimeError, match="no luck"):
+        cache.rows(["a"], compute)

@@ -1,0 +1,450 @@
+"""Pretrained embedders: what a row is, and what it does not depend on."""
+
+import copy
+import pickle
+import sys
+import types
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skaudio.embedding import PretrainedEmbedder
+from skaudio.embedding._weights import read_weights
+from skaudio.nn import CoalaInput, layer_outputs
+
+FEATURES = {-1: 51, -2: 51, -3: 51}
+
+
+class Scenes:
+    """A model of the HEAR protocol that counts what it is asked for."""
+
+    sample_rate = 8000
+    scene_embedding_size = 3
+    timestamp_embedding_size = 2
+
+    def __init__(self, gain=1.0):
+        self.gain = gain
+        self.batches = []
+
+    def __getstate__(self):
+        return {"gain": self.gain}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
+
+    def get_scene_embeddings(self, audio):
+        assert audio.dtype == torch.float32
+        self.batches.append(tuple(audio.shape))
+        level = audio.abs().amax(1) * self.gain
+        return torch.stack([level, audio.amin(1), audio[:, 0]], 1)
+
+    def get_timestamp_embeddings(self, audio):
+        frames = audio.unfold(1, 400, 400)
+        times = (torch.arange(frames.shape[1]) + 0.5) * 50
+        values = torch.stack([frames.amax(2), frames.amin(2)], 2)
+        return values, times.expand(len(audio), -1)
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """A module as HEAR packages have it, which can be imported by name."""
+    made = types.ModuleType("made_up_hear_package")
+    made.loaded = []
+
+    class Model(torch.nn.Module):
+        sample_rate = 8000
+        scene_embedding_size = 1
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.full((), 2.0))
+
+    def load_model(path=""):
+        made.loaded.append(path)
+        return Model()
+
+    made.load_model = load_model
+    made.get_scene_embeddings = lambda audio, model: (
+        audio.amax(1, keepdim=True) * model.weight
+    )
+    made.get_timestamp_embeddings = lambda audio, model: (
+        audio[:, :1, None] * model.weight,
+        torch.zeros(len(audio), 1),
+    )
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    return made
+
+
+@pytest.fixture(params=["samplecnn", "coala", "object"])
+def embedder(request):
+    if request.param == "object":
+        return PretrainedEmbedder(Scenes(), cache=False)
+    path = request.getfixturevalue(request.param)
+    return PretrainedEmbedder(path, sr=8000, cache=False)
+
+
+@pytest.fixture
+def paths(clips, tmp_path):
+    found = [tmp_path / f"{i}.wav" for i in range(len(clips))]
+    for path, clip in zip(found, clips, strict=True):
+        soundfile.write(path, clip, 8000, subtype="FLOAT")
+    return found
+
+
+# ------------------------------------------------------------------ rows
+
+
+def test_a_row_alone_is_the_row_among_others(embedder, clips):
+    together = embedder.transform(clips)
+    assert together.dtype == np.float32
+    for row, clip in enumerate(clips):
+        np.testing.assert_array_equal(embedder.transform([clip])[0], together[row])
+    np.testing.assert_array_equal(embedder.transform(clips[::-1]), together[::-1])
+
+
+def test_paths_are_arrays(embedder, clips, paths):
+    np.testing.assert_array_equal(embedder.transform(paths), embedder.transform(clips))
+    embedder = clone(embedder).set_params(n_jobs=2)
+    mixed = [*map(str, paths[:3]), *clips[3:]]
+    np.testing.assert_array_equal(embedder.transform(mixed), embedder.transform(clips))
+
+
+def test_rows_of_an_array_are_clips(embedder, clips):
+    X = np.stack(clips[4:6])
+    np.testing.assert_array_equal(embedder.transform(X), embedder.transform(clips[4:6]))
+    doubles = embedder.transform(X.astype(np.float64))
+    np.testing.assert_allclose(doubles, embedder.transform(X), rtol=1e-4, atol=1e-5)
+    assert doubles.dtype == np.float32
+
+
+def test_failed_clips_keep_their_rows(embedder, clips, paths):
+    X = [paths[4], "missing.wav", clips[6], np.full(9, np.nan), clips[5]]
+    with pytest.raises(FileNotFoundError, match=r"missing\.wav does not exist"):
+        embedder.transform(X)
+    embedder = clone(embedder).set_params(on_error="nan", cache=True).fit(X)
+    for _ in range(2):  # a failure is not remembered: it is reported again
+        table = embedder.transform(X)
+        assert [error["row"] for error in embedder.errors_] == [1, 3]
+        assert np.isnan(table[[1, 3]]).all()
+        good = embedder.transform([clips[4], clips[6], clips[5]])
+        np.testing.assert_array_equal(table[[0, 2, 4]], good)
+        assert embedder.errors_ == []
+    with pytest.warns(UserWarning, match="of 2 clips could not be loaded"):
+        embedder.set_params(on_error="warn").transform(X)
+    frames, times = embedder.set_params(on_error="nan").transform_frames(X)
+    assert frames[1].shape == (frames[0].shape[0], 1)
+    assert np.isnan(frames[1]).all()
+    assert times[1].tolist() == [0.0]
+
+
+def test_messages_name_rows_of_x(clips):
+    X = [*clips, np.full(9, np.nan)]
+    embedder = PretrainedEmbedder(Scenes())
+    embedder.transform(clips)  # remembered: only the last one is loaded
+    with pytest.raises(ValueError, match="Clip 7 of X contains NaN"):
+        embedder.transform(X)
+
+
+# ------------------------------------------------------------------ rates
+
+
+def test_arrays_at_another_rate_are_resampled(clips, tmp_path, samplecnn):
+    clip = clips[-1]
+    soundfile.write(tmp_path / "other.wav", clip, 11025, subtype="FLOAT")
+    embedder = PretrainedEmbedder(samplecnn)
+    file = embedder.transform([tmp_path / "other.wav"])
+    same = clone(embedder).set_params(sr=11025).transform([clip])
+    np.testing.assert_array_equal(same, file)
+    matrix = clone(embedder).set_params(sr=11025).transform(clip[None])
+    np.testing.assert_array_equal(matrix, file)
+    assert not np.array_equal(embedder.transform([clip]), file)
+
+
+def test_model_sr_replaces_the_rate_in_the_file(clips, samplecnn):
+    embedder = PretrainedEmbedder(samplecnn).fit(clips)
+    assert embedder.sample_rate_ == 8000
+    other = PretrainedEmbedder(samplecnn, model_sr=11025).fit(clips)
+    assert other.sample_rate_ == 11025
+    np.testing.assert_array_equal(other.transform(clips), embedder.transform(clips))
+
+
+def test_a_model_has_to_say_its_rate(clips):
+    class Silent(Scenes):
+        sample_rate = None
+
+    with pytest.raises(ValueError, match="Silent has no sample_rate"):
+        PretrainedEmbedder(Silent()).fit(clips)
+    assert PretrainedEmbedder(Silent(), model_sr=8000).fit(clips).sample_rate_ == 8000
+
+
+# ------------------------------------------------------------------ SampleCNN
+
+
+def published(net, clip, layers):
+    """As the authors' script: even windows, maxima over time, mean over windows."""
+    length = net.n_samples
+    n = len(clip) // length + 1
+    step = (len(clip) - length) // (n - 1)
+    names = [net.hidden_layers[layer] for layer in layers]
+    rows = []
+    for i in range(n):
+        segment = torch.from_numpy(clip[i * step : i * step + length])[None, None]
+        with torch.inference_mode():
+            outputs = layer_outputs(net, names, segment)
+        rows.append(np.concatenate([outputs[n].numpy()[0].max(1) for n in names]))
+    return np.mean(rows, axis=0)
+
+
+@pytest.mark.parametrize("layers", [(-1,), (-3, -2, -1), (-1, -2), (0, 3)])
+def test_samplecnn_is_as_published(samplecnn, clips, layers):
+    net = read_weights(samplecnn).network
+    table = PretrainedEmbedder(samplecnn, layers=layers).transform(clips[3:])
+    for row, clip in zip(table, clips[3:], strict=True):
+        np.testing.assert_allclose(row, published(net, clip, layers), atol=1e-5)
+
+
+def test_short_clips_are_repeated(samplecnn, clips):
+    embedder = PretrainedEmbedder(samplecnn)
+    long = np.tile(clips[1], 2)[:729]
+    np.testing.assert_array_equal(
+        embedder.transform([clips[1]]), embedder.transform([long])
+    )
+
+
+def test_number_of_segments(samplecnn, clips):
+    def embed(n, clip):
+        return PretrainedEmbedder(samplecnn, n_segments=n).transform([clip])
+
+    clip = clips[4]  # 2000 samples: 3 segments by default
+    np.testing.assert_array_equal(embed(None, clip), embed(3, clip))
+    middle = (2000 - 729) // 2
+    np.testing.assert_array_equal(embed(1, clip), embed(1, clip[middle:][:729]))
+    np.testing.assert_array_equal(embed(9, clips[1]), embed(1, clips[1]))
+
+
+def test_layers_that_are_not_there(samplecnn, coala, clips):
+    with pytest.raises(ValueError, match=r"layers contains 7, but .* 7 hidden layers"):
+        PretrainedEmbedder(samplecnn, layers=(7,)).fit(clips)
+    for weights in (coala, Scenes()):
+        with pytest.raises(ValueError, match=r"layers=\(-2,\) .* are for SampleCNN"):
+            PretrainedEmbedder(weights, layers=(-2,)).fit(clips)
+        with pytest.raises(ValueError, match="n_segments=3 are for SampleCNN"):
+            PretrainedEmbedder(weights, n_segments=3).fit(clips)
+    with pytest.raises(ValueError, match=r"layers=\(\) names no layer"):
+        PretrainedEmbedder(samplecnn, layers=()).fit(clips)
+
+
+# ------------------------------------------------------------------ COALA
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n_patches"), [(0.5, 4), (10, 4), (10.1, 4), (30, 13)]
+)
+def test_coala_is_as_published(coala, seconds, n_patches):
+    clip = np.random.default_rng(1).uniform(-0.1, 0.1, int(22000 * seconds))
+    clip = clip.astype(np.float32)
+    buffer = clip
+    if len(clip) <= 220_000:
+        buffer = np.random.default_rng(0).uniform(0, 5e-4, 220_000).astype(np.float32)
+        buffer[: len(clip)] += clip
+    net = read_weights(coala).network
+    with torch.inference_mode():
+        patches = CoalaInput.patches(CoalaInput()(torch.from_numpy(buffer)))
+        expected = net(patches).mean(0).numpy()
+    assert len(patches) == n_patches
+    got = PretrainedEmbedder(coala).transform([clip])
+    np.testing.assert_allclose(got[0], expected, rtol=1e-3, atol=1e-5)
+
+
+# ------------------------------------------------------------------ frames
+
+
+@pytest.mark.parametrize("hop", [None, 0.025, 0.2])
+@pytest.mark.parametrize("weights", ["samplecnn", "coala"])
+def test_frames_lie_in_the_clip(weights, hop, request, clips):
+    path = request.getfixturevalue(weights)
+    embedder = PretrainedEmbedder(path, sr=8000).fit(clips)
+    embeddings, times = embedder.transform_frames(clips, hop=hop)
+    step = hop or {"samplecnn": 729 / 8000, "coala": 96 * 512 / 22000}[weights]
+    for clip, frames, at in zip(clips, embeddings, times, strict=True):
+        duration = len(clip) / 8000
+        assert frames.shape == (embedder.n_features_out_, len(at))
+        assert at[0] == pytest.approx(min(step, duration) / 2, abs=1e-4)
+        np.testing.assert_allclose(np.diff(at), step)
+        assert duration - step - 1e-3 <= at[-1] <= duration + 1e-3
+
+
+def test_a_frame_of_samplecnn_is_its_segment(samplecnn, clips):
+    embedder = PretrainedEmbedder(samplecnn)
+    embeddings, times = embedder.transform_frames([clips[-1]])
+    assert embeddings.shape == (1, 51, 11)  # 8000 / 729 = 10.97, the last is cut short
+    np.testing.assert_allclose(times[0], (np.arange(11) + 0.5) * 729 / 8000)
+    for i in range(10):
+        segment = clips[-1][i * 729 : (i + 1) * 729]
+        np.testing.assert_array_equal(
+            embeddings[0, :, i], embedder.transform([segment])[0]
+        )
+    padded = np.pad(clips[-1], (0, 19))[-729:]
+    np.testing.assert_array_equal(embeddings[0, :, 10], embedder.transform([padded])[0])
+
+
+def test_shifting_a_clip_shifts_its_frames(samplecnn, clips):
+    embedder = PretrainedEmbedder(samplecnn)
+    clip = clips[-1]
+    frames, _ = embedder.transform_frames([clip], hop=0.05)
+    shifted, _ = embedder.transform_frames([np.pad(clip, (400, 0))], hop=0.05)
+    np.testing.assert_array_equal(shifted[0, :, 1:], frames[0])
+
+
+def test_frames_of_coala_are_its_patches(coala, clips):
+    clip = np.random.default_rng(1).uniform(-0.1, 0.1, 22000 * 12).astype(np.float32)
+    embedder = PretrainedEmbedder(coala)
+    embeddings, times = embedder.transform_frames([clip])
+    assert times[0, 0] == pytest.approx(48 * 512 / 22000)
+    np.testing.assert_allclose(  # but for the mirror image at the start
+        embeddings[0, :, :5].mean(1), embedder.transform([clip])[0], rtol=0.05
+    )
+
+
+def test_frames_of_a_hear_model(clips):
+    embedder = PretrainedEmbedder(Scenes())
+    embeddings, times = embedder.transform_frames(clips[4:])
+    assert [e.shape for e in embeddings] == [(2, 5), (2, 5), (2, 20)]
+    np.testing.assert_allclose(times[0], np.arange(0.025, 0.25, 0.05), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"hop=0\.1 is not possible here"):
+        embedder.transform_frames(clips[4:], hop=0.1)
+    with pytest.raises(ValueError, match="hop must be a number of seconds above 0"):
+        embedder.transform_frames(clips[4:], hop=0)
+
+
+# ------------------------------------------------------------------ HEAR in
+
+
+def test_clips_of_one_length_are_batched(clips):
+    model = Scenes()
+    PretrainedEmbedder(model, batch_size=2).transform([clips[i] for i in (4, 6, 5, 4)])
+    # the fourth is the first again, and the first and third are equally long
+    assert model.batches == [(2, 2000), (1, 8000)]
+
+
+def test_a_module_is_loaded_once(module, clips, tmp_path):
+    embedder = PretrainedEmbedder(module)
+    expected = [[2 * clip.max()] for clip in clips]
+    np.testing.assert_allclose(embedder.fit_transform(clips), expected)
+    assert embedder.layout_ == "hear"
+    clone(embedder).set_params(cache=False).transform(clips)
+    assert module.loaded == [""]
+    with_file = PretrainedEmbedder((module, tmp_path / "weights.pt"))
+    np.testing.assert_allclose(with_file.transform(clips), expected)
+    assert module.loaded == ["", str(tmp_path / "weights.pt")]
+
+
+def test_a_module_travels_by_name(module, clips):
+    for weights in (module, (module, "weights.pt")):
+        embedder = PretrainedEmbedder(weights)
+        for made in (pickle.loads(pickle.dumps(embedder)), copy.deepcopy(embedder)):
+            np.testing.assert_array_equal(
+                made.transform(clips), embedder.transform(clips)
+            )
+
+
+def test_wrong_shapes_are_refused(clips):
+    class Wrong(Scenes):
+        def get_scene_embeddings(self, audio):
+            return audio[0, :3]
+
+    with pytest.raises(ValueError, match=r"must have shape \(1, 3\); got \(3,\)"):
+        PretrainedEmbedder(Wrong()).transform(clips[-1:])
+
+
+def test_size_of_a_model_that_does_not_say(clips):
+    class Shy(Scenes):
+        scene_embedding_size = None
+
+    assert PretrainedEmbedder(Shy()).fit(clips).n_features_out_ == 3
+
+
+# ------------------------------------------------------------------ estimator
+
+
+def test_names_and_frames(samplecnn, clips):
+    embedder = PretrainedEmbedder(samplecnn).set_output(transform="pandas")
+    table = embedder.fit_transform(clips)
+    assert list(table.columns[:2]) == ["pretrainedembedder0", "pretrainedembedder1"]
+    assert table.shape == (7, 51)
+    names = embedder.get_feature_names_out()
+    assert names.tolist() == table.columns.tolist()
+    pipeline = make_pipeline(embedder, StandardScaler()).set_output(transform="pandas")
+    assert pipeline.fit_transform(clips).shape == (7, 51)
+    assert hasattr(clone(embedder), "_sklearn_output_config")
+
+
+def test_weights_stay_in_their_file(samplecnn, clips):
+    embedder = PretrainedEmbedder(samplecnn).fit(clips)
+    embedder.transform(clips)
+    content = pickle.dumps(embedder)
+    assert len(content) < 1500
+    np.testing.assert_array_equal(
+        pickle.loads(content).transform(clips), embedder.transform(clips)
+    )
+
+
+def test_clones_share_an_object():
+    model = Scenes()
+    assert clone(PretrainedEmbedder(model)).weights is model
+    pipeline = clone(make_pipeline(PretrainedEmbedder(model, layers=(-1,))))
+    assert pipeline[0].weights is model
+
+
+def test_a_changed_file_is_read_again(samplecnn, clips, tmp_path):
+    from skaudio.embedding import save_weights
+
+    path = tmp_path / "weights.safetensors"
+    net = read_weights(samplecnn).network
+    save_weights(net, path, sr=8000)
+    embedder = PretrainedEmbedder(path, cache=False)
+    before = embedder.transform(clips)
+    with torch.no_grad():
+        net.blocks[-1].norm.bias += 1
+    save_weights(net, path, sr=8000)
+    assert not np.array_equal(embedder.transform(clips), before)
+
+
+def test_out_of_memory_halves_the_batch(clips):
+    class Small(Scenes):
+        def get_scene_embeddings(self, audio):
+            if len(audio) > 2:
+                raise torch.OutOfMemoryError
+            return super().get_scene_embeddings(audio)
+
+    X = np.stack([clips[4] + i / 8 for i in range(7)])
+    with pytest.warns(UserWarning, match="out of memory with 4 clips at once"):
+        table = PretrainedEmbedder(Small(), batch_size=4).transform(X)
+    np.testing.assert_array_equal(table, PretrainedEmbedder(Scenes()).transform(X))
+
+
+@pytest.mark.parametrize("weights", ["samplecnn", "coala"])
+def test_batches_as_on_a_gpu_give_the_same_up_to_rounding(weights, clips, request):
+    network = PretrainedEmbedder(request.getfixturevalue(weights))._network()
+    one_by_one = network.embed(clips), network.embed_frames(clips, 0.02)
+    network.batch_size = 5
+    np.testing.assert_allclose(network.embed(clips), one_by_one[0], atol=1e-5)
+    for batched, single in zip(
+        network.embed_frames(clips, 0.02), one_by_one[1], strict=True
+    ):
+        np.testing.assert_allclose(batched[0], single[0], atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("weights", ["samplecnn", "coala"])
+def test_a_gpu_gives_the_same_up_to_rounding(weights, clips, request):
+    on_cpu = PretrainedEmbedder(request.getfixturevalue(weights), device="cpu")
+    on_gpu = clone(on_cpu).set_params(device="cuda")
+    np.testing.assert_allclose(
+        on_gpu.transform(clips), on_cpu.transform(clips), rtol=1e-2, atol=1e-3
+    )
