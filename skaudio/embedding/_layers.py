@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
+import joblib
+import numpy as np
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -23,6 +26,14 @@ from skaudio._training._features import SegmentFeatures, layer_names
 from skaudio._training._net import POOLINGS
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from skaudio._utils._validation import is_path
+from skaudio.embedding._cache import MEMORY, digest_of, keys_of
+
+# of a fitted network, next to its weights
+THAT_MATTER = (
+    *("sr", "views", "scaler_", "mixed_precision"),
+    *("_segment_seconds", "_rates", "_dtype"),
+)
 
 
 class LayerEmbedder(
@@ -51,6 +62,9 @@ class LayerEmbedder(
     n_segments : int or None, default=None
         Evenly spaced segments per clip that are averaged. None takes as many as cover
         the clip, and one more, as the authors did.
+    cache : bool, str or path-like, default=True
+        Whether to remember embeddings in memory, up to 256 MiB for all embedders of a
+        process. A folder keeps them on disk as well, for other processes and days.
 
     Attributes
     ----------
@@ -90,6 +104,7 @@ class LayerEmbedder(
         "layers": ["array-like"],
         "pooling": [StrOptions(set(POOLINGS))],
         "n_segments": [Interval(Integral, 1, None, closed="left"), None],
+        "cache": ["boolean", str, os.PathLike],
     }
 
     def __init__(
@@ -99,11 +114,13 @@ class LayerEmbedder(
         layers: Sequence[int | str] = (-3, -2, -1),
         pooling: str = "max",
         n_segments: int | None = None,
+        cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         self.estimator = estimator
         self.layers = layers
         self.pooling = pooling
         self.n_segments = n_segments
+        self.cache = cache
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **fit_params):
@@ -138,6 +155,7 @@ class LayerEmbedder(
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         self._n_features_out = network._n_features(self.layers_)
+        self._fingerprint = self._digest()
         return self
 
     def transform(self, X):
@@ -153,7 +171,18 @@ class LayerEmbedder(
         features : ndarray of shape (n_clips, n_features)
             Features of all layers, in the order of ``layers``.
         """
-        return self._features(X).means()
+        check_is_fitted(self)
+        if self.cache is False or not _has_keys(X):
+            return self._features(X).means()
+
+        def compute(rows: list[int]) -> Sequence[np.ndarray]:
+            part = X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows]
+            return list(self._features(part).means())
+
+        folder = None if self.cache is True else self.cache
+        keys = keys_of(X, self._fingerprint)
+        rows: list[Any] = MEMORY.rows(keys, compute, folder)
+        return np.stack(rows)
 
     def transform_frames(self, X):
         """Compute the features of every segment, with times.
@@ -181,6 +210,17 @@ class LayerEmbedder(
             X = model[:-1].transform(X)
         return self._network()._features(X, self.layers_, self.pooling, self.n_segments)
 
+    def _digest(self) -> str:
+        """Digest of everything that features depend on, but for the clips."""
+        network = self._network()
+        model = _unfrozen(self.estimator_)
+        views = model[:-1] if isinstance(model, Pipeline) else None
+        weights = network.net_.module_.state_dict().values()
+        settings = {name: getattr(network, name, None) for name in THAT_MATTER}
+        arrays = [tensor.cpu().numpy() for tensor in weights]
+        own = (self.layers_, self.pooling, self.n_segments)
+        return digest_of(joblib.hash((views, settings, arrays, own)))
+
     def _network(self) -> SegmentClassifier:
         """The classifier at the end of the fitted estimator."""
         model = _unfrozen(self.estimator_)
@@ -200,6 +240,14 @@ class LayerEmbedder(
         tags.target_tags.required = not isinstance(self.estimator, FrozenEstimator)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _has_keys(X: Any) -> bool:
+    """Whether X is sound or arrays, clip by clip, that can be told apart by content."""
+    if isinstance(X, np.ndarray):
+        return X.ndim > 1 and len(X) > 0 and X.dtype.kind == "f"
+    rows = X if isinstance(X, list) else []
+    return bool(rows) and all(isinstance(x, np.ndarray) or is_path(x) for x in rows)
 
 
 def _unfrozen(estimator: Any) -> Any:
