@@ -21,7 +21,8 @@ demo: export OMP_NUM_THREADS = 1
 endif
 test: export SCIPY_ARRAY_API = 1
 
-.PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview clean
+.PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
+	bench-samplecnn bench-samplecnn-speed bench-probes clean
 .DELETE_ON_ERROR:
 
 help:
@@ -63,6 +64,15 @@ BUDGET ?= cpu
 DEVICE ?= cpu
 bench-multiview: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers/multiview.py --budget $(BUDGET) --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
+
+bench-samplecnn: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers/samplecnn.py --budget $(BUDGET) --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
+
+bench-samplecnn-speed: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/samplecnn.py --device $(DEVICE)
+
+bench-probes: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/probe_cost.py
 
 clean:
 	rm -rf $(VENV) demo_output build dist docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
