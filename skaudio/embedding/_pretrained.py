@@ -133,7 +133,10 @@ class PretrainedEmbedder(
     and what is left at the end is dropped.
 
     Embeddings are float32. Clips that could not be loaded are not remembered. A file
-    that changes without changing its size and time of change goes unnoticed.
+    that changes without changing its size and time of change goes unnoticed. A model of
+    the HEAR protocol is known by what a pickle of it would hold, and is not remembered
+    if it cannot be pickled: empty the folder of `cache` when its code changes, or a
+    file that it reads by itself.
 
     References
     ----------
