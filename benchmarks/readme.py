@@ -187,7 +187,7 @@ def millions(number: float) -> str:
 def rates_table(report: dict[str, Any]) -> list[str]:
     """Size and cost of the networks of Table 3, and speed against a plain port."""
     lines = [
-        "| rate in Hz | sizes | samples | parameters | multiplications | step | paper |",
+        "| Hz | sizes | samples | parameters | multiplications | step | paper |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in report["rates"]:
@@ -209,8 +209,8 @@ def rates_table(report: dict[str, Any]) -> list[str]:
         f"{inference['plain_seconds']:.2f} s for {settings['segments']} segments), at "
         f"{inference['share_of_matrix_rate']:.0%} of the machine's matrix rate, with "
         f"probabilities equal to {inference['largest_difference']:.0e}; a training "
-        f"step {training['speedup']:.2f} times. Medians of {settings['rounds']} rounds, "
-        f"{threads}. {origin(report['provenance'])}"
+        f"step {training['speedup']:.2f} times. Medians of {settings['rounds']} "
+        f"rounds, {threads}. {origin(report['provenance'])}"
     )
     return [*lines, "", note]
 
