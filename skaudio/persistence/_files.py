@@ -212,14 +212,20 @@ def _plain(value: Any) -> Any:
 
 def _encode_array(array: np.ndarray, arrays: dict[str, np.ndarray], where: str) -> Any:
     if array.dtype.kind in "bifu":
-        name = f"{len(arrays)}:{where}"
-        arrays[name] = np.ascontiguousarray(array)
+        # a frozen network is held by the parameter and by what was fitted: one copy
+        equal = (name for name, other in arrays.items() if _is_same(array, other))
+        name = next(equal, f"{len(arrays)}:{where}")
+        arrays.setdefault(name, np.ascontiguousarray(array))
         return {_KIND: "array", "name": name}
     if array.dtype.kind in "OUS":
         items = [_encode(v, arrays, f"{where}[]") for v in array.ravel().tolist()]
         kind = {"items": items, "dtype": array.dtype.str, "shape": list(array.shape)}
         return {_KIND: "objects", **kind}
     raise TypeError(f"{where} is an array of {array.dtype}, which cannot be saved.")
+
+
+def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and a.tobytes() == b.tobytes()
 
 
 def _encode_estimator(

@@ -113,7 +113,7 @@ def test_threads_wait_for_each_other(labelled):
         {"trim_silence": True},
         {"mono": "raise"},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_parameters_that_change_values_are_part_of_the_key(change, labelled):
     X, _ = labelled

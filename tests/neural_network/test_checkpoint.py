@@ -181,3 +181,24 @@ def test_nothing_in_the_file_is_executed(tmp_path):
         with pytest.raises(ValueError, match="is not a checkpoint of skaudio"):
             clone(CASES["ladder"]).fit(X, y, checkpoint=path)
     assert not (tmp_path / "executed").exists()
+
+
+# ------------------------------------------------------------------------------ GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("case", CASES)
+def test_training_goes_on_on_a_gpu(case, tmp_path):
+    X, y = data_for(case)
+    path = tmp_path / "training.checkpoint"
+    clf = clone(CASES[case]).set_params(device="cuda")
+    with pytest.raises(Interrupted):
+        clone(clf).set_params(callbacks=[Stop(3)]).fit(X, y, checkpoint=path)
+    saved = torch.load(path, weights_only=True)["parts"]["Records"]["epochs"]
+    resumed = clone(clf).fit(X, y, checkpoint=path)
+    losses = [row["train_loss"] for row in resumed.history_]
+    assert losses[:3] == [row["train_loss"] for row in saved]
+    whole = clone(clf).fit(X, y)
+    expected = [row["train_loss"] for row in whole.history_]
+    np.testing.assert_allclose(losses, expected, rtol=0.05)

@@ -228,3 +228,23 @@ def test_a_single_view(sounds):
     two = make_view_union("mel", "raw", sr=8000).transform(X)
     with pytest.raises(ValueError, match="FrameLevelCNNClassifier takes one view"):
         FrameLevelCNNClassifier(**SHORT).fit(two, y)
+
+
+# ------------------------------------------------------------------------------ GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_a_gpu_and_a_cpu_agree(tones, mixed_precision):
+    X, y = tones
+    clf = SampleCNNClassifier(
+        **(SMALL | LEARNING), device="cuda", mixed_precision=mixed_precision
+    ).fit(X, y)
+    on_cuda = clf.predict_proba(X)
+    clf.set_params(device="cpu", mixed_precision=False)
+    state = clf.__getstate__()
+    other = SampleCNNClassifier.__new__(SampleCNNClassifier)
+    other.__setstate__(state)
+    atol = 0.05 if mixed_precision else 2e-3
+    np.testing.assert_allclose(other.predict_proba(X), on_cuda, atol=atol)

@@ -302,3 +302,10 @@ def test_leading_axes_are_free(name):
     flat = run(front_end, *clips)
     nested = run(front_end, *clips.reshape(2, 3, -1))
     np.testing.assert_array_equal(nested.reshape(flat.shape), flat)
+
+
+def test_log1p_is_that_of_the_samplecnn_paper():
+    x = torch.tensor([[0.0, 1e-9, 0.1, 9.9]])
+    got = compress(x, power=1, scale="log1p", top_db=80)
+    expected = np.log(1 + 10 * x.numpy().astype(float))
+    np.testing.assert_allclose(got, expected, rtol=1e-6)

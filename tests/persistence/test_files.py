@@ -17,10 +17,20 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skaudio.embedding import PretrainedEmbedder, save_weights
+from skaudio.embedding import (
+    LayerEmbedder,
+    PretrainedEmbedder,
+    make_probe,
+    save_weights,
+)
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
-from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.neural_network import (
+    CRNNClassifier,
+    MultiViewBlendingClassifier,
+    PlateauLadder,
+    SampleCNNClassifier,
+)
 from skaudio.nn import SampleCNN
 from skaudio.persistence import load, save
 from skaudio.views import (
@@ -45,6 +55,13 @@ MODELS = {
     "gmm": make_pipeline(
         MFCCView(sr=8000),
         FrameClassifier(GMMClassifier(n_components=2, random_state=0)),
+    ),
+    "samplecnn": SampleCNNClassifier(
+        **NET, sr=8000, sizes=(3,) * 6, lr_schedule=PlateauLadder(n_stages=1)
+    ),
+    "layers": make_probe(
+        LayerEmbedder(SampleCNNClassifier(**NET, sr=8000, sizes=(3,) * 6)),
+        head="logistic",
     ),
     "logistic": make_pipeline(
         MFCCView(sr=8000), FrameStatistics(), StandardScaler(), LogisticRegression()
@@ -285,3 +302,22 @@ def test_weights_are_stored_once_and_plainly(sounds, tmp_path):
     module = model[-1].net_.module_
     n_bytes = sum(t.numel() * t.element_size() for t in module.state_dict().values())
     assert n_bytes < (tmp_path / "m").stat().st_size < 1.3 * n_bytes + 20_000
+
+
+def test_a_frozen_network_is_saved_once(tmp_path):
+    X = np.random.default_rng(0).standard_normal((8, 1000)).astype(np.float32)
+    y = np.arange(8) % 2
+    net = SampleCNNClassifier(**NET, sr=8000, sizes=(3,) * 6).fit(X, y)
+    embedder = LayerEmbedder(FrozenEstimator(net)).fit(X)
+    save(net, tmp_path / "net")
+    save(embedder, tmp_path / "embedder")
+    sizes = [(tmp_path / name).stat().st_size for name in ("net", "embedder")]
+    assert sizes[1] < 1.7 * sizes[0]  # arrays once, their description twice
+    loaded = load(tmp_path / "embedder")
+    np.testing.assert_array_equal(loaded.transform(X), embedder.transform(X))
+    states = [
+        e.estimator.net_.module_.state_dict()
+        for e in (loaded.estimator, loaded.estimator_)
+    ]
+    for name, tensor in states[0].items():  # equal, and yet not the same memory
+        assert torch.equal(tensor, states[1][name])

@@ -104,3 +104,16 @@ def test_errors(spectrograms):
     spectrograms[3, 0, 0] = np.nan
     with pytest.raises(ValueError, match="contains NaN"):
         scaler.transform(spectrograms)
+
+
+def test_one_mean_and_deviation_per_view(spectrograms):
+    """What the SampleCNN paper does: scalars for all values of the training set."""
+    X = Views({"a": spectrograms, "b": 3 * spectrograms[:, :2]}, {"a": 1.0, "b": 1.0})
+    scaled = ViewScaler(per="view").fit_transform(X)
+    for name in X.names:
+        expected = (X[name] - X[name].mean()) / X[name].std()
+        np.testing.assert_allclose(scaled[name], expected, atol=1e-12)
+    ragged = [x[:, : 5 + i] for i, x in enumerate(spectrograms)]
+    values = np.concatenate([x.ravel() for x in ragged])
+    got = ViewScaler(per="view").fit_transform(ragged)
+    np.testing.assert_allclose(got[2], (ragged[2] - values.mean()) / values.std())
