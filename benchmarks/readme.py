@@ -224,17 +224,24 @@ def seeds_of(figure: dict[str, Any], digits: int = 1) -> str:
 def samplecnn_table(report: dict[str, Any]) -> list[str]:
     """Instruments by rate, frame-level rows, tags and digits."""
     results, settings = report["results"], report["settings"]
-    lines = ["| instruments across notes | accuracy |", "|---|---|"]
+    lines = [
+        "| instruments across notes | SampleCNN | MFCC + MLP |",
+        "|---|---|---|",
+    ]
+    frames = results["frames"]
     for rate in sorted(results["rates"], key=int, reverse=True):
-        accuracy = results["rates"][rate]["accuracy"]
-        lines.append(f"| SampleCNN, {int(rate):,} Hz | {seeds_of(accuracy)} |")
-    names = {
-        "mel": "frame-level CNN, mel, 22,050 Hz",
-        "raw": "frame-level CNN, samples, 22,050 Hz",
-        "mfcc": "MFCC statistics + MLP, 22,050 Hz",
-    }
-    for name, label in names.items():
-        lines.append(f"| {label} | {seeds_of(results['frames'][name]['accuracy'])} |")
+        cells = [
+            seeds_of(row["accuracy"])
+            for row in (results["rates"][rate], frames[f"mfcc-{rate}"])
+        ]
+        lines.append(f"| {int(rate):,} Hz | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| frame-level networks, 22,050 Hz | accuracy |",
+        "|---|---|",
+        f"| mel | {seeds_of(frames['mel']['accuracy'])} |",
+        f"| samples | {seeds_of(frames['raw']['accuracy'])} |",
+    ]
     lines += [
         "",
         "| other tasks | SampleCNN, 8 kHz | MFCC + MLP |",

@@ -5,20 +5,28 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+
+from skaudio.nn import SampleCNN
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def multiview():
-    path = ROOT / "benchmarks" / "papers" / "multiview.py"
-    spec = importlib.util.spec_from_file_location("bench_multiview", path)
+def script(folder, name):
+    path = ROOT / "benchmarks" / folder / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"bench_{folder}_{name}", path)
     module = importlib.util.module_from_spec(spec)
     before = list(sys.path)
     spec.loader.exec_module(module)
     sys.path[:] = before
     return module
+
+
+@pytest.fixture(scope="module")
+def multiview():
+    return script("papers", "multiview")
 
 
 def job(system, branches, weights=None, fold=1):
@@ -75,3 +83,55 @@ def test_jagged_weights(multiview):
     assert report["one_branch_above_95_percent"] == 0.5
     assert report["joint_branch_without_weight"] == 0.25
     np.testing.assert_allclose(report["mean_weights"], [0.45, 0.55])
+
+
+# ----------------------------------------------------------------------- SampleCNN
+
+
+@pytest.mark.usefixtures("may_use_global_rng")
+def test_the_plain_network_is_the_same_network():
+    """Otherwise a speed-up would be one of another computation."""
+    speed = script("speed", "samplecnn")
+    torch.manual_seed(0)
+    ours = SampleCNN(50).eval()
+    for m in ours.modules():
+        if isinstance(m, torch.nn.BatchNorm1d):
+            m.running_mean.normal_(0, 0.1)
+            m.running_var.uniform_(0.5, 1.5)
+    plain = speed.with_weights_of(ours)
+    x = torch.randn(1, 1, 59049)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(x), plain(x), rtol=1e-5, atol=1e-5)
+
+
+def test_multiplications_by_hand():
+    speed = script("speed", "samplecnn")
+    small = SampleCNN(5, sizes=(3, 3, 2), filters=(4, 6, 8, 10))
+    # 18 samples: 6 steps of 3 * 1 * 4, 6 of 3 * 4 * 6, 2 of 2 * 6 * 8, then the top
+    by_hand = 6 * 12 + 6 * 72 + 2 * 96 + 1 * 80 + 10 * 5
+    assert speed.multiplications(small) == by_hand
+    assert [row["with_batch_norm"] for row in speed.sizes()][-1] == 2_460_466
+
+
+def test_notes_are_split_and_tags_counted():
+    papers = script("papers", "samplecnn")
+    table = pd.DataFrame(
+        {
+            "note": ["C4", "Fs2", "As5", "Gs3"] * 30,
+            "tags": ["flute forte", "flute piano", "oboe forte", "oboe rare"] * 30,
+        }
+    )
+    assert sorted(set(table.note[papers.held_out(table)])) == ["As5", "Fs2"]
+    y, names = papers.tags_of(table)
+    assert names == ["flute", "forte", "oboe"]  # 60 clips each; the others have 30
+    np.testing.assert_array_equal(y[:4], [[1, 1, 0], [1, 0, 0], [0, 1, 1], [0, 0, 1]])
+
+
+def test_seeds_are_averaged():
+    papers = script("papers", "samplecnn")
+    rows = [
+        {"task": "rates", "job": "8000", "seed": s, "commit": "x", "accuracy": a}
+        for s, a in enumerate([50.0, 60.0])
+    ]
+    accuracy = papers.summary(rows)["rates"]["8000"]["accuracy"]
+    assert accuracy == {"seeds": [50.0, 60.0], "mean": 55.0}

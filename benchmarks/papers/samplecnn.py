@@ -44,7 +44,8 @@ from skaudio.views import FrameStatistics, MelView, MFCCView, RawView, ViewScale
 ROOT = Path(__file__).resolve().parents[2]
 TEST_NOTES = ("Fs", "As")
 RATES = (22050, 16000, 8000, 4000, 2000)
-FRAMES = ("mel", "raw", "mfcc")
+# statistics of MFCC at every rate tell how much of a loss is the sound's
+FRAMES = ("mel", "raw", *(f"mfcc-{rate}" for rate in RATES))
 DIGIT_SIZES = (3, 3, 3, 3, 2, 2, 4, 4)  # 0.65 s at 8 kHz: digits last 0.5 s
 TAGGER_RATE = 8000
 # some hundred steps on a CPU: one cycle of Adam, as in this package's other networks
@@ -112,14 +113,15 @@ def run_rates(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_frames(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Accuracy of the baselines at 22,050 Hz."""
+    """Accuracy of the baselines, networks at 22,050 Hz."""
     budget = BUDGETS[args.budget]
-    if job == "mfcc":
+    if job.startswith("mfcc"):
+        sr = int(job.rpartition("-")[2])
         head = MLPClassifier((256,), max_iter=500, random_state=seed)
         model = make_pipeline(
-            MFCCView(sr=22050, delta=2), FrameStatistics(), StandardScaler(), head
+            MFCCView(sr=sr, delta=2), FrameStatistics(), StandardScaler(), head
         )
-        return instrument_scores(model, 22050, seed, job, args)
+        return instrument_scores(model, sr, seed, job, args)
     cnn = FrameLevelCNNClassifier(
         n_modules=6,
         win_length=81,

@@ -125,8 +125,9 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : Views, or array-like of shape (n_clips, n_bins, n_frames)
             Views of the clips. A list of (n_bins, n_frames_i) arrays holds clips of
-            different lengths; a 2-D array has one frame per clip. If ``views`` is set:
-            waveforms (n_clips, n_samples), or a list of waveforms or paths.
+            different lengths; a 2-D array has one frame per clip. If ``views`` is set,
+            and always for `SampleCNNClassifier`: waveforms (n_clips, n_samples), or a
+            list of waveforms or paths.
         y : array-like of shape (n_clips,) or (n_clips, n_tags)
             Class labels of any type, or zeros and ones that say which tags a clip has.
         groups : array-like of shape (n_clips,), default=None
