@@ -372,5 +372,8 @@ def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Ten
     finally:
         for hook in hooks:
             hook.remove()
-    # a network may have taken its input in parts
-    return {name: torch.cat(parts) for name, parts in outputs.items()}
+    # a network may have taken its input in parts; recurrent layers give two things
+    return {
+        name: parts[0] if len(parts) == 1 else torch.cat(parts)
+        for name, parts in outputs.items()
+    }
