@@ -104,6 +104,7 @@ def test_the_plain_network_is_the_same_network():
         torch.testing.assert_close(ours(x), plain(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("may_use_global_rng")
 def test_multiplications_by_hand():
     speed = script("speed", "samplecnn")
     small = SampleCNN(5, sizes=(3, 3, 2), filters=(4, 6, 8, 10))
