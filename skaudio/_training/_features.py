@@ -44,9 +44,15 @@ def clip_means(segments: np.ndarray, rows: np.ndarray, n_clips: int) -> np.ndarr
 def layer_names(module: Any, layers: Sequence[int | str]) -> list[str]:
     """Names of hidden layers: numbers count from the bottom, negative from the top."""
     known = module.hidden_layers
+    every = dict(module.named_modules())
     names = []
     for layer in layers:
         if isinstance(layer, str):
+            if layer not in every:
+                raise ValueError(
+                    f"layers has {layer!r}, which the network has not. Its hidden "
+                    f"layers are {list(known)}."
+                )
             names.append(layer)
             continue
         if not -len(known) <= layer < len(known):

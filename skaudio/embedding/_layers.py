@@ -154,7 +154,6 @@ class LayerEmbedder(
             self.__dict__.pop(name, None)
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
-        self._n_features_out = network._n_features(self.layers_)
         self._fingerprint = self._digest()
         return self
 
@@ -209,6 +208,10 @@ class LayerEmbedder(
         if isinstance(model, Pipeline):
             X = model[:-1].transform(X)
         return self._network()._features(X, self.layers_, self.pooling, self.n_segments)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._network()._n_features(self.layers_)
 
     def _digest(self) -> str:
         """Digest of everything that features depend on, but for the clips."""
