@@ -381,7 +381,7 @@ def main() -> None:
             for key, figure in rows.items():
                 seeds = "  ".join(f"{a:7.3f}" for a in figure["seeds"])
                 sys.stdout.write(
-                    f"{task:8s}{job:11s}{key:32s}{figure['mean']:8.3f}   {seeds}\n"
+                    f"{task:8s}{job:16s}{key:32s}{figure['mean']:8.3f}   {seeds}\n"
                 )
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / f"samplecnn_{args.budget}.json"
