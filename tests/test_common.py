@@ -67,7 +67,10 @@ class Scenes:
 # its own: checks compare predictions after a handful of steps on some twenty rows.
 NET = {"width": 0.05, "dropout": 0.0, "max_epochs": 25, "lr": 0.01, "random_state": 0}
 # a segment of four samples, and the schedule that does without a validation set
-SAMPLES = {"sizes": (2, 2), "validation_fraction": None, "lr_schedule": "one-cycle"}
+SAMPLES = {
+    **{"sizes": (2, 2), "validation_fraction": None, "lr_schedule": "one-cycle"},
+    "max_epochs": 3,  # as a table of features is no sound, its tags admit a poor score
+}
 FRAMES = {"n_modules": 1, "validation_fraction": None, "lr_schedule": "one-cycle"}
 INSTANCES = [
     AudioLoader(),
