@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from skaudio._training._base import SegmentClassifier
 from skaudio._training._features import SegmentFeatures, layer_names
 from skaudio._training._net import POOLINGS
-from skaudio._utils._container import stack_or_object
+from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._validation import is_path
 from skaudio.embedding._cache import MEMORY, digest_of, keys_of
@@ -171,15 +171,17 @@ class LayerEmbedder(
             Features of all layers, in the order of ``layers``.
         """
         check_is_fitted(self)
-        if self.cache is False or not _has_keys(X):
+        clips = None if self.cache is False else _as_clips(X)
+        if clips is None:
             return self._features(X).means()
 
         def compute(rows: list[int]) -> Sequence[np.ndarray]:
-            part = X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows]
+            is_array = isinstance(clips, np.ndarray)
+            part = clips[rows] if is_array else [clips[i] for i in rows]
             return list(self._features(part).means())
 
-        folder = None if self.cache is True else self.cache
-        keys = keys_of(X, self._fingerprint)
+        folder = None if isinstance(self.cache, (bool, np.bool_)) else self.cache
+        keys = keys_of(clips, self._fingerprint)
         rows: list[Any] = MEMORY.rows(keys, compute, folder)
         return np.stack(rows)
 
@@ -245,12 +247,15 @@ class LayerEmbedder(
         return tags
 
 
-def _has_keys(X: Any) -> bool:
-    """Whether X is sound or arrays, clip by clip, that can be told apart by content."""
-    if isinstance(X, np.ndarray):
-        return X.ndim > 1 and len(X) > 0 and X.dtype.kind == "f"
-    rows = X if isinstance(X, list) else []
-    return bool(rows) and all(isinstance(x, np.ndarray) or is_path(x) for x in rows)
+def _as_clips(X: Any) -> Any:
+    """X as an array or a list of clips to be told apart by content, else None."""
+    if isinstance(X, np.ndarray) and X.ndim > 1:
+        return X if len(X) and X.dtype.kind == "f" else None
+    if isinstance(X, (str, dict, Views)) or getattr(X, "ndim", 1) != 1:
+        return None
+    rows = list(X) if hasattr(X, "__len__") else []
+    known = all(isinstance(row, np.ndarray) or is_path(row) for row in rows)
+    return rows if rows and known else None
 
 
 def _unfrozen(estimator: Any) -> Any:

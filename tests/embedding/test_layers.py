@@ -1,6 +1,7 @@
 """`LayerEmbedder` and `make_probe`: levels, scales and heads, by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -229,6 +230,20 @@ def test_a_search_embeds_every_clip_once(net, sounds, seen):
     probe = make_probe(LayerEmbedder(FrozenEstimator(net), n_segments=1), head="svm")
     GridSearchCV(probe, {"head__C": [0.1, 1.0, 10.0]}, cv=4).fit(X, y)
     assert sum(seen) == len(X)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series])
+def test_paths_of_any_kind_are_remembered(net, sounds, seen, tmp_path, kind):
+    X, _ = sounds
+    paths = [str(tmp_path / f"{i}.wav") for i in range(4)]
+    for path, clip in zip(paths, X, strict=False):
+        soundfile.write(path, clip, SR, subtype="FLOAT")
+    embedder = LayerEmbedder(FrozenEstimator(net), n_segments=1).fit(paths)
+    Z = embedder.transform(kind(paths))
+    assert sum(seen) == 4
+    np.testing.assert_array_equal(embedder.transform(kind(paths[2:])), Z[2:])
+    assert sum(seen) == 4
+    np.testing.assert_array_equal(Z, embedder.transform(list(X[:4])))
 
 
 def test_memory_changes_nothing(net, sounds):
