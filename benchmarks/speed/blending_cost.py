@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _machine import matrix_rate
 from _provenance import provenance
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -44,19 +45,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SR, SECONDS, N_CLASSES = 22050, 5, 10
 NAMES = ("mel", "gammatone", "cqt", "raw")
 NEVER = 10**6
-
-
-def matrix_rate(device: str, mixed: bool) -> float:
-    """Floating-point operations per second of large matrix products."""
-    a = torch.randn(2048, 2048, device=device)
-    a = a.bfloat16() if mixed else a
-    seconds = []
-    for _ in range(6):
-        start = time.perf_counter()
-        total = sum((a @ a).sum() for _ in range(2))
-        float(total)  # waits for the device
-        seconds.append((time.perf_counter() - start) / 2)
-    return 2 * 2048**3 / min(seconds)
 
 
 def operations_per_segment(X: Any, width: float) -> float:

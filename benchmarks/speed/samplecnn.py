@@ -28,6 +28,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _machine import matrix_rate
 from _provenance import provenance
 
 from skaudio.neural_network import SampleCNNClassifier
@@ -103,12 +104,6 @@ def seconds(function: Callable[[], Any], device: str) -> float:
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     return time.perf_counter() - start
-
-
-def matrix_rate(device: str, n: int = 2048) -> float:
-    """Operations per second of the product of two large matrices, the best of five."""
-    a = torch.randn(n, n, device=device)
-    return 2 * n**3 / min(seconds(lambda: a @ a, device) for _ in range(5))
 
 
 def sizes() -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ class LayerEmbedder(
 
     References
     ----------
-    Lee et al., "SampleCNN", Applied Sciences 8(1):150, 2018, Section 4. Lee and Nam,
+    Lee et al., "SampleCNN", Applied Sciences 8(1):150, 2018, Section 4.1. Lee and Nam,
     "Multi-level and multi-scale feature aggregation using pretrained convolutional
     neural networks for music auto-tagging", IEEE Signal Processing Letters 24(8), 2017.
 

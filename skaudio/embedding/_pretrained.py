@@ -142,7 +142,7 @@ class PretrainedEmbedder(
     ----------
     .. [1] Lee et al., "SampleCNN: End-to-End Deep Convolutional Neural Networks Using
        Very Small Filters for Music Classification", Applied Sciences 8(1):150, 2018,
-       Section 5.3.
+       Sections 4.2 and 5.6.
     .. [2] Favory et al., "COALA: Co-Aligned Autoencoders for Learning Semantically
        Enriched Audio Representations", ICML workshop SAS, 2020.
     .. [3] Turian et al., "HEAR: Holistic Evaluation of Audio Representations",

@@ -69,7 +69,7 @@ def make_probe(
     References
     ----------
     Favory et al., "COALA", ICML workshop on self-supervision in audio and speech, 2020,
-    Section 3.3. Lee et al., "SampleCNN", Applied Sciences 8(1):150, 2018, Section 4.2.
+    Section 3.2. Lee et al., "SampleCNN", Applied Sciences 8(1):150, 2018, Section 5.5.
 
     Examples
     --------

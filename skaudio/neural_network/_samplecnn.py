@@ -144,7 +144,7 @@ class SampleCNNClassifier(SegmentClassifier):
     20736
     """
 
-    _standardises = False  # "we do not perform any input normalization" on samples
+    _standardises = False  # samples go in as they are (Section 5.3)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "sr": [Interval(Real, 0, None, closed="neither")],
         "sizes": [StrOptions({AUTO}), "array-like"],

@@ -1,0 +1,20 @@
+"""What the machine itself can do, to measure networks against."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+
+def matrix_rate(device: str, mixed: bool = False) -> float:
+    """Floating-point operations per second of large matrix products."""
+    a = torch.randn(2048, 2048, device=device)
+    a = a.bfloat16() if mixed else a
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        total = sum((a @ a).sum() for _ in range(2))
+        float(total)  # waits for the device
+        seconds.append((time.perf_counter() - start) / 2)
+    return 2 * 2048**3 / min(seconds)
