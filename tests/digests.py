@@ -330,7 +330,7 @@ def others() -> dict[str, dict[str, str]]:
     from skaudio.neural_network import CRNNClassifier
     from skaudio.views import MFCCView, make_view_union
 
-    X, y, groups = sounds()
+    X, y, _groups = sounds()
     mfcc = make_pipeline(
         MFCCView(sr=8000),
         FrameClassifier(GMMClassifier(n_components=2, random_state=0)),

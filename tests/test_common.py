@@ -34,17 +34,8 @@ from skaudio.neural_network import (
     MultiViewBlendingClassifier,
     SampleCNNClassifier,
 )
-from skaudio.preprocessing import AudioLoader
-from skaudio.views import (
-    CQTView,
-    FrameStatistics,
-    GammatoneView,
-    MelView,
-    MFCCView,
-    RawView,
-    ViewScaler,
-    ViewUnion,
-)
+from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
+from skaudio.views import CQTView, GammatoneView, MelView, MFCCView, RawView, ViewUnion
 
 
 class Scenes:

@@ -36,8 +36,8 @@ from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
 )
-from skaudio.preprocessing import AudioLoader
-from skaudio.views import Views, ViewScaler, make_view_union
+from skaudio.preprocessing import AudioLoader, ViewScaler
+from skaudio.views import Views, make_view_union
 
 ROOT = Path(__file__).resolve().parents[2]
 SINGLE = ("mel", "gammatone", "cqt", "raw")

@@ -38,8 +38,8 @@ from _provenance import provenance
 
 from skaudio.neural_network import FrameLevelCNNClassifier, SampleCNNClassifier
 from skaudio.persistence import load, save
-from skaudio.preprocessing import AudioLoader
-from skaudio.views import FrameStatistics, MelView, MFCCView, RawView, ViewScaler
+from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
+from skaudio.views import MelView, MFCCView, RawView
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_NOTES = ("Fs", "As")

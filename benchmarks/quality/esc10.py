@@ -35,7 +35,8 @@ from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
 )
-from skaudio.views import FrameStatistics, MFCCView, Views, ViewScaler, make_view_union
+from skaudio.preprocessing import FrameStatistics, ViewScaler
+from skaudio.views import MFCCView, Views, make_view_union
 
 ROOT = Path(__file__).resolve().parents[2]
 SINGLE = ("mel", "gammatone", "cqt", "raw")

@@ -39,7 +39,8 @@ from skaudio.neural_network import (
     MultiViewBlendingClassifier,
 )
 from skaudio.nn import MultiViewCRNN
-from skaudio.views import ViewScaler, make_view_union
+from skaudio.preprocessing import ViewScaler
+from skaudio.views import make_view_union
 
 ROOT = Path(__file__).resolve().parents[2]
 SR, SECONDS, N_CLASSES = 22050, 5, 10

@@ -27,9 +27,9 @@ from sklearn.model_selection import GridSearchCV
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
 
+from skaudio._cache import MEMORY
 from skaudio.datasets import make_sounds
 from skaudio.embedding import LayerEmbedder, make_probe
-from skaudio.embedding._cache import MEMORY
 from skaudio.neural_network import SampleCNNClassifier
 
 SR = 8000

@@ -30,8 +30,8 @@ from skaudio.inspection import BlendingDisplay
 from skaudio.model_selection import StratifiedGroupShuffleSplit
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
 from skaudio.persistence import load, save
-from skaudio.preprocessing import AudioLoader
-from skaudio.views import FrameStatistics, MFCCView, ViewScaler, make_view_union
+from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
+from skaudio.views import MFCCView, make_view_union
 
 parser = argparse.ArgumentParser(description="Compare single views and their fusions.")
 parser.add_argument(

@@ -33,14 +33,13 @@ from skaudio._training._features import SegmentFeatures, clip_means
 from skaudio._training._input import TrainingInput
 from skaudio._training._labels import Kind, Labels, Tags, kind_of
 from skaudio._training._ladder import LADDER, Ladder, PlateauLadder
-from skaudio._training._lengths import check_rates, known_rates, segment_seconds
 from skaudio._training._net import (
     OPTIMIZERS,
     Records,
     Schedule,
     SegmentNet,
-    available_device,
 )
+from skaudio._training._rates import check_rates, known_rates, segment_seconds
 from skaudio._training._schedule import SCHEDULES
 from skaudio._training._views import OwnViews
 from skaudio._utils._container import Views
@@ -48,10 +47,10 @@ from skaudio._utils._random import draw_seed, generators
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_views
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
+from skaudio.nn.devices import available_device, resolve_device
 from skaudio.nn.losses import BranchCrossEntropy
-from skaudio.nn.runner import resolve_device
+from skaudio.preprocessing._view_scaler import ViewScaler
 from skaudio.views._base import ViewSource
-from skaudio.views._view_scaler import ViewScaler
 
 # Segments per clip for the losses during training. Segments of a clip are alike, so
 # more of them cost time and say little: evaluate more often instead.

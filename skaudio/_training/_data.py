@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from skaudio._segments import cut, even_starts, span, to_steps
-from skaudio._training import _chance
+from skaudio._training import _random_draws
 from skaudio._utils._container import Views
+from skaudio.nn.devices import moved
 
 BETWEEN_CLASS, MIXUP = "between-class", "mixup"  # values of Augmentation.mix
 
@@ -199,18 +200,6 @@ class TrainingBatch:
         )
 
 
-def moved(tensors: Arrays, device: str) -> Arrays:
-    """Copies of ``tensors`` on ``device``, which a GPU fetches in its own time."""
-    if not str(device).startswith("cuda"):
-        return {name: tensor.to(device) for name, tensor in tensors.items()}
-    return {
-        name: tensor
-        if tensor.is_cuda
-        else tensor.pin_memory().to(device, non_blocking=True)
-        for name, tensor in tensors.items()
-    }
-
-
 class TrainingSegments(Dataset):
     """Every epoch, one random segment of every clip in random order.
 
@@ -254,14 +243,14 @@ class TrainingSegments(Dataset):
 
     def batches(self, batch_size: int) -> Iterator[tuple[TrainingBatch, Arrays]]:
         """One epoch: every clip once, in random order, one random segment each."""
-        order = _chance.order(self.seed, self.epoch, len(self))
+        order = _random_draws.order(self.seed, self.epoch, len(self))
         for rows in batches(order, batch_size):
             yield self.batch(rows)
         self.epoch += 1
 
     def batch(self, rows: np.ndarray) -> tuple[TrainingBatch, Arrays]:
         """Segments of clips ``rows`` in the current epoch, and their targets."""
-        draws = _chance.draw(
+        draws = _random_draws.draw(
             self.seed, self.epoch, rows, len(self), self.augmentation, self.n_masks
         )
         # a mixture has no length of its own to repeat: repeat the sounds before
@@ -278,7 +267,7 @@ class TrainingSegments(Dataset):
         room = np.maximum(self.source.durations[rows] - self.source.length, 0.0)
         return self.source.inputs(rows, start * room, tiled)
 
-    def _mixed_targets(self, rows: np.ndarray, draws: _chance.Draws) -> Arrays:
+    def _mixed_targets(self, rows: np.ndarray, draws: _random_draws.Draws) -> Arrays:
         ratio = _ratio(draws)[:, None]
         return {
             name: torch.from_numpy(
@@ -290,7 +279,9 @@ class TrainingSegments(Dataset):
             for name, t in self.targets.items()
         }
 
-    def _tensors(self, rows: np.ndarray, draws: _chance.Draws, own: Arrays) -> Arrays:
+    def _tensors(
+        self, rows: np.ndarray, draws: _random_draws.Draws, own: Arrays
+    ) -> Arrays:
         options = self.augmentation
         arrays = {"ratio": _ratio(draws), "roll": draws.roll, "masks": draws.masks}
         if options.gain:
@@ -301,7 +292,7 @@ class TrainingSegments(Dataset):
             arrays["snr"] = low + (high - low) * draws.snr
             n_samples = own[WaveformDataset.WAVEFORM].shape[1]
             noises = [
-                _chance.noise(self.seed, self.epoch, int(row), n_samples)
+                _random_draws.noise(self.seed, self.epoch, int(row), n_samples)
                 for row in rows
             ]
             arrays["noise"] = np.stack(noises)
@@ -311,7 +302,7 @@ class TrainingSegments(Dataset):
         }
 
 
-def _ratio(draws: _chance.Draws) -> np.ndarray:
+def _ratio(draws: _random_draws.Draws) -> np.ndarray:
     return np.where(draws.is_mixed, draws.ratio, 1.0)
 
 

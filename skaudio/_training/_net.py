@@ -12,13 +12,13 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from skaudio._training._data import SegmentDataset, TrainingBatch, moved
+from skaudio._training._data import SegmentDataset, TrainingBatch
 from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
 from skaudio.nn.blocks import layer_outputs, seed_dropout
+from skaudio.nn.devices import halved, moved
 from skaudio.nn.folding import folded
 from skaudio.nn.losses import blend
-from skaudio.nn.runner import halved, resolve_device
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": torch.optim.Adam},
@@ -36,13 +36,6 @@ POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "max": lambda x: x.amax(-1),
     "mean": lambda x: x.mean(-1),
 }
-
-
-def available_device(device: str) -> str:
-    """Return the device to predict on: a model from a GPU also runs without one."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        return "cpu"
-    return resolve_device(device)
 
 
 class SegmentNet(NeuralNet):

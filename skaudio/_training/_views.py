@@ -14,8 +14,8 @@ from skaudio._training._data import Geometry, Sound
 from skaudio._training._input import FrontEnds, Limit
 from skaudio._utils._container import Views
 from skaudio._utils._validation import check_clips
+from skaudio.preprocessing._view_scaler import ViewScaler
 from skaudio.views._base import LOADING, BaseView, ViewSource, compute_views
-from skaudio.views._view_scaler import ViewScaler
 
 
 class OwnViews:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from skaudio._restricted import load_pickle
+from skaudio._safe_pickle import load_pickle
 from skaudio.datasets._archives import Archive, Parts, extract, fetch
 from skaudio.datasets._base import cache_folder, make_bunch, set_subsets
 from skaudio.datasets._faults import fault, refuse_many_faulty, without_faulty

@@ -1,10 +1,10 @@
 """Embeddings: clips as tables of what networks have learned to hear."""
 
+from skaudio._weights._files import save_weights
 from skaudio.embedding._hear import HEARModel
 from skaudio.embedding._layers import LayerEmbedder
 from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.embedding._probe import make_probe
-from skaudio.embedding._weights import save_weights
 
 __all__ = [
     "HEARModel",

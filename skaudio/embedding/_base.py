@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from skaudio.nn.runner import halved
-
-Item = TypeVar("Item")
 Frames = tuple[np.ndarray, np.ndarray]  # (n_features, n_frames), seconds (n_frames,)
 
 
@@ -44,25 +39,6 @@ class Network(metaclass=ABCMeta):
         self, clips: Sequence[np.ndarray], hop: float | None
     ) -> list[Frames]:
         """Embeddings (n_features, n_frames_i) over time and where they lie."""
-
-
-def in_batches(
-    compute: Callable[[Sequence[Item]], Iterable[np.ndarray]],
-    items: Sequence[Item],
-    *,
-    batch_size: int,
-    device: str,
-    what: str,
-) -> list[np.ndarray]:
-    """Compute one array per item, with half the batch when memory is not enough."""
-    out: list[np.ndarray] = []
-    while len(out) < len(items):
-        batch = items[len(out) : len(out) + batch_size]
-        try:
-            out.extend(compute(batch))
-        except torch.OutOfMemoryError:
-            batch_size = halved(len(batch), device, what)
-    return out
 
 
 def frame_times(duration: float, hop: float) -> np.ndarray:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio.embedding._base import Frames, Network, frame_times, in_batches
-from skaudio.embedding._cache import digest_of
+from skaudio._cache import digest_of
+from skaudio.embedding._base import Frames, Network, frame_times
 from skaudio.nn.coala import HOP_LENGTH, N_FRAMES, CoalaInput, PatchEncoder
+from skaudio.nn.devices import in_batches
 
 BUFFER = 220_000  # samples that a short clip becomes: 10 s
 NOISE = 5e-4  # the noise in it is uniform from 0 to this

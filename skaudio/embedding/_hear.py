@@ -62,7 +62,8 @@ class HEARModel(nn.Module):
     >>> import torch
     >>> from sklearn.pipeline import make_pipeline
     >>> from skaudio.embedding import HEARModel
-    >>> from skaudio.views import FrameStatistics, MelView
+    >>> from skaudio.preprocessing import FrameStatistics
+    >>> from skaudio.views import MelView
     >>> sound = torch.zeros(2, 16000)
     >>> embedder = make_pipeline(MelView(sr=16000, n_mels=8), FrameStatistics())
     >>> model = HEARModel(embedder.fit(sound.numpy()))

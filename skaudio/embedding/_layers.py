@@ -21,13 +21,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skaudio._cache import MEMORY, digest_of, keys_of
 from skaudio._training._base import SegmentClassifier
 from skaudio._training._features import SegmentFeatures, layer_names
 from skaudio._training._net import POOLINGS
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._validation import is_path
-from skaudio.embedding._cache import MEMORY, digest_of, keys_of
 
 # of a fitted network, next to its weights
 THAT_MATTER = (

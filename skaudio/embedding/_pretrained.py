@@ -21,17 +21,17 @@ from sklearn.base import (
 from sklearn.utils import Tags
 
 from skaudio._audio import load_clips
+from skaudio._cache import MEMORY, digest_of, keys_of
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._validation import check_clips, is_path
+from skaudio._weights._files import Pretrained, read_weights
 from skaudio.embedding._base import Network
-from skaudio.embedding._cache import MEMORY, digest_of, keys_of
 from skaudio.embedding._coala import CoalaNetwork
 from skaudio.embedding._protocol import ProtocolNetwork, signature_of
 from skaudio.embedding._samplecnn import SampleCNNNetwork
-from skaudio.embedding._weights import Pretrained, read_weights
+from skaudio.nn.devices import resolve_device
 from skaudio.nn.folding import folded
-from skaudio.nn.runner import resolve_device
 
 CHUNK = 64  # clips whose waveforms are in memory at a time
 TOP = (-1,)  # the one layer that every network has

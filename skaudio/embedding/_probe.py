@@ -75,7 +75,8 @@ def make_probe(
     --------
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.embedding import make_probe
-    >>> from skaudio.views import FrameStatistics, MFCCView
+    >>> from skaudio.preprocessing import FrameStatistics
+    >>> from skaudio.views import MFCCView
     >>> from sklearn.pipeline import make_pipeline
     >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
     >>> embedder = make_pipeline(MFCCView(sr=8000), FrameStatistics())

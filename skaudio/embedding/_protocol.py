@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio.embedding._base import Frames, Network, in_batches
-from skaudio.embedding._cache import DIGEST, digest_of
-from skaudio.nn.runner import resolve_device
+from skaudio._cache import DIGEST, digest_of
+from skaudio.embedding._base import Frames, Network
+from skaudio.nn.devices import in_batches, resolve_device
 
 _LOCK = threading.Lock()
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skaudio._cache import digest_of
 from skaudio._segments import cut, even_steps
 from skaudio.embedding._base import (
     Frames,
     Network,
     centred_window,
     frame_times,
-    in_batches,
 )
-from skaudio.embedding._cache import digest_of
+from skaudio.nn.devices import in_batches
 from skaudio.nn.samplecnn import SampleCNN
 
 Segment = tuple[np.ndarray, int]  # a clip (1, n_samples) and a first sample

@@ -68,7 +68,8 @@ class EmbeddingDisplay:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.inspection import EmbeddingDisplay
-    >>> from skaudio.views import FrameStatistics, MFCCView
+    >>> from skaudio.preprocessing import FrameStatistics
+    >>> from skaudio.views import MFCCView
     >>> X, y = make_sounds(n_clips=30, n_classes=3, sr=8000, random_state=0)
     >>> embedder = make_pipeline(MFCCView(sr=8000), FrameStatistics(), StandardScaler())
     >>> embedder = embedder.fit(X)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from skaudio._training._augmentation import Augmentation
 from skaudio._training._base import SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
-from skaudio._training._lengths import check_single_view
+from skaudio._training._rates import check_single_view
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import StrOptions
 from skaudio.nn.blocks import ATTENTIONS
@@ -117,7 +117,8 @@ class CRNNClassifier(SegmentClassifier):
     >>> from sklearn.pipeline import make_pipeline
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.neural_network import CRNNClassifier
-    >>> from skaudio.views import MelView, ViewScaler
+    >>> from skaudio.preprocessing import ViewScaler
+    >>> from skaudio.views import MelView
     >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
     >>> crnn = CRNNClassifier(width=0.05, max_epochs=1, random_state=0)
     >>> model = make_pipeline(MelView(sr=8000, n_mels=16), ViewScaler(), crnn)

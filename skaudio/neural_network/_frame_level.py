@@ -10,7 +10,7 @@ from skaudio._training._augmentation import Augmentation
 from skaudio._training._base import SegmentClassifier
 from skaudio._training._constraints import shared_constraints
 from skaudio._training._ladder import PlateauLadder
-from skaudio._training._lengths import check_single_view
+from skaudio._training._rates import check_single_view
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import Interval
 from skaudio.nn.blocks import OneBranch
@@ -128,7 +128,8 @@ class FrameLevelCNNClassifier(SegmentClassifier):
     >>> from sklearn.pipeline import make_pipeline
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.neural_network import FrameLevelCNNClassifier
-    >>> from skaudio.views import MelView, ViewScaler
+    >>> from skaudio.preprocessing import ViewScaler
+    >>> from skaudio.views import MelView
     >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
     >>> mel = MelView(sr=8000, n_mels=16, power=1, scale="log1p")
     >>> cnn = FrameLevelCNNClassifier(

@@ -145,7 +145,8 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     >>> from sklearn.pipeline import make_pipeline
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.neural_network import MultiViewBlendingClassifier
-    >>> from skaudio.views import ViewScaler, make_view_union
+    >>> from skaudio.preprocessing import ViewScaler
+    >>> from skaudio.views import make_view_union
     >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
     >>> clf = MultiViewBlendingClassifier(width=0.05, max_epochs=1, random_state=0)
     >>> model = make_pipeline(make_view_union("mel", "raw", sr=8000), ViewScaler(), clf)

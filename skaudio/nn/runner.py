@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skaudio.nn.devices import halved
 from skaudio.nn.frontends import BandSpectrogram
 
 Powers = dict[tuple[int, int, int, int], Tensor]  # by framing and offset
@@ -23,19 +23,6 @@ def cached_front_end(
     """Build a front end once per set of parameters: the filters cost milliseconds."""
     front_end = module(dtype=getattr(torch, dtype), **parameters)
     return front_end.to(device).eval()
-
-
-def resolve_device(device: str) -> str:
-    """``"auto"`` is the first CUDA device if there is one, otherwise the CPU."""
-    available = torch.cuda.is_available()
-    if device == "auto":
-        return "cuda" if available else "cpu"
-    if device.startswith("cuda") and not available:
-        raise ValueError(
-            f"device={device!r} asks for a GPU, but torch finds none. Use 'auto', "
-            "which takes one if it is there, or 'cpu'."
-        )
-    return device
 
 
 def run_front_ends(
@@ -90,39 +77,6 @@ def _compute(
     waveforms = _to_tensor(batch).to(device)
     powers: Powers = {}
     return [_run(module, waveforms, powers).cpu().numpy() for module in front_ends]
-
-
-def halved(batch_size: int, device: str, what: str) -> int:
-    """Half the batch, if there is one, for a device that is out of memory.
-
-    Parameters
-    ----------
-    batch_size : int
-        What was tried.
-    device : str
-        Where, as torch names it.
-    what : str
-        What a batch consists of, for the message.
-
-    Returns
-    -------
-    batch_size : int
-        What to try next.
-    """
-    if batch_size < 2:
-        raise MemoryError(
-            f"{device} has no memory for one of the {what}. Use device='cpu', shorter "
-            f"{what}, or a smaller width."
-        ) from None
-    warnings.warn(
-        f"{device} is out of memory with {batch_size} {what} at once; going on with "
-        f"{batch_size // 2}. Set batch_size={batch_size // 2} to avoid the attempt.",
-        UserWarning,
-        stacklevel=2,
-    )
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
-    return batch_size // 2
 
 
 def compute_front_ends(

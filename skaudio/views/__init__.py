@@ -2,22 +2,18 @@
 
 from skaudio._utils._container import Views
 from skaudio.views._cqt import CQTView
-from skaudio.views._frame_statistics import FrameStatistics
 from skaudio.views._gammatone import GammatoneView
 from skaudio.views._mel import MelView
 from skaudio.views._mfcc import MFCCView
 from skaudio.views._raw import RawView
 from skaudio.views._union import ViewUnion, make_view_union
-from skaudio.views._view_scaler import ViewScaler
 
 __all__ = [
     "CQTView",
-    "FrameStatistics",
     "GammatoneView",
     "MFCCView",
     "MelView",
     "RawView",
-    "ViewScaler",
     "ViewUnion",
     "Views",
     "make_view_union",

@@ -204,7 +204,8 @@ def _compute_clips(
     computing = next((view for view in views if hasattr(view, "device")), None)
     if computing is None:
         return [raw for _ in views]
-    from skaudio.nn.runner import resolve_device, run_front_ends
+    from skaudio.nn.devices import resolve_device
+    from skaudio.nn.runner import run_front_ends
 
     device = resolve_device(computing.device)
     front_ends = [view._front_end(dtype, device) for view in views]

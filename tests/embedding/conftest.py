@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from skaudio._cache import MEMORY
 from skaudio.embedding import save_weights
-from skaudio.embedding._cache import MEMORY
 from skaudio.nn import CoalaAudioEncoder, SampleCNN
 
 

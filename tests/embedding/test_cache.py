@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
+from skaudio._cache import MEMORY, EmbeddingCache, keys_of
 from skaudio.embedding import PretrainedEmbedder
-from skaudio.embedding._cache import MEMORY, EmbeddingCache, keys_of
 
 
 class Counting:

@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from skaudio.embedding import HEARModel, PretrainedEmbedder, save_weights
 from skaudio.nn import SampleCNN
 from skaudio.persistence import save
-from skaudio.views import FrameStatistics, MelView
+from skaudio.preprocessing import FrameStatistics
+from skaudio.views import MelView
 
 RATES = (16000, 22050, 32000, 44100, 48000)
 

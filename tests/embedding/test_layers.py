@@ -16,15 +16,16 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from skaudio._cache import MEMORY
 from skaudio.embedding import LayerEmbedder, make_probe
-from skaudio.embedding._cache import MEMORY
 from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
     SampleCNNClassifier,
 )
 from skaudio.nn import SampleCNN
-from skaudio.views import MelView, Views, ViewScaler
+from skaudio.preprocessing import ViewScaler
+from skaudio.views import MelView, Views
 
 SR = 8000
 SHORT = {

@@ -13,7 +13,7 @@ import pytest
 import torch
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skaudio.embedding._weights import read_weights, save_weights
+from skaudio._weights._files import read_weights, save_weights
 from skaudio.nn import CoalaAudioEncoder, SampleCNN, folded, layer_outputs
 from skaudio.persistence import save
 from skaudio.views import RawView

@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from skaudio.datasets import make_sounds
 from skaudio.ensemble import FrameClassifier
 from skaudio.mixture import GMMClassifier
-from skaudio.views import FrameStatistics, MFCCView
+from skaudio.preprocessing import FrameStatistics
+from skaudio.views import MFCCView
 
 
 def mfcc_mlp(**loading):

@@ -25,7 +25,8 @@ from sklearn.utils.estimator_checks import check_estimator, check_param_validati
 
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
-from skaudio.views import Views, ViewScaler
+from skaudio.preprocessing import ViewScaler
+from skaudio.views import Views
 
 logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 

@@ -19,7 +19,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skaudio.embedding import LayerEmbedder
 from skaudio.inspection import EmbeddingDisplay
 from skaudio.neural_network import SampleCNNClassifier
-from skaudio.views import FrameStatistics, MelView
+from skaudio.preprocessing import FrameStatistics
+from skaudio.views import MelView
 
 NAMES = np.array(["rain", "dog", "clock"])
 N_PER_CLASS = 15

@@ -13,7 +13,8 @@ from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
 )
-from skaudio.views import MelView, RawView, Views, ViewScaler, make_view_union
+from skaudio.preprocessing import ViewScaler
+from skaudio.views import MelView, RawView, Views, make_view_union
 
 NET = {"width": 0.05, "max_epochs": 3, "lr": 0.01, "random_state": 0}
 

@@ -14,7 +14,8 @@ from skaudio.neural_network import (
     SampleCNNClassifier,
 )
 from skaudio.nn import FrameLevelCNN, SampleCNN
-from skaudio.views import MelView, RawView, Views, ViewScaler, make_view_union
+from skaudio.preprocessing import ViewScaler
+from skaudio.views import MelView, RawView, Views, make_view_union
 
 pytestmark = pytest.mark.usefixtures("may_use_global_rng")
 

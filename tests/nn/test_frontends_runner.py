@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from skaudio.nn import MFCC, ConstantQ, GammatoneSpectrogram, MelSpectrogram
+from skaudio.nn.devices import resolve_device
 from skaudio.nn.runner import (
     _equal_clips,
     cached_front_end,
-    resolve_device,
     run_front_ends,
 )
 

@@ -33,13 +33,8 @@ from skaudio.neural_network import (
 )
 from skaudio.nn import SampleCNN
 from skaudio.persistence import load, save
-from skaudio.views import (
-    FrameStatistics,
-    MelView,
-    MFCCView,
-    ViewScaler,
-    make_view_union,
-)
+from skaudio.preprocessing import FrameStatistics, ViewScaler
+from skaudio.views import MelView, MFCCView, make_view_union
 
 NET = {"width": 0.05, "max_epochs": 2, "random_state": 0, "lr": 0.01}
 UNION = make_view_union("mel", "raw", sr=8000)

@@ -14,15 +14,14 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import skaudio.nn.frontends
+from skaudio.preprocessing import FrameStatistics, ViewScaler
 from skaudio.views import (
     CQTView,
-    FrameStatistics,
     GammatoneView,
     MelView,
     MFCCView,
     RawView,
     Views,
-    ViewScaler,
     ViewUnion,
     make_view_union,
 )

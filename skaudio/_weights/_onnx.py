@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from skaudio.embedding._layouts import Weights
+from skaudio._weights._layouts import Weights
 
 SR = 22_050  # of CLMR
 DTYPES = {1: "<f4", 10: "<f2", 11: "<f8"}  # TensorProto.DataType

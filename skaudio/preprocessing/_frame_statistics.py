@@ -43,7 +43,7 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from skaudio.views import FrameStatistics
+    >>> from skaudio.preprocessing import FrameStatistics
     >>> X = np.array([[[0.0, 2.0], [5.0, 5.0]]])  # one clip, two bins, two frames
     >>> statistics = FrameStatistics().fit(X)
     >>> statistics.transform(X)

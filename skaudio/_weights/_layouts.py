@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skaudio.embedding._formats import shortened
+from skaudio._weights._formats import shortened
 from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN
 from skaudio.nn.samplecnn import SampleCNN
 

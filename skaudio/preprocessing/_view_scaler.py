@@ -45,7 +45,7 @@ class ViewScaler(TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from skaudio.views import ViewScaler
+    >>> from skaudio.preprocessing import ViewScaler
     >>> X = np.array([[[0.0, 2.0], [5.0, 5.0]]])  # one clip, two bins, two frames
     >>> ViewScaler().fit_transform(X)
     array([[[-1.,  1.],

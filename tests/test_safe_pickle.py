@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import MinMaxScaler
 
-from skaudio import _restricted
-from skaudio._restricted import HeldState, load_pickle
+from skaudio import _safe_pickle
+from skaudio._safe_pickle import HeldState, load_pickle
 
 SCALER = "sklearn.preprocessing._data.MinMaxScaler"
 NAMED = "some.package.Thing"
@@ -216,7 +216,7 @@ def _stack_global(module, name):
         ("numpy._core.multiarray", "fromfile"),
         ("collections", "OrderedDict.__init__.__globals__"),
         ("collections", "abc.sys.modules"),
-        ("skaudio._restricted", "os.system"),
+        ("skaudio._safe_pickle", "os.system"),
         ("_codecs", "decode"),
         ("copyreg", "_reconstructor"),
     ],
@@ -268,11 +268,11 @@ def test_odd_programs_are_refused(what):
 
 
 def test_a_reading_leaves_nothing_behind_for_the_next():
-    before = {name: dict(vars(getattr(_restricted, name))) for name in CLASSES}
+    before = {name: dict(vars(getattr(_safe_pickle, name))) for name in CLASSES}
     content = b"".join((_stack_global(*NAMED.rsplit(".", 1)), b"(N}Vstate\nI1\nstb."))
     with pytest.raises(ValueError, match=r"not data|damaged"):
         _load(content, classes=[NAMED])
-    assert {name: dict(vars(getattr(_restricted, name))) for name in CLASSES} == before
+    assert {name: dict(vars(getattr(_safe_pickle, name))) for name in CLASSES} == before
 
 
 # ----------------------------------------------------------------------- damaged

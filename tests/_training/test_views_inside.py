@@ -9,14 +9,15 @@ import torch
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skaudio._training import _chance
+from skaudio._training import _random_draws
 from skaudio._training._augmentation import Augmentation
 from skaudio._training._data import SegmentDataset, TrainingSegments, WaveformDataset
 from skaudio._training._input import TrainingInput
 from skaudio._training._views import OwnViews
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
 from skaudio.persistence import load, save
-from skaudio.views import MelView, ViewScaler, make_view_union
+from skaudio.preprocessing import ViewScaler
+from skaudio.views import MelView, make_view_union
 
 SR = 8000
 NET = {"width": 0.05, "max_epochs": 2, "random_state": 0}
@@ -220,7 +221,7 @@ def test_nothing_is_changed_by_default(clips):
     waves, y = clips
     found, targets = training_views(waves, y, Augmentation(), range(12))
     _, dataset, front_ends = sources(waves, union("mel", "raw"))
-    starts = _chance.draw(7, 0, range(12), 12, Augmentation(), 0).start
+    starts = _random_draws.draw(7, 0, range(12), 12, Augmentation(), 0).start
     starts = starts * np.maximum(dataset.durations - dataset.length, 0)
     expected = inside(front_ends, dataset, np.arange(12), starts)
     for name in expected:
@@ -241,7 +242,7 @@ def test_gain_moves_decibels(clips):
         batch, _ = data.batch(np.arange(6))
         difference.append(TrainingInput(front_ends, augmentation)(batch)["mel"])
     gained = (difference[1] - difference[0]).numpy()
-    draws = _chance.draw(7, 0, range(6), 12, Augmentation(gain=6.0), 0)
+    draws = _random_draws.draw(7, 0, range(6), 12, Augmentation(gain=6.0), 0)
     loud = difference[0].numpy() > -90  # above the floor of -100 dB, with room
     expected = np.broadcast_to(6.0 * draws.gain[:, None, None], gained.shape)
     np.testing.assert_allclose(gained[loud], expected[loud], atol=1e-3)
@@ -252,7 +253,7 @@ def test_targets_are_mixed_as_the_sounds_are(clips):
     waves, y = clips
     augmentation = Augmentation(mix="between-class", mix_probability=0.5)
     _, targets = training_views(waves, y, augmentation, range(12))
-    draws = _chance.draw(7, 0, range(12), 12, augmentation, 0)
+    draws = _random_draws.draw(7, 0, range(12), 12, augmentation, 0)
     assert 0 < draws.is_mixed.sum() < 12
     ratio = np.where(draws.is_mixed, draws.ratio, 1.0)[:, None]
     eye = np.eye(2)
@@ -298,12 +299,12 @@ def test_ratios_follow_the_beta_distribution():
 
     for alpha in (0.4, 1.0):
         options = Augmentation(mix="mixup", mix_alpha=alpha)
-        ratios = _chance.draw(0, 0, range(2000), 2000, options, 0).ratio
+        ratios = _random_draws.draw(0, 0, range(2000), 2000, options, 0).ratio
         assert kstest(ratios, beta(alpha, alpha).cdf).pvalue > 1e-3
 
 
 def test_draws_are_uniform_and_uncorrelated():
-    draws = _chance.draw(0, 5, range(4000), 4000, Augmentation(), 2)
+    draws = _random_draws.draw(0, 5, range(4000), 4000, Augmentation(), 2)
     numbers = np.column_stack([draws.start, draws.roll, draws.snr, draws.masks])
     assert np.abs(numbers.mean(0) - 0.5).max() < 0.03
     off_diagonal = np.corrcoef(numbers.T) - np.eye(5)
@@ -315,7 +316,7 @@ def test_short_clips_start_anywhere_when_shifted(clips):
     still, _ = training_views(waves, y, Augmentation(), [2])
     moved, _ = training_views(waves, y, Augmentation(shift=True), [2])
     period = 1600
-    roll = int(_chance.draw(7, 0, [2], 12, Augmentation(), 0).roll[0] * period)
+    roll = int(_random_draws.draw(7, 0, [2], 12, Augmentation(), 0).roll[0] * period)
     expected = np.roll(still["raw"][0, 0, :period], -roll)
     np.testing.assert_array_equal(moved["raw"][0, 0, :period], expected)
 

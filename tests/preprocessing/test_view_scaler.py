@@ -5,7 +5,8 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 
-from skaudio.views import Views, ViewScaler
+from skaudio.preprocessing import ViewScaler
+from skaudio.views import Views
 
 
 @pytest.fixture

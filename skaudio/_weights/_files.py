@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio._restricted import HeldState, load_pickle
-from skaudio.embedding._formats import (
+from skaudio._safe_pickle import HeldState, load_pickle
+from skaudio._weights._formats import (
     WeightFile,
     open_weights,
     read_arrays,
     shortened,
 )
-from skaudio.embedding._keras import read_keras
-from skaudio.embedding._layouts import NETWORKS, Weights, build, recognise
-from skaudio.embedding._onnx import read_onnx
+from skaudio._weights._keras import read_keras
+from skaudio._weights._layouts import NETWORKS, Weights, build, recognise
+from skaudio._weights._onnx import read_onnx
 from skaudio.nn.coala import PatchEncoder
 from skaudio.nn.samplecnn import SampleCNN
 
@@ -61,7 +61,7 @@ class Pretrained:
     Examples
     --------
     >>> import os, tempfile
-    >>> from skaudio.embedding._weights import read_weights, save_weights
+    >>> from skaudio._weights._files import read_weights, save_weights
     >>> from skaudio.nn import SampleCNN
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "small.safetensors")
@@ -123,7 +123,7 @@ def read_weights(
     Examples
     --------
     >>> import os, tempfile
-    >>> from skaudio.embedding._weights import read_weights, save_weights
+    >>> from skaudio._weights._files import read_weights, save_weights
     >>> from skaudio.nn import SampleCNN
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "small.safetensors")

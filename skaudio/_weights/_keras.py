@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from skaudio._utils._optional import import_optional
-from skaudio.embedding._formats import shortened
-from skaudio.embedding._layouts import Weights
+from skaudio._weights._formats import shortened
+from skaudio._weights._layouts import Weights
 
 SR = 22_050  # of all public files
 # a layer's name, then which of its arrays

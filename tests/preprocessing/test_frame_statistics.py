@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skaudio.views import FrameStatistics, Views
+from skaudio.preprocessing import FrameStatistics
+from skaudio.views import Views
 
 ALL = ("mean", "std", "min", "max", "median")
 

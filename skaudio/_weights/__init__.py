@@ -1,0 +1,1 @@
+"""Published files of weights as networks of `skaudio.nn`: read, recognised, checked."""

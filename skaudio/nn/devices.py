@@ -1,0 +1,116 @@
+"""Devices: which one is meant, what goes there, and what happens when it is full."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def resolve_device(device: str) -> str:
+    """``"auto"`` is the first CUDA device if there is one, otherwise the CPU."""
+    available = torch.cuda.is_available()
+    if device == "auto":
+        return "cuda" if available else "cpu"
+    if device.startswith("cuda") and not available:
+        raise ValueError(
+            f"device={device!r} asks for a GPU, but torch finds none. Use 'auto', "
+            "which takes one if it is there, or 'cpu'."
+        )
+    return device
+
+
+def available_device(device: str) -> str:
+    """Return the device to predict on: a model from a GPU also runs without one."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        return "cpu"
+    return resolve_device(device)
+
+
+def moved(tensors: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:
+    """Copies of ``tensors`` on ``device``, which a GPU fetches in its own time."""
+    if not str(device).startswith("cuda"):
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
+    return {
+        name: tensor
+        if tensor.is_cuda
+        else tensor.pin_memory().to(device, non_blocking=True)
+        for name, tensor in tensors.items()
+    }
+
+
+def in_batches(
+    compute: Callable[[Sequence[Item]], Iterable[Result]],
+    items: Sequence[Item],
+    *,
+    batch_size: int,
+    device: str,
+    what: str,
+) -> list[Result]:
+    """Compute one result per item, with half the batch when memory is not enough.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes some of the items, in order, and returns one result for each.
+    items : sequence
+        What to compute.
+    batch_size : int
+        How many to take at once.
+    device : str
+        Where, as torch names it; for the message.
+    what : str
+        What the items are, for the message.
+
+    Returns
+    -------
+    results : list
+        One per item.
+    """
+    out: list[Result] = []
+    while len(out) < len(items):
+        batch = items[len(out) : len(out) + batch_size]
+        try:
+            out.extend(compute(batch))
+        except torch.OutOfMemoryError:
+            batch_size = halved(len(batch), device, what)
+    return out
+
+
+def halved(batch_size: int, device: str, what: str) -> int:
+    """Half the batch, if there is one, for a device that is out of memory.
+
+    Parameters
+    ----------
+    batch_size : int
+        What was tried.
+    device : str
+        Where, as torch names it.
+    what : str
+        What a batch consists of, for the message.
+
+    Returns
+    -------
+    batch_size : int
+        What to try next.
+    """
+    if batch_size < 2:
+        raise MemoryError(
+            f"{device} has no memory for one of the {what}. Use device='cpu', shorter "
+            f"{what}, or a smaller width."
+        ) from None
+    warnings.warn(
+        f"{device} is out of memory with {batch_size} {what} at once; going on with "
+        f"{batch_size // 2}. Set batch_size={batch_size // 2} to avoid the attempt.",
+        UserWarning,
+        stacklevel=2,
+    )
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    return batch_size // 2
