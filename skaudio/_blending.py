@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 ADAPTIVE, FIXED, UNIFORM, NONE = "adaptive", "fixed-reference", "uniform", "none"
-RULES = (ADAPTIVE, FIXED, UNIFORM, NONE)
 FLOOR = 1e-5  # smallest weight of a branch that generalises at all
 
 
@@ -128,6 +127,14 @@ class BlendingWeights:
         if self.rule != FIXED:
             self._improve_reference(smooth)
         return self.weights
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Measures and weights of the last evaluation, by name."""
+        return {
+            "generalization": self.generalization,
+            "overfitting": self.overfitting,
+            "weight": self.weights,
+        }
 
     def _measure(self, current: np.ndarray) -> None:
         with np.errstate(invalid="ignore"):  # a branch may have diverged

@@ -63,3 +63,14 @@ def cut(clip: np.ndarray, first: int, n_steps: int) -> np.ndarray:
     if clip.shape[1] < n_steps:
         clip = np.tile(clip, (1, -(-n_steps // clip.shape[1])))
     return clip[:, first : first + n_steps]
+
+
+def clip_means(segments: np.ndarray, rows: np.ndarray, n_clips: int) -> np.ndarray:
+    """Mean over each clip's segments, (n_clips, ...), in the dtype of the segments.
+
+    Every clip has a segment and rows ascend, as `even_segments` makes them.
+    """
+    first = np.searchsorted(rows, np.arange(n_clips))
+    counts = np.diff(np.append(first, len(rows)))
+    sums = np.add.reduceat(segments, first, axis=0)
+    return sums / counts[:, None].astype(segments.dtype)

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skaudio._training._data import (
-    BETWEEN_CLASS,
-    MIXUP,
+from skaudio._training._datasets import (
     Arrays,
     Geometry,
     TrainingBatch,
     WaveformDataset,
 )
+from skaudio._training._options._augmentation import BETWEEN_CLASS, MIXUP
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.runner import compute_front_ends
 

@@ -1,7 +1,7 @@
-"""Chance in training, as a function of (seed, epoch, clip) and of nothing else.
+"""Random draws of training, as a function of (seed, epoch, clip) and of nothing else.
 
-A counter-based generator needs no order of drawing: the same clip meets the same fate
-in the same epoch, however clips are batched and by how many workers.
+A counter-based generator needs no order of drawing: a clip has the same draws in the
+same epoch, however clips are batched and by how many workers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ N_COMMON = 9  # uniform numbers per clip, before those of the masks
 
 @dataclass(frozen=True)
 class Draws:
-    """What chance decided for some clips: shares from 0 to 1, one row per clip."""
+    """Random draws of some clips: shares from 0 to 1, one row per clip."""
 
     start: np.ndarray  # of the room for a segment
     partner: np.ndarray  # index of the clip to mix with
@@ -51,7 +51,7 @@ def draw(
     options: Any,
     n_masks: int,
 ) -> Draws:
-    """Decide the fate of clips ``rows`` of ``n_clips`` in an epoch.
+    """Draw for clips ``rows`` of ``n_clips`` in an epoch.
 
     ``options`` is the `Augmentation`, ``n_masks`` how many numbers its masks need.
     """

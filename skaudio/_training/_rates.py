@@ -11,6 +11,7 @@ from skaudio._utils._container import Views
 
 
 def known_rates(X: Views) -> dict[str, float]:
+    """Steps per second of every view; 1 for plain arrays, whose rate is unknown."""
     rates = dict(X.rates)
     if all(rate is None for rate in rates.values()):
         if len({tuple(X.n_frames(name)) for name in X.names}) > 1:
@@ -33,9 +34,10 @@ def check_single_view(estimator: Any, X: Views) -> None:
         )
 
 
-def check_rates(estimator: Any, X: Views) -> None:
+def check_rates(estimator: Any, X: Views, fitted: dict[str, float]) -> None:
+    """Refuse views of other rates than those seen in ``fit``."""
     rates = known_rates(X)
-    for name, rate in estimator._rates.items():
+    for name, rate in fitted.items():
         if not np.isclose(rate, rates[name]):
             raise ValueError(
                 f"View {name!r} has {rates[name]:g} steps per second, but "

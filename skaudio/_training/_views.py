@@ -10,7 +10,7 @@ import torch
 from sklearn.base import clone
 
 from skaudio._audio import load_clips
-from skaudio._training._data import Geometry, Sound
+from skaudio._training._datasets import Geometry, Sound
 from skaudio._training._input import FrontEnds, Limit
 from skaudio._utils._container import Views
 from skaudio._utils._validation import check_clips

@@ -22,7 +22,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._cache import MEMORY, digest_of, keys_of
-from skaudio._training._base import SegmentClassifier
+from skaudio._training._estimator import SegmentEstimator
 from skaudio._training._features import SegmentFeatures, layer_names
 from skaudio._training._net import POOLINGS
 from skaudio._utils._container import Views, stack_or_object
@@ -32,7 +32,7 @@ from skaudio._utils._validation import is_path
 # of a fitted network, next to its weights
 THAT_MATTER = (
     *("sr", "views", "scaler_", "mixed_precision"),
-    *("_segment_seconds", "_rates", "_dtype"),
+    *("_spec",),
 )
 
 
@@ -226,11 +226,11 @@ class LayerEmbedder(
         own = (self.layers_, self.pooling, self.n_segments)
         return digest_of(joblib.hash((views, settings, arrays, own)))
 
-    def _network(self) -> SegmentClassifier:
+    def _network(self) -> SegmentEstimator:
         """The classifier at the end of the fitted estimator."""
         model = _unfrozen(self.estimator_)
         final = model[-1] if isinstance(model, Pipeline) else model
-        if not isinstance(final, SegmentClassifier):
+        if not isinstance(final, SegmentEstimator):
             raise TypeError(
                 "LayerEmbedder reads the layers of a neural classifier of skaudio, or "
                 f"of a Pipeline that ends in one; got {type(final).__name__}."

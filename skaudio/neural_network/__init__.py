@@ -1,8 +1,9 @@
-"""Neural classifiers of clips."""
+"""Neural classifiers of clips, and the options that they take."""
 
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._ladder import PlateauLadder
-from skaudio.neural_network._blending import Blending
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._options._blending import Blending
+from skaudio._training._options._cosine import CosineRestarts
+from skaudio._training._options._plateau import PlateauSchedule
 from skaudio.neural_network._crnn import CRNNClassifier
 from skaudio.neural_network._frame_level import FrameLevelCNNClassifier
 from skaudio.neural_network._multiview import MultiViewBlendingClassifier
@@ -12,8 +13,9 @@ __all__ = [
     "Augmentation",
     "Blending",
     "CRNNClassifier",
+    "CosineRestarts",
     "FrameLevelCNNClassifier",
     "MultiViewBlendingClassifier",
-    "PlateauLadder",
+    "PlateauSchedule",
     "SampleCNNClassifier",
 ]

@@ -1,4 +1,4 @@
-"""`SampleCNNClassifier`: a network on samples with very small filters."""
+"""`SampleCNNClassifier`: a waveform network with very small filters."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SegmentClassifier
+from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import shared_constraints
-from skaudio._training._data import Sound
-from skaudio._training._ladder import PlateauLadder
-from skaudio._training._views import OwnViews
+from skaudio._training._front_ends import OwnViews, Sound
+from skaudio._training._options._augmentation import Augmentation
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import Interval, StrOptions
 from skaudio._utils._validation import check_views
@@ -66,11 +65,12 @@ class SampleCNNClassifier(SegmentClassifier):
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="nesterov"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauLadder or name, default="plateau-ladder"
+    lr_schedule : PlateauSchedule, CosineRestarts or name, default="reduce-on-plateau"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "plateau-ladder" is a
-        `PlateauLadder`, which lowers it whenever the validation loss stops falling.
+        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
+        `CosineRestarts` go by the number of the epoch.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
     validation_fraction : float, int or None, default=0.1
@@ -167,7 +167,7 @@ class SampleCNNClassifier(SegmentClassifier):
         batch_size: int = 23,
         lr: float = 0.01,
         optimizer: str = "nesterov",
-        lr_schedule: str | PlateauLadder = "plateau-ladder",
+        lr_schedule: Any = "reduce-on-plateau",
         n_segments: int = 10,
         validation_fraction: float | int | None = 0.1,
         class_weight: dict[Any, float] | str | None = None,
@@ -203,7 +203,8 @@ class SampleCNNClassifier(SegmentClassifier):
     @property
     def n_samples_(self) -> int:
         """Samples of a segment."""
-        return prod(self._sizes)
+        check_is_fitted(self)
+        return int(self.net_.module_.network.n_samples)
 
     @property
     def _sizes(self) -> tuple[int, ...]:
@@ -226,9 +227,8 @@ class SampleCNNClassifier(SegmentClassifier):
     def _source(self) -> RawView:
         return RawView(sr=self.sr)
 
-    @property
-    def _length(self) -> int:
-        return self.n_samples_
+    def _segment_length(self, views: Views) -> int:
+        return prod(self._sizes)
 
     def _module(self) -> dict[str, Any]:
         filters = self.filters
@@ -242,11 +242,13 @@ class SampleCNNClassifier(SegmentClassifier):
         )
         return {"module": OneBranch, "module__network": network}
 
-    def _read(self, X: Any, reset: bool) -> tuple[Views, Sound | None]:
+    def _read(
+        self, X: Any, reset: bool, network: Any = None
+    ) -> tuple[Views, Sound | None]:
         if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
             waveforms = self._waveforms(check_views(self, X, reset=reset))
             return OwnViews(self._source, "cpu").compute(waveforms)
-        return super()._read(X, reset)
+        return super()._read(X, reset, network)
 
     def _waveforms(self, X: Views) -> list[np.ndarray]:
         """Samples of a raw view, which must be at this rate."""

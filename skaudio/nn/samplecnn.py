@@ -149,6 +149,8 @@ class ConvStack(nn.Module):
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(n_top, n_outputs)
         self.hidden_layers = tuple(f"blocks.{i}" for i in range(len(blocks)))
+        self.stages = tuple((name,) for name in self.hidden_layers)
+        self.output_layers = ("output",)
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,13 +13,17 @@ from torch.utils.data import Dataset
 
 from skaudio._segments import cut, even_starts, span, to_steps
 from skaudio._training import _random_draws
+from skaudio._training._options._augmentation import (
+    BETWEEN_CLASS,
+    Augmentation,
+)
 from skaudio._utils._container import Views
 from skaudio.nn.devices import moved
 
-BETWEEN_CLASS, MIXUP = "between-class", "mixup"  # values of Augmentation.mix
-
 Arrays = dict[str, Tensor]
 Batch = tuple[Arrays, Arrays]
+# name of a target, the clips' own, those to mix in, and the share of their own
+MixTargets = Callable[[str, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class SegmentDataset(Dataset):
@@ -65,11 +69,15 @@ class SegmentDataset(Dataset):
 
     def batch(self, rows: np.ndarray, starts: np.ndarray) -> Batch:
         """Segments of clips ``rows`` from ``starts`` seconds, and their targets."""
-        y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
-        return self.inputs(rows, starts, np.zeros(len(rows), bool)), y
+        tiled = np.zeros(len(rows), bool)
+        return self.inputs(rows, starts, tiled), self.targets_of(rows)
+
+    def targets_of(self, rows: np.ndarray) -> Arrays:
+        """Targets of clips ``rows``."""
+        return {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
 
     def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
-        """Segments (clips, bins, steps) of all views; short clips are always tiled."""
+        """Segments (clips, bins, steps) of all views; ``tiled`` is for waveforms."""
         X = {}
         for name, n in self.n_steps.items():
             clips, rate = self.clips[name], self.rates[name]
@@ -186,11 +194,14 @@ class Source(Protocol):
 
 @dataclass
 class TrainingBatch:
-    """Segments to train on, those to mix them with, and what chance decided."""
+    """Segments to train on, those to mix them with, and the random draws."""
 
     own: Arrays
     partner: Arrays | None = None
     draws: Arrays = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.own.values())))
 
     def to(self, device: str) -> TrainingBatch:
         """Copy to ``device``, without waiting for it."""
@@ -210,9 +221,9 @@ class TrainingSegments(Dataset):
     targets : dict of str to ndarray of shape (n_clips, ...)
         Named targets.
     augmentation : Augmentation
-        How likely things are.
-    soften : callable
-        Turns a batch of targets into shares that can be mixed.
+        Random changes of segments.
+    mix : callable
+        ``mix(name, own, partner, ratio)`` mixes targets, as `Target.mix` does.
     seed : int
         Of everything that is drawn.
     """
@@ -221,14 +232,14 @@ class TrainingSegments(Dataset):
         self,
         source: Source,
         targets: dict[str, np.ndarray],
-        augmentation: Any,
-        soften: Any,
+        augmentation: Augmentation,
+        mix: MixTargets,
         seed: int,
     ) -> None:
         self.source = source
         self.targets = targets
         self.augmentation = augmentation
-        self.soften = soften
+        self.mix = mix
         self.seed = seed
         self.epoch = 0
         n_axes = bool(augmentation.freq_mask) + bool(augmentation.time_mask)
@@ -271,10 +282,9 @@ class TrainingSegments(Dataset):
         ratio = _ratio(draws)[:, None]
         return {
             name: torch.from_numpy(
-                (
-                    ratio * self.soften(t[rows])
-                    + (1 - ratio) * self.soften(t[draws.partner])
-                ).astype(self.source.dtype)
+                self.mix(name, t[rows], t[draws.partner], ratio).astype(
+                    self.source.dtype
+                )
             )
             for name, t in self.targets.items()
         }
