@@ -8,7 +8,7 @@ and on the validation set, and it answers with the weights until the next one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class BlendingWeights:
     """
 
     # what `update` changes
-    STATE = (
+    STATE: ClassVar[tuple[str, ...]] = (
         *("weights", "generalization", "overfitting", "n_evaluations"),
         *("_recent", "_reference"),
     )

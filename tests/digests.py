@@ -72,16 +72,12 @@ def networks() -> dict[str, dict[str, str]]:
         CRNNClassifier,
         FrameLevelCNNClassifier,
         MultiViewBlendingClassifier,
+        PlateauSchedule,
         SampleCNNClassifier,
     )
     from skaudio.views import GammatoneView, MelView, RawView, make_view_union
 
-    ladder_class = (
-        find("PlateauLadder", "neural_network")
-        if _has("PlateauLadder")
-        else find("PlateauSchedule", "neural_network")
-    )
-    plateau = ladder_class(n_stages=3, patience=0)
+    plateau = PlateauSchedule(n_stages=3, patience=0)
     scaler = find("ViewScaler", "preprocessing", "views")
     X, y, groups = sounds()
     X_new, y_new, _ = sounds(9, seed=1)
@@ -255,12 +251,6 @@ def networks() -> dict[str, dict[str, str]]:
     out["embeddings"] = embeddings(X, y, X_new, tiny)
     out["checkpoint"] = resumed(crnn(**inside), views.select(["mel"]), y)
     return out
-
-
-def _has(name: str) -> bool:
-    import skaudio.neural_network as package
-
-    return hasattr(package, name)
 
 
 def embeddings(X: Any, y: Any, X_new: Any, tiny: dict[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from skaudio._utils._sklearn import _fit_context
 class SegmentClassifier(ClassifierMixin, SegmentEstimator):
     """Trains a network to tell classes or tags, and averages it over segments."""
 
+    _target: ClassLabels | TagIndicators
     _target_kinds: ClassVar[tuple[type[Target], ...]] = (ClassLabels, TagIndicators)
 
     @_fit_context(prefer_skip_nested_validation=True)

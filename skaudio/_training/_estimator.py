@@ -202,10 +202,9 @@ class SegmentEstimator(BaseEstimator):
         computed, sound = own.compute(own.load(self, X, reset=reset))
         if not self._standardises:
             return computed, sound
-        if network is not None:
-            self.scaler_ = network.scaler
-        elif reset:
-            self.scaler_ = ViewScaler().fit(computed)
+        if reset:
+            known = None if network is None else network.scaler
+            self.scaler_ = known or ViewScaler().fit(computed)
         return self.scaler_.transform(computed), sound
 
     def _training_source(

@@ -15,7 +15,7 @@ EVALUATION_SHARE = 0.04  # of the training time
 class WeightRule(Protocol):
     """Weights of the terms during one training."""
 
-    STATE: tuple[str, ...]  # attributes that `update` changes, for checkpoints
+    STATE: ClassVar[tuple[str, ...]]  # what `update` changes, for checkpoints
     weights: np.ndarray
 
     def update(
@@ -52,7 +52,7 @@ class LossWeights(Protocol):
 class _Constant:
     """Weights that stay."""
 
-    STATE = ("weights",)
+    STATE: ClassVar[tuple[str, ...]] = ("weights",)
 
     def __init__(self, weights: Sequence[float]) -> None:
         self.weights = np.array(weights, dtype=float)

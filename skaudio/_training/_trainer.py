@@ -217,10 +217,9 @@ class Trainer:
         if fraction is None:
             return np.arange(len(strata)), None, None
         whole = isinstance(fraction, Integral)
+        size: dict[str, Any] = {"groups_per_class" if whole else "test_size": fraction}
         splitter = StratifiedGroupShuffleSplit(
-            n_splits=1,
-            random_state=self.spec.seed,
-            **{"groups_per_class" if whole else "test_size": fraction},
+            n_splits=1, random_state=self.spec.seed, **size
         )
         train, valid = next(splitter.split(np.zeros(len(strata)), strata, groups))
         if not self.loss_weights.watches_training:

@@ -10,9 +10,13 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from skaudio._training import _random_draws
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._data import SegmentDataset, TrainingSegments, WaveformDataset
+from skaudio._training._datasets import (
+    SegmentDataset,
+    TrainingSegments,
+    WaveformDataset,
+)
 from skaudio._training._input import TrainingInput
+from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._views import OwnViews
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
 from skaudio.persistence import load, save

@@ -195,9 +195,9 @@ def test_layers_of_other_networks(sounds):
     crnn = CRNNClassifier(width=0.05, max_epochs=1, random_state=0)
     views = (MelView(sr=SR, n_mels=16), ViewScaler())
     model = make_pipeline(*views, crnn).fit(X, y)
-    embedder = LayerEmbedder(FrozenEstimator(model), layers=(-3, "heads.0.relu2"))
+    embedder = LayerEmbedder(FrozenEstimator(model), layers=(-3, "network.head.relu2"))
     Z = embedder.fit_transform(X)
-    assert embedder.layers_ == ["encoders.0.pool", "heads.0.relu2"]
+    assert embedder.layers_ == ["network.encoder.pool", "network.head.relu2"]
     assert Z.shape == (24, 2 * 13 + 26)
     mel = make_pipeline(*views).fit_transform(X)
     two = Views({"a": mel, "b": mel[:, :8]}, {"a": 50.0, "b": 50.0})
