@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from skaudio._segments import clip_means as clip_means
+
 
 @dataclass(frozen=True)
 class SegmentFeatures:
@@ -28,17 +30,6 @@ class SegmentFeatures:
         first = np.searchsorted(self.rows, np.arange(1, self.n_clips))
         features = [part.T for part in np.split(self.values, first)]
         return features, np.split(self.starts + self.length / 2, first)
-
-
-def clip_means(segments: np.ndarray, rows: np.ndarray, n_clips: int) -> np.ndarray:
-    """Mean over each clip's segments, (n_clips, ...), in the dtype of the segments.
-
-    Every clip has a segment and rows ascend, as `even_segments` makes them.
-    """
-    first = np.searchsorted(rows, np.arange(n_clips))
-    counts = np.diff(np.append(first, len(rows)))
-    sums = np.add.reduceat(segments, first, axis=0)
-    return sums / counts[:, None].astype(segments.dtype)
 
 
 def layer_names(module: Any, layers: Sequence[int | str]) -> list[str]:

@@ -15,9 +15,10 @@ from skorch.callbacks import Callback
 from skaudio._training._data import SegmentDataset, TrainingBatch
 from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
-from skaudio.nn.blocks import layer_outputs, seed_dropout
+from skaudio.nn.blocks import seed_dropout
 from skaudio.nn.devices import halved, moved
 from skaudio.nn.folding import folded
+from skaudio.nn.layers import layer_outputs
 from skaudio.nn.losses import blend
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {

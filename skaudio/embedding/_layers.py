@@ -27,7 +27,7 @@ from skaudio._training._features import SegmentFeatures, layer_names
 from skaudio._training._net import POOLINGS
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
-from skaudio._utils._validation import is_path
+from skaudio._utils._types import is_path
 
 # of a fitted network, next to its weights
 THAT_MATTER = (
