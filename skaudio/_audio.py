@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from skaudio._utils._validation import FLOATS, is_path
+from skaudio._utils._types import FLOATS, is_path
 
 PCM_SCALE = {"int16": 2**15, "int32": 2**31}
 # the resampler's filter reaches a few hundred samples past the crop: read that much

@@ -20,7 +20,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from skaudio._utils._validation import is_path
+from skaudio._utils._files import replacing
+from skaudio._utils._types import is_path
 
 VERSION = 1  # of what is computed: a new one forgets everything on disk
 CAPACITY = 256 * 2**20  # bytes in memory
@@ -219,12 +220,8 @@ def _write(path: Path, array: np.ndarray) -> None:
     np.save(stream, array, allow_pickle=False)
     body = stream.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{uuid4().hex}.part")
-    try:
+    with replacing(path) as part:
         part.write_bytes(body + blake2b(body, digest_size=DIGEST).digest())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 MEMORY = EmbeddingCache()  # of this process

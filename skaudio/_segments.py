@@ -1,12 +1,18 @@
-"""Segments in seconds: the only place that rounds time to steps of a view.
+"""Segments and windows of clips: where they lie, how they are cut and averaged.
 
 A segment is the crop that a network sees. All views of a clip are cut at the same
-time, so positions are kept in seconds and turned into steps per view at the end.
+time, so positions are kept in seconds and turned into steps per view at the end: this
+is the only place that rounds time to steps of a view.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+
+# --------------------------------------------------------------- where segments lie
 
 
 def to_steps(seconds: float, rate: float) -> int:
@@ -14,38 +20,45 @@ def to_steps(seconds: float, rate: float) -> int:
     return max(1, int(np.floor(seconds * rate + 0.5)))
 
 
-def random_starts(
-    durations: np.ndarray, length: float, rng: np.random.Generator
+def even_segments(
+    available: float,
+    length: float,
+    n_segments: int | None,
+    *,
+    step: float = 0.0,
+    whole: bool = False,
 ) -> np.ndarray:
-    """Draw one start in seconds per clip; 0 for clips shorter than a segment."""
-    return rng.random(len(durations)) * np.maximum(durations - length, 0.0)
+    """Starts of evenly spaced segments, the first at 0 and the last at the end.
 
+    Parameters
+    ----------
+    available, length : float
+        Of the clip and of a segment, in seconds or in steps.
+    n_segments : int or None
+        None is as many as fit side by side, and one more. A single one is taken from
+        the middle. A clip no longer than a segment has one, at 0.
+    step : float, default=0.0
+        By how much a clip must be longer than a segment to have more than one.
+    whole : bool, default=False
+        Whether starts are whole numbers that are all equally far from each other, as in
+        the code of SampleCNN's authors: up to ``n_segments - 2`` steps at the end of a
+        clip may be in no segment.
 
-def even_starts(duration: float, length: float, n_segments: int) -> np.ndarray:
-    """Evenly spaced starts in seconds, the first at 0 and the last at the end.
-
-    One segment is taken from the middle. A clip no longer than a segment has one.
+    Returns
+    -------
+    starts : ndarray of shape (n_segments,)
+        In the unit of `available`; integers if `whole`.
     """
-    room = duration - length
-    if room <= 0:
-        return np.zeros(1)
-    if n_segments == 1:
-        return np.array([room / 2])
-    return np.linspace(0.0, room, n_segments)
-
-
-def even_steps(n_available: int, n_steps: int, n_segments: int) -> list[int]:
-    """First steps of segments of ``n_steps``, all equally far from each other.
-
-    As `even_starts`, but in whole steps: up to ``n_segments - 2`` steps at the end of
-    a clip may be in no segment.
-    """
-    room = n_available - n_steps
-    if room <= 0:
-        return [0]
-    if n_segments == 1:
-        return [room // 2]
-    return [i * (room // (n_segments - 1)) for i in range(n_segments)]
+    kind = int if whole else float
+    room = available - length
+    if room <= 0 or room < step:
+        return np.zeros(1, kind)
+    n = int(available / length) + 1 if n_segments is None else n_segments
+    if n == 1:
+        return np.array([room / 2]).astype(kind)
+    if whole:
+        return np.arange(n) * (int(room) // (n - 1))
+    return np.linspace(0.0, room, n)
 
 
 def span(start: float, n_steps: int, rate: float, n_available: int) -> int:
@@ -65,12 +78,77 @@ def cut(clip: np.ndarray, first: int, n_steps: int) -> np.ndarray:
     return clip[:, first : first + n_steps]
 
 
-def clip_means(segments: np.ndarray, rows: np.ndarray, n_clips: int) -> np.ndarray:
+# ---------------------------------------------------------------- windows over time
+
+
+def frame_times(duration: float, hop: float) -> np.ndarray:
+    """Centres in seconds of frames that lie side by side from a clip's start.
+
+    The first lies half a hop after the start, the last no further than a hop from the
+    end, none behind it. A clip shorter than half a hop has one frame, at its middle.
+    """
+    n_frames = max(1, int(np.floor(duration / hop + 0.5)))
+    if n_frames == 1:
+        return np.array([min(hop, duration) / 2])
+    times: np.ndarray = (np.arange(n_frames) + 0.5) * hop
+    return times
+
+
+def window_starts(times: np.ndarray, rate: float, n_steps: int) -> list[int]:
+    """First steps of windows of ``n_steps`` that are centred at ``times`` seconds."""
+    firsts: list[int] = np.floor(times * rate - n_steps / 2 + 0.5).astype(int).tolist()
+    return firsts
+
+
+def centred_window(clip: np.ndarray, first: int, n_steps: int) -> np.ndarray:
+    """Steps ``first`` to ``first + n_steps`` of a clip (..., n_available).
+
+    What lies before the clip or behind it is zero.
+    """
+    before = min(n_steps, max(0, -first))
+    inside = clip[..., max(0, first) : max(0, first + n_steps)]
+    after = n_steps - before - inside.shape[-1]
+    return np.pad(inside, [(0, 0)] * (clip.ndim - 1) + [(before, after)])
+
+
+# ------------------------------------------------------------- means over segments
+
+
+def clip_means(
+    segments: np.ndarray, rows: np.ndarray, n_clips: int, dtype: Any = None
+) -> np.ndarray:
     """Mean over each clip's segments, (n_clips, ...), in the dtype of the segments.
 
-    Every clip has a segment and rows ascend, as `even_segments` makes them.
+    Parameters
+    ----------
+    segments : ndarray of shape (n_segments, n_values)
+        Segments or frames of all clips, clip after clip.
+    rows : ndarray of shape (n_segments,)
+        The clip of each, ascending; every clip has one.
+    n_clips : int
+        Number of clips.
+    dtype : dtype or None, default=None
+        What to add up in, where thousands of frames would be too many for float32.
+        None is the dtype of the segments, which is enough for tens.
+
+    Returns
+    -------
+    means : ndarray of shape (n_clips, n_values)
+        Booleans need `dtype` and keep it.
     """
     first = np.searchsorted(rows, np.arange(n_clips))
     counts = np.diff(np.append(first, len(rows)))
-    sums = np.add.reduceat(segments, first, axis=0)
-    return sums / counts[:, None].astype(segments.dtype)
+    sums = np.add.reduceat(segments, first, axis=0, dtype=dtype)
+    means = sums / counts[:, None].astype(sums.dtype)
+    is_float = segments.dtype.kind == "f"
+    return means.astype(segments.dtype, copy=False) if is_float else means
+
+
+def split_means(segments: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
+    """Mean over each clip's segments, of which the i-th clip has ``counts[i]``.
+
+    As `clip_means`, but added up in the order of `numpy.mean`, which the published
+    embeddings were compared in: the last bit may differ.
+    """
+    parts = np.split(segments, np.cumsum(counts)[:-1])
+    return [part.mean(axis=0) for part in parts]

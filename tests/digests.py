@@ -268,7 +268,6 @@ def embeddings(X: Any, y: Any, X_new: Any, tiny: dict[str, Any]) -> dict[str, st
         rows, frames = published.transform(X_new), published.transform_frames(X_new)
     return {
         "layers": digest(layers.transform(X_new)),
-        "frames": digest(np.asarray(layers.transform_frames(X_new)[0])),
         "pretrained": digest(rows),
         "pretrained frames": digest(*frames),
     }

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from skaudio._segments import cut, even_starts, random_starts, span, to_steps
+from skaudio._segments import (
+    centred_window,
+    clip_means,
+    cut,
+    even_segments,
+    frame_times,
+    span,
+    split_means,
+    to_steps,
+    window_starts,
+)
 
 
 def test_paper_segment_lengths():
@@ -14,31 +24,40 @@ def test_paper_segment_lengths():
     assert to_steps(seconds, 44_100 / 1024) == 65
 
 
-def test_even_starts_cover_the_clip():
-    starts = even_starts(5.0, 1.5, 10)
+def test_even_segments_cover_the_clip():
+    starts = even_segments(5.0, 1.5, 10)
     assert starts[0] == 0
     assert starts[-1] == pytest.approx(3.5)
     np.testing.assert_allclose(np.diff(starts), 3.5 / 9)
 
 
 def test_a_single_even_segment_is_the_middle():
-    np.testing.assert_allclose(even_starts(5.0, 1.0, 1), [2.0])
+    np.testing.assert_allclose(even_segments(5.0, 1.0, 1), [2.0])
+    assert even_segments(10, 3, 1, whole=True).tolist() == [3]
 
 
-@pytest.mark.parametrize("duration", [0.1, 1.5])
-def test_short_clips_have_one_segment(duration):
-    np.testing.assert_array_equal(even_starts(duration, 1.5, 10), [0.0])
+@pytest.mark.parametrize("n_segments", [10, None])
+@pytest.mark.parametrize("duration", [0.1, 1.5, 1.505])
+def test_clips_no_longer_than_a_segment_have_one(duration, n_segments):
+    starts = even_segments(duration, 1.5, n_segments, step=0.02)
+    np.testing.assert_array_equal(starts, [0.0])
 
 
-def test_random_starts_stay_inside_and_repeat():
-    durations = np.array([0.5, 2.0, 10.0] * 200)
-    starts = random_starts(durations, 1.5, np.random.default_rng(0))
-    assert (starts >= 0).all()
-    assert (starts[0::3] == 0).all()
-    assert (starts[1::3] <= 0.5).all()
-    assert 8 < starts[2::3].max() <= 8.5
-    again = random_starts(durations, 1.5, np.random.default_rng(0))
-    np.testing.assert_array_equal(starts, again)
+def test_by_default_as_many_segments_as_fit_and_one_more():
+    assert len(even_segments(5.0, 1.5, None)) == 4
+    assert len(even_segments(6.0, 1.5, None)) == 5
+
+
+def test_whole_starts_are_equally_far_from_each_other():
+    """The rule of SampleCNN's authors, in integers."""
+    rng = np.random.default_rng(0)
+    for n_available, n_steps in rng.integers(1, 400, size=(100, 2)).tolist():
+        starts = even_segments(n_available, n_steps, None, whole=True)
+        assert starts.dtype.kind == "i"
+        room = n_available - n_steps
+        n = n_available // n_steps + 1
+        expected = [i * (room // (n - 1)) for i in range(n)] if room > 0 else [0]
+        assert starts.tolist() == expected
 
 
 def test_views_are_cut_at_the_same_time():
@@ -62,3 +81,34 @@ def test_cut_repeats_short_clips_and_copies_nothing_else():
     clip = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(cut(clip, 0, 7)[0], [0, 1, 2, 0, 1, 2, 0])
     assert np.shares_memory(cut(clip, 1, 2), clip)
+
+
+def test_windows_are_centred_at_their_times():
+    clip = np.arange(1, 11)[None]  # ten samples at 10 Hz
+    times = frame_times(1.0, 0.25)
+    np.testing.assert_allclose(times, [0.125, 0.375, 0.625, 0.875])
+    firsts = window_starts(times, 10, 4)
+    windows = [centred_window(clip, first, 4)[0].tolist() for first in firsts]
+    assert windows[0] == [0, 1, 2, 3]
+    assert windows[-1] == [8, 9, 10, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_means_over_segments_are_those_of_each_clip(dtype):
+    rng = np.random.default_rng(0)
+    counts = [3, 1, 40]
+    rows = np.repeat(np.arange(3), counts)
+    segments = rng.normal(size=(44, 5)).astype(dtype)
+    expected = [segments[rows == row].astype(float).mean(axis=0) for row in range(3)]
+    for means in (clip_means(segments, rows, 3), split_means(segments, counts)):
+        np.testing.assert_allclose(means, expected, atol=1e-6)
+        assert means[0].dtype == dtype
+
+
+def test_long_sums_can_be_more_precise_than_their_terms():
+    frames = np.full((200_000, 1), 0.1, np.float32)
+    means = clip_means(frames, np.zeros(len(frames), int), 1, dtype=np.float64)
+    assert means.dtype == np.float32
+    np.testing.assert_array_equal(means, frames[:1])
+    votes = clip_means(frames > 0, np.zeros(len(frames), int), 1, dtype=np.float64)
+    np.testing.assert_array_equal(votes, [[1.0]])

@@ -52,7 +52,7 @@ print(f"accuracy on new clips: {clf.score(X_test, y_test):.0%}")
 # and a high band in the first layer; peaks of higher layers are narrower, and faint in
 # a network as small as this one.
 
-display = FilterSpectrumDisplay.from_estimator(clf, layers=(1, 2, 3, 4), random_state=0)
+display = FilterSpectrumDisplay.from_estimator(clf, layers=(0, 1, 2, 3), random_state=0)
 plt.show()
 
 # %%

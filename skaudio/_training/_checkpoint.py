@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import warnings
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from skaudio._utils._files import replacing
 from skaudio.nn.blocks import Dropout
 
 ARRAY = "ndarray"  # marks what was a NumPy array
@@ -96,9 +96,8 @@ class Checkpoint(Callback):
                 for name, part in self._parts().items()
             },
         }
-        part = self.path.with_name(self.path.name + ".part")
-        torch.save(state, part)
-        os.replace(part, self.path)
+        with replacing(self.path) as part:
+            torch.save(state, part)
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from skaudio._segments import cut, even_starts, span, to_steps
+from skaudio._segments import cut, even_segments, frame_times, span, to_steps
 from skaudio._training import _random_draws
 from skaudio._training._options._augmentation import (
     BETWEEN_CLASS,
@@ -96,13 +96,29 @@ class SegmentDataset(Dataset):
         """
         # positions closer than a step of the slowest view are the same segment
         step = 1.0 / min(self.rates.values())
-        starts = []
-        for duration in self.durations:
-            longer = duration - self.length >= step
-            n = int(duration / self.length) + 1 if n_segments is None else n_segments
-            starts.append(even_starts(duration if longer else 0.0, self.length, n))
-        rows = np.repeat(np.arange(len(self)), [len(s) for s in starts])
-        return rows, np.concatenate(starts)
+        starts = [
+            even_segments(duration, self.length, n_segments, step=step)
+            for duration in self.durations
+        ]
+        return self._rows_of(starts), np.concatenate(starts)
+
+    def segments_every(
+        self, hop: float
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Rows and starts of segments every ``hop`` seconds, and times of every clip.
+
+        Segments are centred at the times, see `frame_times`; those that would reach
+        over the border of a clip are moved inside.
+        """
+        times = [frame_times(duration, hop) for duration in self.durations]
+        starts = [
+            np.clip(of_clip - self.length / 2, 0.0, max(duration - self.length, 0.0))
+            for of_clip, duration in zip(times, self.durations, strict=True)
+        ]
+        return self._rows_of(starts), np.concatenate(starts), times
+
+    def _rows_of(self, starts: list[np.ndarray]) -> np.ndarray:
+        return np.repeat(np.arange(len(self)), [len(s) for s in starts])
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from skaudio._segments import clip_means
 from skaudio._training._callbacks import Start
 from skaudio._training._checkpoint import read
 from skaudio._training._datasets import SegmentDataset, Source
-from skaudio._training._features import SegmentFeatures
 from skaudio._training._front_ends import (
     OwnViews,
     Sound,
@@ -250,21 +249,26 @@ class SegmentEstimator(BaseEstimator):
         }
 
     def _features(
-        self,
-        X: Any,
-        layers: list[str],
-        pooling: str,
-        n_segments: int | None,
-        hop: float | None = None,
-    ) -> SegmentFeatures:
-        """Outputs of hidden layers for even segments, or for segments every ``hop``."""
+        self, X: Any, layers: list[str], pooling: str, n_segments: int | None
+    ) -> np.ndarray:
+        """Outputs (n_clips, n_features) of hidden layers, mean over even segments."""
         data = self._dataset(X)
-        if hop is None:
-            rows, starts = data.even_segments(n_segments)
-        else:
-            rows, starts = data.segments_every(hop)
+        rows, starts = data.even_segments(n_segments)
         values = self.net_.features(data, rows, starts, layers, pooling)
-        return SegmentFeatures(values, rows, starts, self._spec.seconds, len(data))
+        return clip_means(values, rows, len(data))
+
+    def _frame_features(
+        self, X: Any, layers: list[str], pooling: str, hop: float | None
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """For every clip (n_features, n_segments), and the segments' times in seconds.
+
+        Segments lie ``hop`` seconds apart, None: side by side.
+        """
+        data = self._dataset(X)
+        rows, starts, times = data.segments_every(hop or self._spec.seconds)
+        values = self.net_.features(data, rows, starts, layers, pooling)
+        ends = np.cumsum([len(of_clip) for of_clip in times])
+        return [part.T for part in np.split(values, ends[:-1])], times
 
     def _n_features(self, layers: list[str]) -> int:
         """Count the features of hidden layers, by a segment of zeros."""

@@ -11,9 +11,10 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 
 from skaudio._utils._random import seeded_initialisation
-from skaudio.nn.blocks import layer_outputs, seed_dropout
+from skaudio.nn.blocks import seed_dropout
 from skaudio.nn.devices import by_batches, moved
 from skaudio.nn.folding import folded
+from skaudio.nn.layers import layer_outputs
 from skaudio.nn.losses import blend
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {

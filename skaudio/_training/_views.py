@@ -13,6 +13,7 @@ from skaudio._audio import load_clips
 from skaudio._training._datasets import Geometry, Sound
 from skaudio._training._input import FrontEnds, Limit
 from skaudio._utils._container import Views
+from skaudio._utils._output import note_errors
 from skaudio._utils._validation import check_clips
 from skaudio.preprocessing._view_scaler import ViewScaler
 from skaudio.views._base import LOADING, BaseView, ViewSource, compute_views
@@ -46,8 +47,7 @@ class OwnViews:
         options = {name: getattr(self.first, name) for name in LOADING}
         n_jobs, verbose = self.source.n_jobs, self.source.verbose
         waveforms, errors = load_clips(clips, n_jobs=n_jobs, verbose=verbose, **options)
-        if errors != getattr(estimator, "errors_", []):
-            estimator.errors_ = errors
+        note_errors(estimator, errors)
         return list(waveforms)
 
     def compute(self, waveforms: list[np.ndarray]) -> tuple[Views, Sound]:

@@ -16,13 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
-
-FLOATS = [np.float32, np.float64]
-
-
-def is_path(item: Any) -> bool:
-    """Whether one row of X names a file."""
-    return isinstance(item, (str, os.PathLike))
+from skaudio._utils._types import FLOATS, is_path
 
 
 def _rows(X: Any) -> list[Any] | None:

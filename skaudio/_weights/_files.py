@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from skaudio._safe_pickle import HeldState, load_pickle
+from skaudio._utils._files import replacing
 from skaudio._weights._formats import (
     WeightFile,
     open_weights,
@@ -274,10 +275,8 @@ def save_weights(
         "arguments": _arguments(network),
     }
     tensors = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(to_bytes(tensors, metadata={HEADER: json.dumps(about)}))
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_bytes(to_bytes(tensors, metadata={HEADER: json.dumps(about)}))
 
 
 def _arguments(network: nn.Module) -> dict[str, Any]:

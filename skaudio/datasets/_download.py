@@ -10,6 +10,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from skaudio._utils._files import replacing
+
 TIMEOUT = 60.0  # seconds without a byte
 BLOCK = 2**20
 CHECKSUMS = "checksums.json"
@@ -132,6 +134,5 @@ def remember(folder: Path, url: str, path: Path) -> None:
     import pooch
 
     known = {**remembered(folder), url: str(pooch.file_hash(str(path)))}
-    fresh = folder / f"{CHECKSUMS}.new"
-    fresh.write_text(json.dumps(known, indent=2) + "\n")
-    fresh.replace(folder / CHECKSUMS)
+    with replacing(folder / CHECKSUMS) as part:
+        part.write_text(json.dumps(known, indent=2) + "\n")

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from skaudio._cache import digest_of
-from skaudio.embedding._base import Frames, Network, frame_times
+from skaudio._segments import frame_times, split_means
+from skaudio.embedding._base import Frames, Network
 from skaudio.nn.coala import HOP_LENGTH, N_FRAMES, CoalaInput, PatchEncoder
 from skaudio.nn.devices import in_batches
 
@@ -60,9 +61,8 @@ class CoalaNetwork(Network):
             for clip in clips
         ]
         patches = [list(CoalaInput.patches(part)) for part in parts]
-        ends = np.cumsum([len(part) for part in patches])
         encoded = np.stack(self._encode([p for part in patches for p in part]))
-        return [part.mean(axis=0) for part in np.split(encoded, ends[:-1])]
+        return split_means(encoded, [len(part) for part in patches])
 
     def embed_frames(
         self, clips: Sequence[np.ndarray], hop: float | None

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from skaudio._audio import load_clips
-from skaudio._utils._validation import is_path
-from skaudio.embedding._base import centred_window, frame_times
+from skaudio._segments import centred_window, frame_times, window_starts
+from skaudio._utils._types import is_path
 
 CHUNK = 256  # windows that are embedded together
 
@@ -134,7 +134,7 @@ class HEARModel(nn.Module):
         """Embeddings (n_clips, n_features, n_frames) of windows around each time."""
         n_samples = max(1, round(self.frame_length * self.rate))
         times = frame_times(len(clips[0]) / self.rate, self.hop)
-        firsts = np.floor(times * self.rate - n_samples / 2 + 0.5).astype(int).tolist()
+        firsts = window_starts(times, self.rate, n_samples)
         where = [(clip, first) for clip in clips for first in firsts]
         rows = [
             self._embed([centred_window(*w, n_samples) for w in where[i : i + CHUNK]])

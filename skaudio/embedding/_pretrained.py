@@ -23,8 +23,10 @@ from sklearn.utils import Tags
 from skaudio._audio import load_clips
 from skaudio._cache import MEMORY, digest_of, keys_of
 from skaudio._utils._container import stack_or_object
+from skaudio._utils._output import note_errors
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
-from skaudio._utils._validation import check_clips, is_path
+from skaudio._utils._types import is_path
+from skaudio._utils._validation import check_clips
 from skaudio._weights._files import Pretrained, read_weights
 from skaudio.embedding._base import Network
 from skaudio.embedding._coala import CoalaNetwork
@@ -62,10 +64,10 @@ class PretrainedEmbedder(
         ``load_model`` takes. Clones share an object instead of copying it.
     scaler : str, path-like or None, default=None
         File of the scaling that COALA was trained with.
-    layers : tuple of int, default=(-1,)
+    layers : tuple of int or str, default=(-1,)
         Hidden layers of SampleCNN whose activations are concatenated in this order:
-        -1 is the last convolution, -2 and -3 are the modules below. Other networks
-        have one embedding.
+        -1 is the last convolution, -2 and -3 are the modules below, 0 is the lowest;
+        or names, such as "blocks.3". Other networks have one embedding.
     n_segments : int or None, default=None
         Evenly spaced segments per clip that are averaged. None takes as many as cover
         the clip, and one more, as the authors did.
@@ -186,7 +188,7 @@ class PretrainedEmbedder(
         weights: Any,
         *,
         scaler: str | os.PathLike[str] | None = None,
-        layers: Sequence[int] = (-1,),
+        layers: Sequence[int | str] = (-1,),
         n_segments: int | None = None,
         sr: float | None = None,
         model_sr: float | None = None,
@@ -398,9 +400,7 @@ class PretrainedEmbedder(
             yield from (None if row in bad else next(embedded) for row in part)
 
     def _report(self, errors: list[dict[str, Any]]) -> None:
-        errors = sorted(errors, key=lambda error: error["row"])
-        if errors != getattr(self, "errors_", []):
-            self.errors_ = errors
+        note_errors(self, sorted(errors, key=lambda error: error["row"]))
 
     @property
     def _n_features_out(self) -> int:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skaudio._cache import digest_of
-from skaudio._segments import cut, even_steps
-from skaudio.embedding._base import (
-    Frames,
-    Network,
+from skaudio._segments import (
     centred_window,
+    cut,
+    even_segments,
     frame_times,
+    split_means,
+    window_starts,
 )
+from skaudio.embedding._base import Frames, Network
 from skaudio.nn.devices import in_batches
+from skaudio.nn.layers import layer_names, layer_outputs
 from skaudio.nn.samplecnn import SampleCNN
 
 Segment = tuple[np.ndarray, int]  # a clip (1, n_samples) and a first sample
@@ -31,8 +34,8 @@ class SampleCNNNetwork(Network):
     ----------
     network : SampleCNN
         In eval mode, on `device`.
-    layers : sequence of int
-        Positions in ``network.hidden_layers``; negative ones count from the top.
+    layers : sequence of int or str
+        Places among ``network.hidden_layers``, negative ones from the top, or names.
     n_segments : int or None
         Evenly spaced segments per clip; None is as many as fit side by side, and one.
     sample_rate : float
@@ -47,7 +50,7 @@ class SampleCNNNetwork(Network):
         self,
         network: SampleCNN,
         *,
-        layers: Sequence[int],
+        layers: Sequence[int | str],
         n_segments: int | None,
         sample_rate: float,
         layout: str,
@@ -55,12 +58,9 @@ class SampleCNNNetwork(Network):
         device: str,
         batch_size: int,
     ) -> None:
-        blocks: list[Any] = list(network.blocks)
         self.n_samples = network.n_samples
-        if not layers:
-            raise ValueError(f"layers={layers!r} names no layer. The top is (-1,).")
-        self.layers = [_position(layer, len(blocks)) for layer in layers]
-        self.blocks = blocks[: max(self.layers) + 1]  # what lies above costs nothing
+        self.layers = layer_names(network, layers)
+        self.network, self.below = _up_to(network, self.layers)
         self.n_segments = n_segments
         self.sample_rate = sample_rate
         self.layout = layout
@@ -68,7 +68,7 @@ class SampleCNNNetwork(Network):
         on_cpu = torch.device(device).type == "cpu"
         # one by one, activations stay in the cache, and rows know of no others
         self.batch_size = 1 if on_cpu else batch_size
-        self.n_features = sum(blocks[layer].conv.out_channels for layer in self.layers)
+        self.n_features = _n_features(network, tuple(self.layers), device)
         self.fingerprint = digest_of(
             fingerprint, tuple(self.layers), n_segments, torch.device(device).type
         )
@@ -76,15 +76,17 @@ class SampleCNNNetwork(Network):
     def embed(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Mean over even segments of every clip."""
         length = self.n_samples
-        segments: list[Segment] = []
-        ends = []
-        for clip in clips:
-            n_segments = self.n_segments or len(clip) // length + 1
-            starts = even_steps(len(clip), length, n_segments)
-            segments += [(clip[None], start) for start in starts]
-            ends.append(len(segments))
+        starts = [
+            even_segments(len(clip), length, self.n_segments, whole=True).tolist()
+            for clip in clips
+        ]
+        segments = [
+            (clip[None], start)
+            for clip, firsts in zip(clips, starts, strict=True)
+            for start in firsts
+        ]
         maxima = np.stack(self._maxima(segments, cut))
-        return [part.mean(axis=0) for part in np.split(maxima, ends[:-1])]
+        return split_means(maxima, [len(firsts) for firsts in starts])
 
     def embed_frames(
         self, clips: Sequence[np.ndarray], hop: float | None
@@ -95,8 +97,8 @@ class SampleCNNNetwork(Network):
         for clip in clips:
             duration = len(clip) / self.sample_rate
             times = frame_times(duration, hop or length / self.sample_rate)
-            firsts = np.floor(times * self.sample_rate - length / 2 + 0.5).astype(int)
-            segments = [(clip[None], first) for first in firsts.tolist()]
+            firsts = window_starts(times, self.sample_rate, length)
+            segments = [(clip[None], first) for first in firsts]
             frames.append((np.stack(self._maxima(segments, centred_window), 1), times))
         return frames
 
@@ -119,18 +121,32 @@ class SampleCNNNetwork(Network):
             )
 
     def _activations(self, x: Tensor) -> Tensor:
-        maxima = {}
-        for layer, block in enumerate(self.blocks):
-            x = block(x)
-            if layer in self.layers:
-                maxima[layer] = x.amax(2)
-        return torch.cat([maxima[layer] for layer in self.layers], dim=1)
+        return _maxima_of(self.network, self.below, x)
 
 
-def _position(layer: int, n_layers: int) -> int:
-    if not -n_layers <= layer < n_layers:
-        raise ValueError(
-            f"layers contains {layer}, but the network has {n_layers} hidden layers: "
-            f"-1 is the last convolution, -{n_layers} the first."
-        )
-    return layer % n_layers
+def _up_to(network: SampleCNN, layers: Sequence[str]) -> tuple[nn.Module, list[str]]:
+    """The part of a network that its layers need, and their names in it.
+
+    What lies above the highest block costs nothing.
+    """
+    inside = [name.partition(".") for name in layers]
+    if any(first != "blocks" or not rest for first, _, rest in inside):
+        return network, list(layers)
+    names = [rest for _, _, rest in inside]
+    highest = max(int(name.partition(".")[0]) for name in names)
+    return network.blocks[: highest + 1], names
+
+
+def _maxima_of(network: nn.Module, names: Sequence[str], x: Tensor) -> Tensor:
+    """Maxima over time of layers, side by side."""
+    outputs = layer_outputs(network, names, x)
+    parts = [outputs[name] for name in names]
+    return torch.cat([x.amax(2) if x.ndim == 3 else x for x in parts], dim=1)
+
+
+@lru_cache(maxsize=8)
+def _n_features(network: SampleCNN, layers: tuple[str, ...], device: str) -> int:
+    part, names = _up_to(network, layers)
+    with torch.inference_mode():
+        silence = torch.zeros(1, 1, network.n_samples, device=device)
+        return _maxima_of(part, names, silence).shape[1]

@@ -12,6 +12,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skaudio._segments import clip_means
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
 from skaudio._utils._validation import check_labels, check_views
@@ -137,14 +138,14 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         frames, n_frames = self._checked_frames(X)
         if self.vote == "majority":
             decisions = self.estimator_.predict(frames)
-            return _clip_means(decisions[:, None] == self.classes_, n_frames)
+            return _means(decisions[:, None] == self.classes_, n_frames)
         if self.vote == "mean":
-            return _clip_means(self.estimator_.predict_proba(frames), n_frames)
+            return _means(self.estimator_.predict_proba(frames), n_frames)
         with np.errstate(divide="ignore"):
             logs = np.log(self.estimator_.predict_proba(frames))
         # a single impossible frame must not forbid a class, nor 0 * inf give NaN
         floor = np.log(np.finfo(logs.dtype).tiny)
-        means = _clip_means(np.maximum(logs, floor), n_frames)
+        means = _means(np.maximum(logs, floor), n_frames)
         return softmax(means * n_frames[:, None].astype(means.dtype), axis=1)
 
     def predict(self, X) -> np.ndarray:
@@ -218,9 +219,8 @@ def _frames(views: Views, name: str) -> tuple[np.ndarray, np.ndarray]:
     return frames, views.n_frames(name)
 
 
-def _clip_means(values: np.ndarray, n_frames: np.ndarray) -> np.ndarray:
-    """Mean over the rows of each clip, summed in float64, in the dtype of values."""
-    starts = np.cumsum(n_frames) - n_frames
-    sums = np.add.reduceat(values, starts, axis=0, dtype=np.float64)
-    means = sums / n_frames[:, None]
-    return means.astype(values.dtype) if values.dtype == np.float32 else means
+def _means(values: np.ndarray, n_frames: np.ndarray) -> np.ndarray:
+    """Mean over the frames of each clip, of which there may be many thousands."""
+    n_clips = len(n_frames)
+    rows = np.repeat(np.arange(n_clips), n_frames)
+    return clip_means(values, rows, n_clips, dtype=np.float64)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skaudio._utils._random import draw_seed
+from skaudio.nn.layers import layer_names
 from skaudio.nn.samplecnn import ConvStack, StridedBlock
 
 BATCH_NORMS = ("batch", "running")
@@ -22,7 +23,7 @@ BATCH_SIZE = 32  # filters at a time: no slower than more, and few enough for an
 
 def activation_maximization(
     estimator: Any,
-    layer: int,
+    layer: int | str,
     *,
     filters: Sequence[int] | None = None,
     n_samples: int = 729,
@@ -45,14 +46,15 @@ def activation_maximization(
         Fitted `SampleCNNClassifier`, or a `FrameLevelCNNClassifier` on samples; a
         pipeline that ends in one; or a torch module `skaudio.nn.SampleCNN` or
         `skaudio.nn.FrameLevelCNN`. It is left as it was.
-    layer : int
-        Which convolution, counted from the bottom; 1 is the one with strides.
+    layer : int or str
+        Which convolution, by its place among ``hidden_layers`` of the network: 0 is the
+        lowest, the one with strides, and -1 the highest; or by its name there.
     filters : sequence of int or None, default=None
         Which filters of the layer, from 0; None is all of them. A filter's waveform
         does not depend on which others are asked for.
     n_samples : int, default=729
         Length of the waveforms. The paper's 729 samples, about 33 ms at 22,050 Hz,
-        are a usual frame, whose spectrum is easy to look at, and reach layer 6.
+        are a usual frame, whose spectrum is easy to look at, and reach layer 5.
     n_steps : int, default=18
         Steps of the ascent, as many as in the authors' code.
     step_size : float, default=1.0
@@ -101,17 +103,19 @@ def activation_maximization(
     >>> from skaudio.inspection import activation_maximization
     >>> from skaudio.nn import SampleCNN
     >>> network = SampleCNN(5, width=0.1)
-    >>> activation_maximization(network, layer=3, random_state=0).shape
+    >>> activation_maximization(network, layer=2, random_state=0).shape
     (13, 729)
     """
     network, _ = sample_network(estimator)
     _check_settings(n_samples, n_steps, batch_norm)
-    blocks = _blocks_up_to(network, layer, n_samples, batch_norm)
-    chosen = _check_filters(filters, layer, blocks[-1].conv.out_channels)
+    place = _place(network, layer)
+    blocks = _blocks_up_to(network, place, n_samples, batch_norm)
+    chosen = _check_filters(filters, place, blocks[-1].conv.out_channels)
     seed = draw_seed(random_state)
     noise = np.empty((len(chosen), n_samples))
     for row, i in zip(noise, chosen, strict=True):
-        row[:] = np.random.default_rng([seed, layer, i]).uniform(-0.5, 0.5, n_samples)
+        rng = np.random.default_rng([seed, place + 1, i])
+        row[:] = rng.uniform(-0.5, 0.5, n_samples)
     weight = blocks[-1].conv.weight
     waveforms = torch.as_tensor(amplitude * noise).to(weight)
     parts = [
@@ -162,17 +166,22 @@ def _check_settings(n_samples: Any, n_steps: Any, batch_norm: str) -> None:
             raise ValueError(f"{name} must be a positive integer; got {value!r}.")
 
 
+def _place(network: ConvStack, layer: int | str) -> int:
+    """Number of a convolution, from 0 at the bottom."""
+    (name,) = layer_names(network, [layer])
+    if name not in network.hidden_layers:
+        raise ValueError(
+            f"layer={layer!r} is only a part of a hidden layer; take one of "
+            f"{list(network.hidden_layers)}."
+        )
+    return network.hidden_layers.index(name)
+
+
 def _blocks_up_to(
-    network: ConvStack, layer: Any, n_samples: Any, batch_norm: str
+    network: ConvStack, place: int, n_samples: Any, batch_norm: str
 ) -> list[Any]:
     """Blocks from the first to the layer's, if the waveform is long enough for it."""
-    n_layers = len(network.blocks)
-    if not isinstance(layer, (int, np.integer)) or not 1 <= layer <= n_layers:
-        raise ValueError(
-            f"layer must be from 1 to {n_layers}, the number of convolutions, counted "
-            f"from the bottom; got {layer!r}."
-        )
-    blocks: list[Any] = list(network.blocks.children())[:layer]
+    blocks: list[Any] = list(network.blocks.children())[: place + 1]
     if batch_norm == "batch" and not all(
         isinstance(block.norm, nn.BatchNorm1d) for block in blocks
     ):
@@ -185,7 +194,7 @@ def _blocks_up_to(
     n_steps = 2 if batch_norm == "batch" else 1  # of one step the variance is zero
     if n_samples < n_steps * n_per_step:
         raise ValueError(
-            f"Layer {layer} needs n_samples of at least {n_steps * n_per_step}, which "
+            f"Layer {place} needs n_samples of at least {n_steps * n_per_step}, which "
             f"it sees as {n_steps} time step(s) with batch_norm={batch_norm!r}; got "
             f"{n_samples}. Pass more samples, or take a lower layer."
         )

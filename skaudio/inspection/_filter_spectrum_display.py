@@ -44,8 +44,8 @@ class FilterSpectrumDisplay:
         Number of each filter in its layer, from 0.
     sr : list of float
         Sampling rate of every network in Hz.
-    layers : list of int
-        Layers of every network, 1 being the lowest.
+    layers : list of int or str
+        Layers of every network, by number or name as they were asked for.
     labels : list of str
         Name of every network, which the rows of panels show.
 
@@ -72,7 +72,7 @@ class FilterSpectrumDisplay:
     >>> from skaudio.nn import SampleCNN
     >>> network = SampleCNN(5, width=0.05)
     >>> display = FilterSpectrumDisplay.from_estimator(
-    ...     network, layers=(1, 2), sr=8000, random_state=0
+    ...     network, layers=(0, 1), sr=8000, random_state=0
     ... )
     >>> [peaks.shape for peaks in display.peak_frequencies], display.spectra[0].shape
     ([(6,), (6,)], (6, 365))
@@ -86,7 +86,7 @@ class FilterSpectrumDisplay:
         peak_frequencies: Sequence[np.ndarray],
         order: Sequence[np.ndarray],
         sr: Sequence[float],
-        layers: Sequence[int],
+        layers: Sequence[int | str],
         labels: Sequence[str],
     ) -> None:
         self.waveforms = waveforms
@@ -102,7 +102,7 @@ class FilterSpectrumDisplay:
         cls,
         estimator: Any,
         *,
-        layers: Sequence[int] = (1, 2, 3, 4, 5, 6),
+        layers: Sequence[int | str] = (0, 1, 2, 3, 4, 5),
         sr: float | None = None,
         n_samples: int = 729,
         n_steps: int = 18,
@@ -119,9 +119,10 @@ class FilterSpectrumDisplay:
             Fitted `SampleCNNClassifier`, or a `FrameLevelCNNClassifier` on samples; a
             pipeline that ends in one; or a torch module `skaudio.nn.SampleCNN` or
             `skaudio.nn.FrameLevelCNN`.
-        layers : sequence of int, default=(1, 2, 3, 4, 5, 6)
-            Which convolutions, counted from the bottom. The default is the paper's, all
-            that 729 samples reach. At full width they take half a minute on a CPU.
+        layers : sequence of int or str, default=(0, 1, 2, 3, 4, 5)
+            Which convolutions, from 0 at the bottom; see `activation_maximization`. The
+            default are the paper's layers 1 to 6, all that 729 samples reach. At full
+            width they take half a minute on a CPU.
         sr : float or None, default=None
             Sampling rate in Hz; None is that of the estimator. A module has none.
         n_samples : int, default=729
@@ -163,7 +164,7 @@ class FilterSpectrumDisplay:
         cls,
         estimators: Mapping[str, Any],
         *,
-        layers: Sequence[int] = (1, 2, 3, 4),
+        layers: Sequence[int | str] = (0, 1, 2, 3),
         sr: Mapping[str, float] | None = None,
         n_samples: int = 729,
         n_steps: int = 18,
@@ -178,9 +179,10 @@ class FilterSpectrumDisplay:
         ----------
         estimators : dict of str to estimator
             Names and networks, each one as in `from_estimator`.
-        layers : sequence of int, default=(1, 2, 3, 4)
-            Which convolutions, counted from the bottom. The default is the paper's: at
-            any published sampling rate, these have filters of 3.
+        layers : sequence of int or str, default=(0, 1, 2, 3)
+            Which convolutions, from 0 at the bottom; see `activation_maximization`. The
+            default are the paper's layers 1 to 4: at any published sampling rate, these
+            have filters of 3.
         sr : dict of str to float or None, default=None
             Sampling rates in Hz by name; None are those of the estimators.
         n_samples : int, default=729
@@ -220,7 +222,7 @@ class FilterSpectrumDisplay:
         rates: Sequence[float | None],
         axes: Any,
         *,
-        layers: Sequence[int],
+        layers: Sequence[int | str],
         frame: str,
         **ascent: Any,
     ) -> FilterSpectrumDisplay:
@@ -366,7 +368,8 @@ class FilterSpectrumDisplay:
         """Titles name layers; labels stand at the left and at the bottom only."""
         row, column = divmod(panel, len(self.layers))
         ax, n_columns = self.axes_[panel], self._n_columns()
-        title = f"Layer {self.layers[column]}"
+        layer = self.layers[column]
+        title = layer if isinstance(layer, str) else f"Layer {layer}"
         ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
         if panel + n_columns >= len(self.axes_):
             ax.set_xlabel(xlabel)

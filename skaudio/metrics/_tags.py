@@ -12,7 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.utils import check_array, check_consistent_length
 
-FLOATS = [np.float64, np.float32]
+from skaudio._utils._types import FLOATS
 
 
 def tag_report(y_true: Any, y_score: Any, *, tag_names: Any = None) -> Any:
@@ -268,7 +268,11 @@ def _check_scores(y_score: Any) -> np.ndarray:
             "np.column_stack([proba[:, 1] for proba in y_score])."
         )
     scores = check_array(
-        y_score, dtype=FLOATS, ensure_2d=False, allow_nd=True, input_name="y_score"
+        y_score,
+        dtype=FLOATS[::-1],  # all else becomes float64
+        ensure_2d=False,
+        allow_nd=True,
+        input_name="y_score",
     )
     if scores.ndim != 2:
         raise ValueError(

@@ -7,7 +7,6 @@ from skaudio.nn.blocks import (
     ConvBlock,
     Dropout,
     OneBranch,
-    layer_outputs,
 )
 from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN, CoalaInput
 from skaudio.nn.constant_q import ConstantQ
@@ -25,6 +24,7 @@ from skaudio.nn.frontends import (
     PowerSpectrogram,
     compress,
 )
+from skaudio.nn.layers import layer_outputs
 from skaudio.nn.losses import (
     BranchCrossEntropy,
     BranchTagEntropy,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from skaudio.nn.layers import below
 
 ATTENTIONS = ("temporal", "spatio-temporal")
 
@@ -331,63 +333,3 @@ class OneBranch(nn.Module):
         """Logits (clips, n_outputs) by name of the view."""
         (name,) = self.branch_names
         return {name: self.network(views[name])}
-
-
-def below(prefix: str, stages: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Names of modules as seen from the module that holds theirs as ``prefix``."""
-    return tuple(tuple(f"{prefix}.{name}" for name in stage) for stage in stages)
-
-
-def layer_outputs(module: nn.Module, layers: list[str], x: Any) -> dict[str, Tensor]:
-    """Run ``module`` on ``x`` and return the outputs of the named layers.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Any network of this package.
-    layers : list of str
-        Names as in ``module.named_modules()``; ``""`` is the module itself.
-    x : tensor or dict of str to tensor
-        Input of the module.
-
-    Returns
-    -------
-    outputs : dict of str to tensor
-        One entry per layer.
-
-    Raises
-    ------
-    ValueError
-        If a layer does not exist; the message lists those that do.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skaudio.nn import ClassificationHead, layer_outputs
-    >>> head = ClassificationHead(8, 4, 2)
-    >>> layer_outputs(head, ["fc2"], torch.zeros(3, 8))["fc2"].shape
-    torch.Size([3, 4])
-    """
-    known = dict(module.named_modules())
-    unknown = [name for name in layers if name not in known]
-    if unknown:
-        raise ValueError(
-            f"No layer {unknown[0]!r} in {type(module).__name__}; "
-            f"it has {[name for name in known if name]}."
-        )
-    outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
-
-    def keep(name: str) -> Any:
-        return lambda _module, _inputs, output: outputs[name].append(output)
-
-    hooks = [known[name].register_forward_hook(keep(name)) for name in layers]
-    try:
-        module(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # a network may have taken its input in parts; recurrent layers give two things
-    return {
-        name: parts[0] if len(parts) == 1 else torch.cat(parts)
-        for name, parts in outputs.items()
-    }

@@ -16,8 +16,8 @@ from skaudio.nn.blocks import (
     Dropout,
     OneBranch,
     PolyphaseConv1d,
-    below,
 )
+from skaudio.nn.layers import below
 
 N_FILTERS = (64, 64, 128, 128, 256, 256)
 N_UNITS = 256

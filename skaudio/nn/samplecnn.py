@@ -8,6 +8,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from skaudio._utils._types import is_waveform
 from skaudio.nn.blocks import Dropout
 from skaudio.nn.crnn import scaled
 
@@ -320,7 +321,7 @@ class FrameLevelCNN(ConvStack):
         dropout: float = 0.5,
     ) -> None:
         first, n_channels = None, n_bins
-        if n_bins == 1:
+        if is_waveform(n_bins):
             n_channels = scaled(N_LOW, width)
             first = StridedBlock(n_channels, win_length, hop_length)
         n_rows = max(9, n_modules)  # Table 1 has nine modules

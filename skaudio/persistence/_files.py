@@ -10,11 +10,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+
+from skaudio._utils._files import replacing
 
 FORMAT = "skaudio-1"
 HEADER = "skaudio"
@@ -87,10 +88,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     arrays: dict[str, np.ndarray] = {}
     tree = _encode(estimator, arrays, type(estimator).__name__)
     header = json.dumps({"format": FORMAT, "estimator": tree}, allow_nan=True)
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(to_bytes(arrays, metadata={HEADER: header}))
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_bytes(to_bytes(arrays, metadata={HEADER: header}))
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -10,11 +10,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skaudio._audio import load_clips
 from skaudio._utils._container import stack_or_object
+from skaudio._utils._output import ArrayOutput, note_errors
 from skaudio._utils._sklearn import Interval, StrOptions, _fit_context
 from skaudio._utils._validation import check_clips
 
 
-class AudioLoader(TransformerMixin, BaseEstimator):
+class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
     """Load clips from files, or bring waveforms to one form.
 
     Files (wav, flac, ogg, mp3 and whatever else libsndfile reads) are decoded,
@@ -153,26 +154,10 @@ class AudioLoader(TransformerMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        if errors != getattr(self, "errors_", []):
-            self.errors_ = errors
+        note_errors(self, errors)
         if isinstance(waveforms, np.ndarray):
             return waveforms
         return stack_or_object(waveforms)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: waveforms are arrays, whatever container is asked for.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"} or None, default=None
-            Accepted, so that ``Pipeline.set_output`` works, and ignored.
-
-        Returns
-        -------
-        self : AudioLoader
-            The loader itself.
-        """
-        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

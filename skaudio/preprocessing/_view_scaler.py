@@ -11,11 +11,12 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._container import Views, stack_or_object
+from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import StrOptions, _fit_context
 from skaudio._utils._validation import check_views, is_table
 
 
-class ViewScaler(TransformerMixin, BaseEstimator):
+class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
     """Standardise every frequency bin to zero mean and unit variance over time.
 
     Means and standard deviations are those of all frames of all clips seen in `fit`,
@@ -116,21 +117,6 @@ class ViewScaler(TransformerMixin, BaseEstimator):
             )
         scaled = self._scale(views["view"], self.mean_, self.scale_)
         return scaled[:, :, 0] if is_table(X) else scaled
-
-    def set_output(self, *, transform: str | None = None) -> ViewScaler:
-        """Do nothing: a view has three axes and fits no data frame.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"} or None, default=None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The transformer itself.
-        """
-        return self
 
     def _moments(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every bin."""

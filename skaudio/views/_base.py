@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 
 from skaudio._audio import load_clips
 from skaudio._utils._container import stack_or_object
+from skaudio._utils._output import ArrayOutput, note_errors
 from skaudio._utils._sklearn import Interval, StrOptions, _fit_context
 from skaudio._utils._validation import check_clips
 
@@ -51,7 +52,7 @@ class ViewSource(metaclass=ABCMeta):
         """Views by name, checked to fit together."""
 
 
-class BaseView(ViewSource, TransformerMixin, BaseEstimator):
+class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
     """A stateless transformer from clips to one view of them.
 
     A subclass adds its parameters, `_parameter_constraints`, `rate`, and what turns
@@ -107,21 +108,6 @@ class BaseView(ViewSource, TransformerMixin, BaseEstimator):
         (view,) = compute_views(self, [self], X, self.n_jobs, self.verbose)
         return view
 
-    def set_output(self, *, transform: str | None = None) -> BaseView:
-        """Do nothing: a view has three axes and fits no data frame.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"} or None, default=None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The transformer itself.
-        """
-        return self
-
     @property
     def kind(self) -> str:
         """Name of the kind of view in lower case, such as "mel"."""
@@ -160,8 +146,7 @@ def compute_views(
     for waveforms in _loaded_chunks(views[0], X, n_jobs, verbose, errors):
         for part, view in zip(parts, _compute_chunk(views, waveforms), strict=True):
             part.extend(view)
-    if errors != getattr(owner, "errors_", []):
-        owner.errors_ = errors
+    note_errors(owner, errors)
     return [stack_or_object(part) for part in parts]
 
 

@@ -10,6 +10,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 
 from skaudio._utils._container import Views
+from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _BaseComposition, _fit_context
 from skaudio._utils._validation import check_clips
 from skaudio.views._base import (
@@ -34,7 +35,7 @@ NAMED_VIEWS: dict[str, type[BaseView]] = {
 }
 
 
-class ViewUnion(ViewSource, TransformerMixin, _BaseComposition):
+class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
     """Compute several views of the same clips, like a `FeatureUnion` of spectrograms.
 
     Every clip is decoded and resampled once for all views, and views with equal frames
@@ -163,21 +164,6 @@ class ViewUnion(ViewSource, TransformerMixin, _BaseComposition):
         arrays = compute_views(self, list(views.values()), X, self.n_jobs, self.verbose)
         rates = {name: view.rate for name, view in views.items()}
         return Views(dict(zip(views, arrays, strict=True)), rates)
-
-    def set_output(self, *, transform: str | None = None) -> ViewUnion:
-        """Do nothing: views have three axes and fit no data frame.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"} or None, default=None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The transformer itself.
-        """
-        return self
 
     @staticmethod
     def _allow_nan(views: dict[str, BaseView]) -> bool:

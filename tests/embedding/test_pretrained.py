@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skaudio._weights._files import read_weights
 from skaudio.embedding import PretrainedEmbedder
+from skaudio.embedding._samplecnn import SampleCNNNetwork
 from skaudio.nn import CoalaInput, layer_outputs
 
 FEATURES = {-1: 51, -2: 51, -3: 51}
@@ -208,6 +209,32 @@ def test_samplecnn_is_as_published(samplecnn, clips, layers):
         np.testing.assert_allclose(row, published(net, clip, layers), atol=1e-5)
 
 
+def test_layers_have_names_as_well(samplecnn, clips):
+    numbers = PretrainedEmbedder(samplecnn, layers=(2, -1), cache=False)
+    names = PretrainedEmbedder(samplecnn, layers=("blocks.2", "blocks.6"), cache=False)
+    np.testing.assert_array_equal(numbers.transform(clips), names.transform(clips))
+    net = read_weights(samplecnn).network
+    logits = PretrainedEmbedder(samplecnn, layers=("output",), n_segments=1)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(np.tile(clips[1], 2)[:729])[None, None])
+    np.testing.assert_allclose(logits.transform([clips[1]]), expected, atol=1e-5)
+
+
+def test_what_lies_above_the_highest_layer_is_not_computed(samplecnn):
+    net = read_weights(samplecnn).network
+    calls = []
+    for name in net.hidden_layers:
+        layer = net.get_submodule(name)
+        layer.register_forward_hook(lambda *_, name=name: calls.append(name))
+    options = {"sample_rate": 8000.0, "layout": "", "fingerprint": "", "device": "cpu"}
+    network = SampleCNNNetwork(
+        net, layers=(0, 2), n_segments=1, batch_size=1, **options
+    )
+    calls.clear()  # of finding the number of features
+    network.embed([np.zeros(729, np.float32)])
+    assert calls == ["blocks.0", "blocks.1", "blocks.2"]
+
+
 def test_short_clips_are_repeated(samplecnn, clips):
     embedder = PretrainedEmbedder(samplecnn)
     long = np.tile(clips[1], 2)[:729]
@@ -228,7 +255,7 @@ def test_number_of_segments(samplecnn, clips):
 
 
 def test_layers_that_are_not_there(samplecnn, coala, clips):
-    with pytest.raises(ValueError, match=r"layers contains 7, but .* 7 hidden layers"):
+    with pytest.raises(ValueError, match=r"layers has 7, but .* 7 hidden layers"):
         PretrainedEmbedder(samplecnn, layers=(7,)).fit(clips)
     for weights in (coala, Scenes()):
         with pytest.raises(ValueError, match=r"layers=\(-2,\) .* are for SampleCNN"):

@@ -45,7 +45,7 @@ def network(**options):
 def ascent_of_one(net, layer, index, noise, *, n_steps, training):
     """The authors' loop on a copy of the network and a single waveform."""
     net = copy.deepcopy(net).train(training).double()
-    block = net.blocks[layer - 1]
+    block = net.blocks[layer]
     x = torch.tensor(noise, dtype=torch.float64)[None, None]
     for _ in range(n_steps):
         x = x.detach().requires_grad_()
@@ -53,7 +53,7 @@ def ascent_of_one(net, layer, index, noise, *, n_steps, training):
         hook = block.norm.register_forward_hook(
             lambda _module, _inputs, out, seen=seen: seen.update(out=out)
         )
-        net.blocks[:layer](x)
+        net.blocks[: layer + 1](x)
         hook.remove()
         loss = F.relu(seen["out"])[:, index].mean()
         (g,) = torch.autograd.grad(loss, x)
@@ -66,14 +66,14 @@ def ascent_of_one(net, layer, index, noise, *, n_steps, training):
 
 def noise_of(layer, index, n_samples):
     """Where a filter starts with ``random_state=7``."""
-    row = np.random.default_rng([draw_seed(7), layer, index]).uniform(
+    row = np.random.default_rng([draw_seed(7), layer + 1, index]).uniform(
         -0.5, 0.5, n_samples
     )
     return 0.03 * row
 
 
 @pytest.mark.parametrize("batch_norm", ["batch", "running"])
-@pytest.mark.parametrize("layer", [1, 2, 4])
+@pytest.mark.parametrize("layer", [0, 1, 3])
 def test_all_filters_climb_as_if_each_were_alone(layer, batch_norm):
     net = network().double()
     found = activation_maximization(
@@ -91,7 +91,7 @@ def test_all_filters_climb_as_if_each_were_alone(layer, batch_norm):
 def test_responses_grow():
     net = network()
     few, many = (
-        activation_maximization(net, 3, n_steps=n, batch_norm="running", random_state=0)
+        activation_maximization(net, 2, n_steps=n, batch_norm="running", random_state=0)
         for n in (1, 12)
     )
 
@@ -111,9 +111,9 @@ def test_responses_grow():
 def test_a_filter_does_not_depend_on_the_others(batch_norm):
     net = network(width=0.3)  # more filters than are climbed at a time
     options = {"n_samples": 243, "batch_norm": batch_norm, "random_state": 3}
-    every = activation_maximization(net, 2, **options)
+    every = activation_maximization(net, 1, **options)
     assert len(every) > 32
-    some = activation_maximization(net, 2, filters=[35, 0, 4], **options)
+    some = activation_maximization(net, 1, filters=[35, 0, 4], **options)
     assert_allclose(some, every[[35, 0, 4]], atol=1e-4)
 
 
@@ -123,7 +123,7 @@ def test_noise_differs_between_filters_layers_and_seeds():
         (layer, seed): activation_maximization(
             net, layer, n_steps=1, step_size=0.0, random_state=seed
         )
-        for layer in (1, 2)
+        for layer in (0, 1)
         for seed in (0, 1)
     }
     rows = np.concatenate(list(start.values()))
@@ -131,12 +131,22 @@ def test_noise_differs_between_filters_layers_and_seeds():
     assert np.abs(correlation).max() < 0.2
     assert_allclose(rows.std(axis=1), 0.03 / np.sqrt(12), rtol=0.1)  # uniform
     assert np.abs(rows).max() < 0.016
-    again = activation_maximization(net, 2, n_steps=1, step_size=0.0, random_state=1)
-    assert_array_equal(again, start[2, 1])
+    again = activation_maximization(net, 1, n_steps=1, step_size=0.0, random_state=1)
+    assert_array_equal(again, start[1, 1])
+
+
+def test_layers_have_numbers_from_either_end_and_names():
+    net = network()
+    found = [
+        activation_maximization(net, layer, n_samples=243, random_state=0)
+        for layer in (3, -4, "blocks.3")
+    ]
+    assert_array_equal(found[0], found[1])
+    assert_array_equal(found[0], found[2])
 
 
 def test_waveforms_have_no_mean():
-    found = activation_maximization(network(), 1, random_state=0)
+    found = activation_maximization(network(), 0, random_state=0)
     assert_allclose(found.mean(axis=1), 0, atol=1e-5)
     assert (found.std(axis=1) > 1).all()
 
@@ -145,8 +155,8 @@ def test_dead_filters_stay_at_their_noise():
     net = network()
     for name, value in (("weight", 0.0), ("bias", -1.0)):
         getattr(net.blocks[1].norm, name).data[2] = value
-    found = activation_maximization(net, 2, n_samples=81, random_state=7)
-    noise = noise_of(2, 2, 81)
+    found = activation_maximization(net, 1, n_samples=81, random_state=7)
+    noise = noise_of(1, 2, 81)
     assert_allclose(found[2], noise - noise.mean(), atol=1e-7)
     assert (np.delete(found, 2, axis=0).std(axis=1) > 1).all()
 
@@ -159,7 +169,7 @@ def test_the_network_is_left_as_it_was(training, batch_norm):
         parameter.grad = torch.ones_like(parameter)
     before = {k: v.clone() for k, v in net.state_dict().items()}
     with torch.no_grad():  # whatever the caller has set
-        activation_maximization(net, 4, batch_norm=batch_norm, random_state=0)
+        activation_maximization(net, 3, batch_norm=batch_norm, random_state=0)
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert all(module.training is training for module in net.modules())
@@ -173,7 +183,7 @@ def test_known_filters_are_found():
     )
     kernels = net.blocks[0].conv.weight[:, 0].detach().numpy().copy()
     found = activation_maximization(
-        net, 1, n_samples=81, batch_norm="running", n_steps=30, random_state=0
+        net, 0, n_samples=81, batch_norm="running", n_steps=30, random_state=0
     )
     alive = found.std(axis=1) > 1
     assert alive.sum() >= 2  # the noise excites half of the filters
@@ -195,7 +205,7 @@ def test_fitted_classifiers_are_their_networks(sounds):
     before = pipeline.predict_proba(X)
     module = pipeline[-1].net_.module_.network
     found = [
-        activation_maximization(model, 3, random_state=0)
+        activation_maximization(model, 2, random_state=0)
         for model in (pipeline, pipeline[-1], module)
     ]
     assert_array_equal(found[0], found[1])
@@ -208,12 +218,12 @@ def test_frame_level_networks_need_samples(sounds):
     options = {"n_modules": 2, "width": 0.05, "max_epochs": 1, "random_state": 0}
     clf = FrameLevelCNNClassifier(win_length=27, hop_length=9, **options)
     raw = make_pipeline(RawView(sr=8000), clf).fit(X, y)
-    found = activation_maximization(raw, 1, n_samples=90, random_state=0)
+    found = activation_maximization(raw, 0, n_samples=90, random_state=0)
     assert found.shape[1] == 90
     clf = FrameLevelCNNClassifier(**options)
     mel = make_pipeline(MelView(sr=8000, n_mels=8), clf).fit(X, y)
     with pytest.raises(TypeError, match=r"FrameLevelCNNClassifier, which has no such"):
-        activation_maximization(mel, 1)
+        activation_maximization(mel, 0)
 
 
 class Odd(BaseEstimator):
@@ -236,21 +246,22 @@ class Odd(BaseEstimator):
 )
 def test_others_are_refused(estimator, name):
     with pytest.raises(TypeError, match=f"networks on samples.*got {name}, which has"):
-        activation_maximization(estimator, 1)
+        activation_maximization(estimator, 0)
 
 
 def test_unfitted_classifiers_are_refused():
     with pytest.raises(NotFittedError, match="not fitted yet"):
-        activation_maximization(SampleCNNClassifier(), 1)
+        activation_maximization(SampleCNNClassifier(), 0)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layer": 0}, r"layer must be from 1 to 7.*got 0"),
-        ({"layer": 8}, r"layer must be from 1 to 7.*got 8"),
-        ({"layer": 1.5}, r"layer must be from 1 to 7.*got 1.5"),
-        ({"filters": [8]}, r"from 0 to 7, as layer 1 has 8 filters; got \[8\]"),
+        ({"layer": 7}, r"layers has 7, but there are 7 hidden layers"),
+        ({"layer": -8}, r"layers has -8, but there are 7 hidden layers"),
+        ({"layer": "blocks.7"}, r"layers has 'blocks.7', which the network has not"),
+        ({"layer": "blocks.0.conv"}, r"only a part of a hidden layer; take one of"),
+        ({"filters": [8]}, r"from 0 to 7, as layer 0 has 8 filters; got \[8\]"),
         ({"filters": [-1]}, r"from 0 to 7"),
         ({"filters": []}, r"from 0 to 7"),
         ({"filters": [True]}, r"from 0 to 7"),
@@ -261,16 +272,16 @@ def test_unfitted_classifiers_are_refused():
 )
 def test_settings_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
-        activation_maximization(network(), **{"layer": 1, **options})
+        activation_maximization(network(), **{"layer": 0, **options})
 
 
 @pytest.mark.parametrize(("batch_norm", "n_steps"), [("batch", 2), ("running", 1)])
 def test_short_waveforms_are_refused_where_a_layer_does_not_see_them(
     batch_norm, n_steps
 ):
-    """729 samples reach layer 6 of the paper, where three steps are left."""
+    """729 samples reach the paper's layer 6, where three steps are left."""
     net = network(sizes=(3, 3, 3, 3, 2, 2, 2))
-    per_step = {1: 3, 2: 3, 3: 9, 4: 27, 5: 81, 6: 162, 7: 324}
+    per_step = {0: 3, 1: 3, 2: 9, 3: 27, 4: 81, 5: 162, 6: 324}
     for layer, n in per_step.items():
         least = n * n_steps
         options = {"filters": [0], "batch_norm": batch_norm, "random_state": 0}
@@ -283,10 +294,10 @@ def test_short_waveforms_are_refused_where_a_layer_does_not_see_them(
 def test_folded_networks_have_no_statistics():
     net = network().eval()
     with pytest.raises(ValueError, match="no batch normalisation left"):
-        activation_maximization(folded(net), 2)
+        activation_maximization(folded(net), 1)
     plain, fused = (
         activation_maximization(
-            n.double(), 2, batch_norm="running", n_steps=3, random_state=0
+            n.double(), 1, batch_norm="running", n_steps=3, random_state=0
         )
         for n in (net, folded(net.double()))
     )

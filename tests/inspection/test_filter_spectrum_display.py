@@ -61,7 +61,7 @@ def small(**options):
 
 
 def display_of(net, **options):
-    options = {"sr": SR, "layers": (1,), "random_state": 0} | options
+    options = {"sr": SR, "layers": (0,), "random_state": 0} | options
     return FilterSpectrumDisplay.from_estimator(net, **options)
 
 
@@ -89,8 +89,8 @@ def test_sorting_undoes_a_shuffle():
 
 def test_arrays_belong_together():
     net = small()
-    display = display_of(net, layers=(3, 1), n_samples=243)
-    assert display.layers == [3, 1]
+    display = display_of(net, layers=(2, 0), n_samples=243)
+    assert display.layers == [2, 0]
     assert display.sr == [SR]
     for i, layer in enumerate(display.layers):
         waveforms = activation_maximization(net, layer, n_samples=243, random_state=0)
@@ -134,11 +134,11 @@ def test_frame_at_the_start_splits_the_peak_of_a_sine(monkeypatch):
 
 
 def test_images_show_frequency_upwards():
-    display = display_of(small(), layers=(1, 2, 3))
+    display = display_of(small(), layers=(0, 1, "blocks.2"))
     assert [ax.get_title(loc="left") for ax in display.axes_] == [
+        "Layer 0",
         "Layer 1",
-        "Layer 2",
-        "Layer 3",
+        "blocks.2",
     ]
     for ax, spectra in zip(display.axes_, display.spectra, strict=True):
         (image,) = ax.get_images()
@@ -156,7 +156,7 @@ def test_images_show_frequency_upwards():
 def test_networks_have_rows_of_their_own():
     networks = {"4 kHz": small(), "8 kHz": small(width=0.1)}
     display = FilterSpectrumDisplay.from_estimators(
-        networks, layers=(1, 2), sr={"4 kHz": 4000, "8 kHz": 8000}, random_state=0
+        networks, layers=(0, 1), sr={"4 kHz": 4000, "8 kHz": 8000}, random_state=0
     )
     assert display.labels == ["4 kHz", "8 kHz"]
     assert [ax.get_ylim()[1] for ax in display.axes_] == [2000, 2000, 4000, 4000]
@@ -167,17 +167,17 @@ def test_networks_have_rows_of_their_own():
         "",
         *["filter, sorted"] * 2,
     ]
-    alone = display_of(networks["8 kHz"], layers=(1, 2))
+    alone = display_of(networks["8 kHz"], layers=(0, 1))
     for i in (0, 1):
         assert_array_equal(display.spectra[2 + i], alone.spectra[i])
         assert_array_equal(display.peak_frequencies[2 + i], alone.peak_frequencies[i])
 
 
 def test_six_layers_of_one_network_make_two_rows():
-    display = display_of(small(sizes=(3,) * 6), layers=range(1, 7))
+    display = display_of(small(sizes=(3,) * 6), layers=range(6))
     rows = [ax.get_subplotspec().rowspan.start for ax in display.axes_]
     assert rows == [0, 0, 0, 1, 1, 1]
-    five = display_of(small(), layers=range(1, 6))
+    five = display_of(small(), layers=range(5))
     drawn = [ax for ax in five.figure_.axes if ax.get_label() != "<colorbar>"]
     assert drawn == list(five.axes_)  # and none is empty
 
@@ -209,7 +209,7 @@ def test_a_panel_has_no_more_waveforms_than_filters():
 
 def test_given_axes_are_used(pyplot):
     figure, axes = pyplot.subplots(1, 2)
-    display = display_of(small(), layers=(1, 2), axes=axes)
+    display = display_of(small(), layers=(0, 1), axes=axes)
     assert display.figure_ is figure
     assert list(display.axes_) == list(axes)
     assert pyplot.get_fignums() == [figure.number]
@@ -233,7 +233,7 @@ def test_rate_is_the_estimators(sounds):
     clf = SampleCNNClassifier(
         sr=SR, sizes=(3,) * 4, width=0.03, max_epochs=1, random_state=0
     ).fit(X, y)
-    options = {"layers": (1,), "random_state": 0}
+    options = {"layers": (0,), "random_state": 0}
     display = FilterSpectrumDisplay.from_estimator(clf, **options)
     assert display.sr == [SR]
     display = FilterSpectrumDisplay.from_estimator(clf, sr=4000, **options)

@@ -1,0 +1,129 @@
+"""Layers of networks: which ones are meant, and what they put out."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def layer_names(module: nn.Module, layers: Sequence[int | str]) -> list[str]:
+    """Names of the layers that are meant by numbers or names.
+
+    Parameters
+    ----------
+    module : Module
+        A network with ``hidden_layers``, the names of its main layers from the bottom
+        to the top.
+    layers : sequence of int or str
+        Numbers are places among ``hidden_layers``: 0 is the lowest, -1 the highest.
+        Names are those of ``named_modules()``.
+
+    Returns
+    -------
+    names : list of str
+        One per layer, in the same order.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or the network does not have one of them.
+
+    Examples
+    --------
+    >>> from skaudio.nn import SampleCNN
+    >>> from skaudio.nn.layers import layer_names
+    >>> layer_names(SampleCNN(5, width=0.1), (0, -1, "output"))
+    ['blocks.0', 'blocks.10', 'output']
+    """
+    if not len(layers):
+        raise ValueError(f"layers={layers!r} names no layer. The top one is (-1,).")
+    return [_name_of(module, layer) for layer in layers]
+
+
+def _name_of(module: Any, layer: Any) -> str:
+    known: tuple[str, ...] = module.hidden_layers
+    if isinstance(layer, str):
+        if layer not in dict(module.named_modules()):
+            raise ValueError(
+                f"layers has {layer!r}, which the network has not. Its hidden layers "
+                f"are {list(known)}."
+            )
+        return layer
+    try:
+        place = operator.index(layer)
+    except TypeError as error:
+        raise TypeError(
+            f"A layer must be a number or a name; got {layer!r}."
+        ) from error
+    if not -len(known) <= place < len(known):
+        raise ValueError(
+            f"layers has {place}, but there are {len(known)} hidden layers: -1 is the "
+            f"last one, {-len(known)} the first. They are {list(known)}."
+        )
+    return known[place]
+
+
+def below(prefix: str, stages: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Names of modules as seen from the module that holds theirs as ``prefix``."""
+    return tuple(tuple(f"{prefix}.{name}" for name in stage) for stage in stages)
+
+
+def layer_outputs(
+    module: nn.Module, layers: Sequence[str], x: Any
+) -> dict[str, Tensor]:
+    """Run ``module`` on ``x`` and return the outputs of the named layers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any network of this package.
+    layers : sequence of str
+        Names as in ``module.named_modules()``; ``""`` is the module itself.
+    x : tensor or dict of str to tensor
+        Input of the module.
+
+    Returns
+    -------
+    outputs : dict of str to tensor
+        One entry per layer.
+
+    Raises
+    ------
+    ValueError
+        If a layer does not exist; the message lists those that do.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import ClassificationHead, layer_outputs
+    >>> head = ClassificationHead(8, 4, 2)
+    >>> layer_outputs(head, ["fc2"], torch.zeros(3, 8))["fc2"].shape
+    torch.Size([3, 4])
+    """
+    known = dict(module.named_modules())
+    unknown = [name for name in layers if name not in known]
+    if unknown:
+        raise ValueError(
+            f"No layer {unknown[0]!r} in {type(module).__name__}; "
+            f"it has {[name for name in known if name]}."
+        )
+    outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
+
+    def keep(name: str) -> Any:
+        return lambda _module, _inputs, output: outputs[name].append(output)
+
+    hooks = [known[name].register_forward_hook(keep(name)) for name in outputs]
+    try:
+        module(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # a network may have taken its input in parts; recurrent layers give two things
+    return {
+        name: parts[0] if len(parts) == 1 else torch.cat(parts)
+        for name, parts in outputs.items()
+    }

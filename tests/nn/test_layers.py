@@ -1,0 +1,50 @@
+"""Which layers of a network are meant: one rule for all that ask for layers."""
+
+import numpy as np
+import pytest
+import torch
+
+from skaudio.nn import SampleCNN, layer_outputs
+from skaudio.nn.layers import layer_names
+
+
+@pytest.fixture(scope="module")
+def network():
+    with torch.random.fork_rng(devices=[]):
+        return SampleCNN(3, sizes=(3,) * 4, width=0.05).eval()
+
+
+def test_numbers_count_from_either_end_and_names_stand_for_themselves(network):
+    hidden = network.hidden_layers
+    assert layer_names(network, range(len(hidden))) == list(hidden)
+    backwards = [-1 - i for i in range(len(hidden))]
+    assert layer_names(network, backwards) == list(hidden[::-1])
+    assert layer_names(network, hidden) == list(hidden)
+    assert layer_names(network, np.array([0, -1])) == [hidden[0], hidden[-1]]
+
+
+def test_names_are_those_of_any_part(network):
+    names = ["blocks.1.relu", "output"]
+    assert layer_names(network, names) == names
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "message"),
+    [
+        ((), ValueError, r"layers=\(\) names no layer"),
+        ((5,), ValueError, r"layers has 5, but there are 5 hidden layers: -1 is"),
+        ((0, -6), ValueError, r"layers has -6, but there are 5 hidden layers"),
+        (("blocks.9",), ValueError, r"'blocks.9', which the network has not"),
+        ((1.0,), TypeError, r"must be a number or a name; got 1.0"),
+        ((None,), TypeError, r"must be a number or a name; got None"),
+    ],
+)
+def test_what_is_not_there_is_an_error(network, layers, error, message):
+    with pytest.raises(error, match=message):
+        layer_names(network, layers)
+
+
+def test_a_layer_that_is_asked_for_twice_is_computed_once(network):
+    x = torch.zeros(2, 1, 81)
+    outputs = layer_outputs(network, ["output", "output"], x)
+    assert outputs["output"].shape == (2, 3)
