@@ -17,16 +17,11 @@ from skaudio.nn.blocks import (
     OneBranch,
     PolyphaseConv1d,
 )
-from skaudio.nn.layers import below
+from skaudio.nn.layers import below, scaled
 
 N_FILTERS = (64, 64, 128, 128, 256, 256)
 N_UNITS = 256
 N_HIDDEN = 512  # of a head
-
-
-def scaled(size: int, width: float) -> int:
-    """Return a layer size times ``width``, at least 2."""
-    return max(2, round(size * width))
 
 
 class CRNN2d(nn.Module):

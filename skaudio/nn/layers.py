@@ -67,6 +67,11 @@ def _name_of(module: Any, layer: Any) -> str:
     return known[place]
 
 
+def scaled(size: int, width: float) -> int:
+    """Return a layer size times ``width``, at least 2."""
+    return max(2, round(size * width))
+
+
 def below(prefix: str, stages: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     """Names of modules as seen from the module that holds theirs as ``prefix``."""
     return tuple(tuple(f"{prefix}.{name}" for name in stage) for stage in stages)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from skaudio.nn.blocks import ClassificationHead
-from skaudio.nn.crnn import N_HIDDEN, crnn, scaled
-from skaudio.nn.layers import below
+from skaudio.nn.crnn import N_HIDDEN, crnn
+from skaudio.nn.layers import below, scaled
 
 N_JOINT_HIDDEN = 4096
 JOINT = "joint"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from skaudio._utils._types import is_waveform
 from skaudio.nn.blocks import Dropout
-from skaudio.nn.crnn import scaled
+from skaudio.nn.layers import scaled
 
 # Table 3: stride of the first convolution, then sizes of the modules, by rate in Hz
 SIZES_BY_RATE = {
