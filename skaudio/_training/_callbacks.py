@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,12 +167,12 @@ class Start:
     ----------
     weights : mapping of str to ndarray
         By name, as in a state dictionary. What is missing is initialised at random.
-    frozen : tuple of str
+    frozen : sequence of str
         Names of modules that stay as they are, statistics of normalisation included.
     """
 
     weights: Mapping[str, np.ndarray]
-    frozen: tuple[str, ...] = ()
+    frozen: Sequence[str] = ()
 
 
 class FromWeights(Callback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
@@ -48,21 +50,78 @@ Encode = Callable[[Views], tuple[Target, dict[str, np.ndarray]]]
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A network to train further: its weights, and what its input must be.
+    """A network to train further.
 
     Parameters
     ----------
-    spec : SegmentSpec
-        Segments that it takes.
-    scaler : ViewScaler or None
-        What standardises views that are computed for it.
-    start : Start
-        Weights, and what stays frozen.
+    estimator : SegmentEstimator
+        Fitted, with the network.
+    frozen : sequence of str
+        Names of modules that training leaves as they are.
+    reset_head : bool or "auto"
+        Whether the output layers start anew; "auto" where the target is another one.
     """
 
-    spec: SegmentSpec
-    scaler: ViewScaler | None
-    start: Start
+    estimator: SegmentEstimator
+    frozen: Sequence[str]
+    reset_head: bool | str
+
+    @property
+    def scaler(self) -> ViewScaler | None:
+        """What standardises views that are computed for the network."""
+        return getattr(self.estimator, "scaler_", None)
+
+    def spec(self, estimator: Any, views: Views, seed: int) -> SegmentSpec:
+        """Segments as the network takes them, cut from other views."""
+        spec = self.estimator._spec
+        spec.check(estimator, views)
+        return replace(spec, seed=seed, dtype=dtype_of(views))
+
+    def start(self, target: Target) -> Start:
+        """Weights to start from, for a target of the new training."""
+        module = self.estimator.net_.module_
+        is_same = target.is_like(self.estimator._target)
+        if self.reset_head is False and not is_same:
+            raise ValueError(
+                "The network was trained for other classes or tags, so its output "
+                "layers cannot be kept. Set reset_head='auto', or True."
+            )
+        keep = is_same if self.reset_head == "auto" else not self.reset_head
+        dropped = () if keep else tuple(f"{name}." for name in module.output_layers)
+        weights = {
+            name: tensor.cpu().numpy()
+            for name, tensor in module.state_dict().items()
+            if not name.startswith(dropped)
+        }
+        return Start(weights, self.frozen)
+
+
+def network_of(model: Any) -> tuple[Pipeline | None, SegmentEstimator]:
+    """Find the fitted neural estimator in a model, and the steps before it.
+
+    Parameters
+    ----------
+    model : estimator
+        A `SegmentEstimator`, a Pipeline that ends in one, or either of them frozen.
+
+    Returns
+    -------
+    steps : Pipeline or None
+        What X goes through before.
+    estimator : SegmentEstimator
+        Fitted.
+    """
+    while isinstance(model, FrozenEstimator):
+        model = model.estimator
+    steps = model[:-1] if isinstance(model, Pipeline) else None
+    final = model[-1] if isinstance(model, Pipeline) else model
+    if not isinstance(final, SegmentEstimator):
+        raise TypeError(
+            "Expected a neural estimator of skaudio, or a Pipeline that ends in one; "
+            f"got {type(final).__name__}."
+        )
+    check_is_fitted(final)
+    return steps, final
 
 
 class SegmentEstimator(BaseEstimator):
@@ -141,7 +200,10 @@ class SegmentEstimator(BaseEstimator):
         self._target, targets = encode(views)
         check_consistent_length(views, groups)
         seed = self._draw_seed(checkpoint)
-        self._spec = self._new_spec(views, seed, network)
+        if network is None:
+            self._spec = SegmentSpec.of(views, self._segment_length(views), seed)
+        else:
+            self._spec = network.spec(self, views, seed)
         test = None
         if encode_test is not None:
             test_views, _ = self._read(X_test, reset=False)
@@ -155,7 +217,7 @@ class SegmentEstimator(BaseEstimator):
             self._loss_weights(),
             TrainingOptions.of(self),
             augmentation,
-            None if network is None else network.start,
+            None if network is None else network.start(self._target),
         )
         source = partial(self._training_source, views, sound, augmentation)
         trained = trainer.train(
@@ -167,14 +229,6 @@ class SegmentEstimator(BaseEstimator):
         self.history_ = trained.history
         self.net_ = self._inference_net(trained.weights)
         return trained
-
-    def _new_spec(
-        self, views: Views, seed: int, network: FittedNetwork | None
-    ) -> SegmentSpec:
-        if network is None:
-            return SegmentSpec.of(views, self._segment_length(views), seed)
-        network.spec.check(self, views)
-        return replace(network.spec, seed=seed, dtype=dtype_of(views))
 
     def _draw_seed(self, checkpoint: Any) -> int:
         """Seed of this training, or of the one that is to go on."""

@@ -84,6 +84,10 @@ class Target(Protocol):
         """Quality of predictions of clips, higher is better; if `decides`."""
         raise NotImplementedError
 
+    def is_like(self, other: Target) -> bool:
+        """Whether a network trained for one can go on with the other as it is."""
+        return type(self) is type(other)
+
     def state(self) -> dict[str, Any]:
         """What predictions need, as plain values and arrays."""
         return dict(vars(self))
@@ -150,6 +154,10 @@ class _Classes(Target, Protocol):
         """One loss per branch of the network."""
         names: tuple[str, ...] = module.branch_names
         return names
+
+    def is_like(self, other: Target) -> bool:
+        """Whether outputs are decisions of the same kind on the same classes."""
+        return type(self) is type(other) and np.array_equal(self.classes, other.classes)
 
     def state(self) -> dict[str, Any]:
         """Classes."""

@@ -17,12 +17,11 @@ from sklearn.base import (
     clone,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._cache import MEMORY, digest_of, keys_of
-from skaudio._training._estimator import SegmentEstimator
+from skaudio._training._estimator import SegmentEstimator, network_of
 from skaudio._training._net import POOLINGS
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
@@ -148,7 +147,7 @@ class LayerEmbedder(
             )
         self.estimator_ = clone(self.estimator)
         self.estimator_.fit(X, y, **fit_params)
-        network = self._network()
+        _, network = network_of(self.estimator_)
         self.layers_ = layer_names(network.net_.module_, self.layers)
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
@@ -225,37 +224,21 @@ class LayerEmbedder(
     def _network_and_input(self, X: Any) -> tuple[SegmentEstimator, Any]:
         """The network, and what the steps of a Pipeline before it make of X."""
         check_is_fitted(self)
-        model = _unfrozen(self.estimator_)
-        if isinstance(model, Pipeline):
-            X = model[:-1].transform(X)
-        return self._network(), X
+        steps, network = network_of(self.estimator_)
+        return network, X if steps is None else steps.transform(X)
 
     @property
     def _n_features_out(self) -> int:
-        return self._network()._n_features(self.layers_)
+        return network_of(self.estimator_)[1]._n_features(self.layers_)
 
     def _digest(self) -> str:
         """Digest of everything that features depend on, but for the clips."""
-        network = self._network()
-        model = _unfrozen(self.estimator_)
-        views = model[:-1] if isinstance(model, Pipeline) else None
+        views, network = network_of(self.estimator_)
         weights = network.net_.module_.state_dict().values()
         settings = {name: getattr(network, name, None) for name in THAT_MATTER}
         arrays = [tensor.cpu().numpy() for tensor in weights]
         own = (self.layers_, self.pooling, self.n_segments)
         return digest_of(joblib.hash((views, settings, arrays, own)))
-
-    def _network(self) -> SegmentEstimator:
-        """The classifier at the end of the fitted estimator."""
-        model = _unfrozen(self.estimator_)
-        final = model[-1] if isinstance(model, Pipeline) else model
-        if not isinstance(final, SegmentEstimator):
-            raise TypeError(
-                "LayerEmbedder reads the layers of a neural classifier of skaudio, or "
-                f"of a Pipeline that ends in one; got {type(final).__name__}."
-            )
-        check_is_fitted(final)
-        return final
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -275,9 +258,3 @@ def _as_clips(X: Any) -> Any:
     rows = list(X) if hasattr(X, "__len__") else []
     known = all(isinstance(row, np.ndarray) or is_path(row) for row in rows)
     return rows if rows and known else None
-
-
-def _unfrozen(estimator: Any) -> Any:
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    return estimator

@@ -5,6 +5,7 @@ from skaudio._training._options._blending import Blending
 from skaudio._training._options._cosine import CosineRestarts
 from skaudio._training._options._plateau import PlateauSchedule
 from skaudio.neural_network._crnn import CRNNClassifier
+from skaudio.neural_network._fine_tuning import FineTunedClassifier
 from skaudio.neural_network._frame_level import FrameLevelCNNClassifier
 from skaudio.neural_network._multiview import MultiViewBlendingClassifier
 from skaudio.neural_network._samplecnn import SampleCNNClassifier
@@ -14,6 +15,7 @@ __all__ = [
     "Blending",
     "CRNNClassifier",
     "CosineRestarts",
+    "FineTunedClassifier",
     "FrameLevelCNNClassifier",
     "MultiViewBlendingClassifier",
     "PlateauSchedule",

@@ -187,7 +187,7 @@ def test_errors(net, sounds):
         LayerEmbedder(FrozenEstimator(net), layers=(-8,)).fit(X)
     with pytest.raises(ValueError, match="layers has 'conv9', which the network"):
         LayerEmbedder(FrozenEstimator(net), layers=("conv9",)).fit(X)
-    with pytest.raises(TypeError, match=r"neural classifier of skaudio.*got Logistic"):
+    with pytest.raises(TypeError, match=r"neural estimator of skaudio.*got Logistic"):
         LayerEmbedder(LogisticRegression()).fit(X, y)
     with pytest.raises(NotFittedError):
         LayerEmbedder(FrozenEstimator(net)).transform(X)
