@@ -27,7 +27,7 @@ from skaudio._utils._output import note_errors
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._types import is_path
 from skaudio._utils._validation import check_clips
-from skaudio._weights._files import Pretrained, read_weights
+from skaudio._weights._read import Pretrained, read_weights
 from skaudio.embedding._base import Network
 from skaudio.embedding._coala import CoalaNetwork
 from skaudio.embedding._protocol import ProtocolNetwork, signature_of
