@@ -12,11 +12,12 @@ from sklearn.base import clone
 from skaudio._audio import load_clips
 from skaudio._training._data import Geometry, Sound
 from skaudio._training._input import FrontEnds, Limit
+from skaudio._utils._constraints import LOADING
 from skaudio._utils._container import Views
 from skaudio._utils._output import note_errors
 from skaudio._utils._validation import check_clips
 from skaudio.preprocessing._view_scaler import ViewScaler
-from skaudio.views._base import LOADING, BaseView, ViewSource, compute_views
+from skaudio.views._base import BaseView, ViewSource, compute_views
 
 
 class OwnViews:
