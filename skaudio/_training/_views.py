@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from skaudio._audio import load_clips
+from skaudio._audio._load import load_clips
 from skaudio._training._data import Geometry, Sound
 from skaudio._training._input import FrontEnds, Limit
 from skaudio._utils._constraints import LOADING

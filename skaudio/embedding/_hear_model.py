@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio._audio import load_clips
+from skaudio._audio._load import load_clips
 from skaudio._segments import centred_window, frame_times, window_starts
 from skaudio._utils._types import is_path
 

@@ -19,7 +19,7 @@ from sklearn.base import (
 )
 from sklearn.utils import Tags
 
-from skaudio._audio import load_clips
+from skaudio._audio._load import load_clips
 from skaudio._cache import MEMORY, File, digest_of, file_of, keys_of
 from skaudio._utils._constraints import (
     CHANGING,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skaudio._audio import load_clips
+from skaudio._audio._load import load_clips
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._output import ArrayOutput, note_errors
