@@ -1,8 +1,9 @@
-"""Embeddings that were computed before, per clip: in memory, and on disk if wanted.
+"""Arrays that were computed of clips before: in memory, and on disk if wanted.
 
-A search over a Pipeline embeds the same clips once per fold and candidate. An
-embedding depends on nothing but the clip and the embedder, so one computation serves
-all folds, candidates and clones of a process, and through a folder all processes.
+A search over a Pipeline transforms the same clips once per fold and candidate. A view
+or an embedding depends on nothing but the clip and the transformer, so one computation
+serves all folds, candidates and clones of a process, and through a folder all
+processes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ CAPACITY = 256 * 2**20  # bytes in memory
 DIGEST = 16  # bytes of keys and of the checksum in files
 
 Compute = Callable[[list[int]], Sequence["np.ndarray | None"]]
+File = tuple[str, tuple[int, int] | None]  # a path, and what changes with the content
 
 
 def digest_of(*parts: object) -> str:
@@ -35,10 +37,36 @@ def digest_of(*parts: object) -> str:
     return blake2b(repr((VERSION, *parts)).encode(), digest_size=DIGEST).hexdigest()
 
 
+def signature_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Size and time of change of a file; None if there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def file_of(path: str | os.PathLike[str]) -> File:
+    """A path and the signature of the file there: equal if the content is."""
+    return os.path.abspath(path), signature_of(path)
+
+
 def keys_of(X: Any, fingerprint: str) -> list[str | None]:
-    """One key per clip and embedder; None for files that are not there.
+    """One key per clip and transformer; None for files that are not there.
 
     A file is known by its path, size and time of change, an array by its values.
+
+    Parameters
+    ----------
+    X : array of shape (n_clips, n_samples), or list of waveforms or paths
+        Clips.
+    fingerprint : str
+        Digest of everything else that changes what is computed.
+
+    Returns
+    -------
+    keys : list of str or None
+        Hexadecimal digits; a clip without a key is not to be remembered.
     """
     return [_key(clip, fingerprint) for clip in X]
 
@@ -47,12 +75,10 @@ def _key(clip: Any, fingerprint: str) -> str | None:
     # processors have instructions for it: 2.6 times as fast as blake2b (measured)
     digest = sha256(fingerprint.encode())
     if is_path(clip):
-        try:
-            stat = os.stat(clip)
-        except OSError:
+        path, signature = file_of(clip)
+        if signature is None:
             return None
-        what = (os.path.abspath(clip), stat.st_size, stat.st_mtime_ns)
-        digest.update(repr(what).encode())
+        digest.update(repr((path, *signature)).encode())
     else:
         clip = np.asarray(clip)
         if clip.dtype == object:
@@ -62,13 +88,13 @@ def _key(clip: Any, fingerprint: str) -> str | None:
     return digest.hexdigest()[: 2 * DIGEST]
 
 
-class EmbeddingCache:
-    """The embeddings used last, up to a number of bytes; shared by threads.
+class ClipCache:
+    """The arrays of clips used last, up to a number of bytes; shared by threads.
 
     Parameters
     ----------
     capacity : int
-        Bytes of all embeddings together; what was not used for longest goes first.
+        Bytes of all arrays together; what was not used for longest goes first.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -84,7 +110,7 @@ class EmbeddingCache:
         compute: Compute,
         folder: str | os.PathLike[str] | None = None,
     ) -> list[np.ndarray | None]:
-        """One embedding per key, computed where there is none yet.
+        """One array per key, computed where there is none yet.
 
         Equal keys are computed once, also by several threads at a time: whoever comes
         first computes, the others wait.
@@ -94,10 +120,10 @@ class EmbeddingCache:
         keys : sequence of str or None
             One per clip. None is computed and not kept.
         compute : callable
-            Takes positions in `keys` and returns their embeddings; None for a clip
-            that failed, which is not kept.
+            Takes positions in `keys` and returns their arrays; None for a clip that
+            failed, which is not kept.
         folder : path-like or None, default=None
-            Where embeddings are read from and written to as well.
+            Where arrays are read from and written to as well.
 
         Returns
         -------
@@ -207,8 +233,8 @@ def _write_new(
                 _write(_path(folder, name), array)
     except OSError as error:
         warnings.warn(
-            f"Embeddings cannot be written to {os.fspath(folder)} ({error}); they are "
-            "kept in memory only. Choose another folder with cache=...",
+            f"What was computed cannot be written to {os.fspath(folder)} ({error}); it "
+            "is kept in memory only. Choose another folder with cache=...",
             UserWarning,
             stacklevel=2,
         )
@@ -224,4 +250,22 @@ def _write(path: Path, array: np.ndarray) -> None:
         part.write_bytes(body + blake2b(body, digest_size=DIGEST).digest())
 
 
-MEMORY = EmbeddingCache()  # of this process
+MEMORY = ClipCache()  # of this process
+
+
+def clear_cache() -> None:
+    """Forget what transformers with ``cache`` have computed, and free the memory.
+
+    For a measurement that should not find its results ready. Files in a folder that
+    was given as ``cache`` stay: delete the folder to forget them.
+
+    See Also
+    --------
+    PretrainedEmbedder : Remembers embeddings, up to 256 MiB in memory.
+
+    Examples
+    --------
+    >>> from skaudio.embedding import clear_cache
+    >>> clear_cache()
+    """
+    MEMORY.clear()

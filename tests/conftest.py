@@ -14,6 +14,8 @@ import pytest
 
 from skaudio.datasets import make_sounds
 
+pytest_plugins = ["published"]  # in tests/plugins
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -27,9 +27,8 @@ from sklearn.model_selection import GridSearchCV
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
 
-from skaudio._cache import MEMORY
 from skaudio.datasets import make_sounds
-from skaudio.embedding import LayerEmbedder, make_probe
+from skaudio.embedding import LayerEmbedder, clear_cache, make_probe
 from skaudio.neural_network import SampleCNNClassifier
 
 SR = 8000
@@ -76,10 +75,10 @@ def main() -> None:
     probe = make_probe(embedder, head="mlp", max_iter=50, random_state=0)
     rounds = []
     for _ in range(args.rounds):
-        MEMORY.clear()
+        clear_cache()
         extraction, Z = clock(lambda: embedder.fit_transform(X))
         heads, alone = clock(lambda Z=Z: search(probe[1:]).fit(Z, y))
-        MEMORY.clear()
+        clear_cache()
         together, found = clock(lambda: search(probe).fit(X, y))
         same = np.array_equal(
             alone.cv_results_["mean_test_score"], found.cv_results_["mean_test_score"]

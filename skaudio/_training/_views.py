@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from skaudio._audio import load_clips
+from skaudio._audio._load import load_clips
 from skaudio._training._datasets import Geometry, Sound
 from skaudio._training._input import FrontEnds, Limit
+from skaudio._utils._constraints import LOADING
 from skaudio._utils._container import Views
 from skaudio._utils._output import note_errors
 from skaudio._utils._validation import check_clips
 from skaudio.preprocessing._view_scaler import ViewScaler
-from skaudio.views._base import LOADING, BaseView, ViewSource, compute_views
+from skaudio.views._base import BaseView, ViewSource, compute_views
 
 
 class OwnViews:

@@ -14,6 +14,7 @@ from torch import Tensor
 from skaudio._utils._optional import import_optional
 from skaudio._weights._formats import shortened
 from skaudio._weights._layouts import Weights
+from skaudio.nn.samplecnn import SampleCNN
 
 SR = 22_050  # of all public files
 # a layer's name, then which of its arrays
@@ -56,6 +57,7 @@ def read_keras(content: bytes, name: str) -> Weights:
         SR,
         tensors,
         origin,
+        network=SampleCNN,
         arguments={
             "norm_eps": _eps(attributes.get("model_config"), EPS[version]),
             # Theano pads by k // 2 on both sides and drops the surplus at the end

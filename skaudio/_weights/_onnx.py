@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from skaudio._weights._layouts import Weights
+from skaudio.nn.samplecnn import SampleCNN
 
 SR = 22_050  # of CLMR
 DTYPES = {1: "<f4", 10: "<f2", 11: "<f8"}  # TensorProto.DataType
@@ -160,7 +161,14 @@ class _Reader:
         if self.n_blocks < 2:
             self._refuse(f"{self.n_blocks} convolutions")
         self._fill_folded()
-        return Weights("ONNX", SR, self.tensors, self.origin, arguments=self.arguments)
+        return Weights(
+            "ONNX",
+            SR,
+            self.tensors,
+            self.origin,
+            self.arguments,
+            network=SampleCNN,
+        )
 
     def _refuse(self, what: str) -> None:
         raise ValueError(

@@ -1,7 +1,8 @@
 """Embeddings: clips as tables of what networks have learned to hear."""
 
-from skaudio._weights._files import save_weights
-from skaudio.embedding._hear import HEARModel
+from skaudio._cache import clear_cache
+from skaudio._weights._save import save_weights
+from skaudio.embedding._hear_model import HEARModel
 from skaudio.embedding._layers import LayerEmbedder
 from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.embedding._probe import make_probe
@@ -10,6 +11,7 @@ __all__ = [
     "HEARModel",
     "LayerEmbedder",
     "PretrainedEmbedder",
+    "clear_cache",
     "make_probe",
     "save_weights",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,10 @@ class Network(metaclass=ABCMeta):
 
     Attributes
     ----------
+    kind : str
+        Family of weights that it is for.
+    has_layers : bool
+        Whether it takes ``layers`` and ``n_segments``; others have one embedding.
     sample_rate : float
         Rate in Hz of the waveforms that it takes.
     layout : str
@@ -24,6 +29,9 @@ class Network(metaclass=ABCMeta):
     fingerprint : str or None
         Digest of everything that changes values; None if there is none.
     """
+
+    kind: ClassVar[str]
+    has_layers: ClassVar[bool] = False
 
     sample_rate: float
     layout: str

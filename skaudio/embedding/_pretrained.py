@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from numbers import Integral, Real
 from types import ModuleType
 from typing import Any, Self
 
@@ -20,26 +19,34 @@ from sklearn.base import (
 )
 from sklearn.utils import Tags
 
-from skaudio._audio import load_clips
-from skaudio._cache import MEMORY, digest_of, keys_of
+from skaudio._audio._load import load_clips
+from skaudio._cache import MEMORY, File, digest_of, file_of, keys_of
+from skaudio._utils._constraints import (
+    CHANGING,
+    COMPUTING_CONSTRAINTS,
+    COUNT,
+    LOADER_CONSTRAINTS,
+    POSITIVE,
+)
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._output import note_errors
-from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from skaudio._utils._sklearn import HasMethods, _fit_context
 from skaudio._utils._types import is_path
 from skaudio._utils._validation import check_clips
-from skaudio._weights._files import Pretrained, read_weights
+from skaudio._weights._read import Pretrained, read_weights
+from skaudio.embedding._backends._coala import CoalaNetwork
+from skaudio.embedding._backends._hear import HEARNetwork
+from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
 from skaudio.embedding._base import Network
-from skaudio.embedding._coala import CoalaNetwork
-from skaudio.embedding._protocol import ProtocolNetwork, signature_of
-from skaudio.embedding._samplecnn import SampleCNNNetwork
 from skaudio.nn.devices import resolve_device
 from skaudio.nn.folding import folded
 
 CHUNK = 64  # clips whose waveforms are in memory at a time
 TOP = (-1,)  # the one layer that every network has
-LOADING = ("mono", "trim_silence", "duration")
-POSITIVE = Interval(Real, 0, None, closed="neither")
-COUNT = Interval(Integral, 1, None, closed="left")
+# by the family of the weights; models of the HEAR protocol come without a file
+BACKENDS: dict[str, Any] = {
+    backend.kind: backend for backend in (SampleCNNNetwork, CoalaNetwork)
+}
 
 
 class PretrainedEmbedder(
@@ -165,6 +172,7 @@ class PretrainedEmbedder(
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
+        **LOADER_CONSTRAINTS,
         "weights": [str, os.PathLike, HasMethods("get_scene_embeddings"), tuple],
         "scaler": [str, os.PathLike, None],
         "layers": [tuple, list],
@@ -173,14 +181,7 @@ class PretrainedEmbedder(
         "model_sr": [POSITIVE, None],
         "sha256": [str, None],
         "cache": ["boolean", str, os.PathLike],
-        "batch_size": [COUNT],
-        "device": [str],
-        "mono": [StrOptions({"average", "raise"})],
-        "trim_silence": ["boolean"],
-        "duration": [POSITIVE, None],
-        "on_error": [StrOptions({"raise", "warn", "nan"})],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
+        **COMPUTING_CONSTRAINTS,
     }
 
     def __init__(
@@ -321,17 +322,17 @@ class PretrainedEmbedder(
         """What the parameters describe; a file is read once per process."""
         if not is_path(self.weights):
             self._refuse_layers("that follows the HEAR protocol")
-            return ProtocolNetwork(
+            return HEARNetwork(
                 self.weights,
                 sample_rate=self.model_sr,
                 device=self.device,
                 batch_size=self.batch_size,
             )
         device = resolve_device(self.device)
-        scaler = None if self.scaler is None else _file(self.scaler)
+        scaler = None if self.scaler is None else file_of(self.scaler)
         with _READING:
-            pretrained = _read(_file(self.weights), scaler, self.sha256)
-            network = _ready(_file(self.weights), scaler, self.sha256, device)
+            pretrained = _read(file_of(self.weights), scaler, self.sha256)
+            network = _ready(file_of(self.weights), scaler, self.sha256, device)
         options: dict[str, Any] = {
             "sample_rate": float(self.model_sr or pretrained.sr),
             "layout": pretrained.layout,
@@ -339,12 +340,13 @@ class PretrainedEmbedder(
             "device": device,
             "batch_size": self.batch_size,
         }
-        if pretrained.kind == "coala":
-            self._refuse_layers("of the kind COALA")
-            return CoalaNetwork(network, **options)
-        return SampleCNNNetwork(
-            network, layers=self.layers, n_segments=self.n_segments, **options
-        )
+        backend = BACKENDS[pretrained.kind]
+        if backend.has_layers:
+            options |= {"layers": self.layers, "n_segments": self.n_segments}
+        else:
+            self._refuse_layers(f"of the form {pretrained.layout}")
+        made: Network = backend(network, **options)
+        return made
 
     def _refuse_layers(self, which: str) -> None:
         if tuple(self.layers) != TOP or self.n_segments is not None:
@@ -365,7 +367,7 @@ class PretrainedEmbedder(
     def _keys(self, X: Any, network: Network) -> Sequence[str | None]:
         if self.cache is False or network.fingerprint is None:
             return [None] * len(X)
-        loading = tuple(getattr(self, name) for name in LOADING)
+        loading = tuple(getattr(self, name) for name in CHANGING)
         rates = (network.sample_rate, self.sr or network.sample_rate)
         return keys_of(X, digest_of(network.fingerprint, rates, loading))
 
@@ -391,7 +393,7 @@ class PretrainedEmbedder(
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
                 rows=part,
-                **{name: getattr(self, name) for name in LOADING},
+                **{name: getattr(self, name) for name in CHANGING},
             )
             errors += failed
             bad = {error["row"] for error in failed}
@@ -432,13 +434,7 @@ class PretrainedEmbedder(
         return tags
 
 
-File = tuple[str, tuple[int, int] | None]  # a path and what tells its content
-
 _READING = threading.Lock()
-
-
-def _file(path: str | os.PathLike[str]) -> File:
-    return os.path.abspath(path), signature_of(path)
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from skaudio.embedding._hear import HEARModel, rate_of
+from skaudio.embedding._hear_model import HEARModel, rate_of
 from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.persistence._files import holds_estimator, load
 

@@ -166,8 +166,8 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
     @available_if(_estimator_has("predict_proba"))
-    def predict_frames_proba(self, X) -> np.ndarray:
-        """Compute the probability of every class in every frame.
+    def predict_frames_proba(self, X) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the probability of every class in every frame, with times.
 
         Parameters
         ----------
@@ -177,14 +177,23 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_clips, n_classes, n_frames) or (n_clips,)
-            Tracks of class probabilities over time; an object array of
-            (n_classes, n_frames_i) arrays when clips differ in length.
+        proba : ndarray of shape (n_clips, n_classes, n_frames)
+            Class probabilities over time. Or, if clips differ in length, a 1-D object
+            array of `n_clips` arrays (n_classes, n_frames_i).
+        times : ndarray of shape (n_clips, n_frames)
+            Seconds from the start of a clip to the centres of its frames; a 1-D object
+            array if clips differ in length. Arrays do not know their rate, in contrast
+            to `Views`: they get numbers of frames, from 0.
         """
-        frames, n_frames = self._checked_frames(X)
+        check_is_fitted(self)
+        views = check_views(self, X, reset=False)
+        name = self._only_name(views)
+        frames, n_frames = _frames(views, name)
         proba = self.estimator_.predict_proba(frames)
         clips = np.split(proba, np.cumsum(n_frames)[:-1])
-        return stack_or_object([clip.T for clip in clips])
+        rate = views.rates[name] or 1.0
+        times = [np.arange(n) / rate for n in n_frames]
+        return stack_or_object([clip.T for clip in clips]), stack_or_object(times)
 
     def _checked_frames(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)

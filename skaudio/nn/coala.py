@@ -121,6 +121,8 @@ class PatchScaling(nn.Module):
 class PatchEncoder(nn.Module):
     """Scaling and five blocks that make one vector of a patch."""
 
+    config: dict[str, int]  # arguments of the constructor
+
     def __init__(self, n_filters: int) -> None:
         super().__init__()
         self.scaling = PatchScaling()
@@ -149,6 +151,8 @@ class CoalaAudioEncoder(PatchEncoder):
 
     Attributes
     ----------
+    config : dict
+        Arguments of the constructor that make a network like this one.
     n_features : int
         Size of the embedding.
     hidden_layers : tuple of str
@@ -181,6 +185,7 @@ class CoalaAudioEncoder(PatchEncoder):
 
     def __init__(self, n_filters: int = N_FILTERS) -> None:
         super().__init__(n_filters)
+        self.config = {"n_filters": int(n_filters)}
         self.affine = nn.Linear(self.n_features, self.n_features, bias=False)
         self.dropout = Dropout(DROPOUT)
 
@@ -201,6 +206,8 @@ class CoalaCNN(PatchEncoder):
 
     Attributes
     ----------
+    config : dict
+        Arguments of the constructor that make a network like this one.
     n_features : int
         Size of the embedding.
     hidden_layers : tuple of str
@@ -224,6 +231,7 @@ class CoalaCNN(PatchEncoder):
 
     def __init__(self, n_outputs: int = N_TAGS, n_filters: int = N_FILTERS) -> None:
         super().__init__(n_filters)
+        self.config = {"n_outputs": int(n_outputs), "n_filters": int(n_filters)}
         self.fc1 = nn.Linear(self.n_features, self.n_features)
         self.output = nn.Linear(self.n_features, n_outputs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +123,8 @@ class ConvStack(nn.Module):
     convolution, dropout and a linear output.
     """
 
+    config: dict[str, Any]  # arguments of the constructor, plain values
+
     def __init__(
         self,
         first: nn.Module | None,
@@ -202,6 +205,8 @@ class SampleCNN(ConvStack):
 
     Attributes
     ----------
+    config : dict
+        Arguments of the constructor that make a network like this one.
     n_samples : int
         Samples of a segment: the product of `sizes`.
     hidden_layers : tuple of str
@@ -237,6 +242,19 @@ class SampleCNN(ConvStack):
         norm_eps: float = 1e-5,
         even_padding: str = "end",
     ) -> None:
+        config = {
+            "n_outputs": int(n_outputs),
+            "sizes": tuple(map(int, sizes)),
+            "filters": filters
+            if isinstance(filters, str)
+            else tuple(map(int, filters)),
+            "top_kernel": int(top_kernel),
+            "width": float(width),
+            "dropout": float(dropout),
+            "first_padding": int(first_padding),
+            "norm_eps": float(norm_eps),
+            "even_padding": even_padding,
+        }
         if isinstance(filters, str):
             filters = filters_of(len(sizes) - 1, filters)
         if len(filters) != len(sizes) + 1:
@@ -257,6 +275,7 @@ class SampleCNN(ConvStack):
             norm_eps=norm_eps,
             even_padding=even_padding,
         )
+        self.config = config
         self.n_samples = prod(sizes)
 
 
@@ -286,6 +305,8 @@ class FrameLevelCNN(ConvStack):
 
     Attributes
     ----------
+    config : dict
+        Arguments of the constructor that make a network like this one.
     hidden_layers : tuple of str
         Names of the blocks from bottom to top, as in ``named_modules()``.
 
@@ -335,6 +356,15 @@ class FrameLevelCNN(ConvStack):
             top_kernel=1,
             dropout=dropout,
         )
+        self.config = {
+            "n_bins": int(n_bins),
+            "n_outputs": int(n_outputs),
+            "n_modules": int(n_modules),
+            "win_length": int(win_length),
+            "hop_length": int(hop_length),
+            "width": float(width),
+            "dropout": float(dropout),
+        }
 
 
 def _initialise(module: nn.Module) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skaudio._audio import load_clips
+from skaudio._audio._load import load_clips
+from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._output import ArrayOutput, note_errors
-from skaudio._utils._sklearn import Interval, StrOptions, _fit_context
+from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_clips
 
 
@@ -78,15 +78,7 @@ class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
     array([0.5, 0. ], dtype=float32)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
-        "sr": [Interval(Real, 0, None, closed="neither")],
-        "duration": [Interval(Real, 0, None, closed="neither"), None],
-        "mono": [StrOptions({"average", "raise"})],
-        "trim_silence": ["boolean"],
-        "on_error": [StrOptions({"raise", "warn", "nan"})],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict[str, list[Any]] = LOADER_CONSTRAINTS
 
     def __init__(
         self,
@@ -146,13 +138,9 @@ class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
         clips = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
         waveforms, errors = load_clips(
             clips,
-            sr=self.sr,
-            duration=self.duration,
-            mono=self.mono,
-            trim_silence=self.trim_silence,
-            on_error=self.on_error,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
+            **{name: getattr(self, name) for name in LOADING},
         )
         note_errors(self, errors)
         if isinstance(waveforms, np.ndarray):

@@ -5,40 +5,23 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
-from skaudio._audio import load_clips
+from skaudio._audio._load import load_clips
+from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._output import ArrayOutput, note_errors
-from skaudio._utils._sklearn import Interval, StrOptions, _fit_context
+from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_clips
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
 CHUNK = 256  # clips whose waveforms are in memory at a time
-LOADING = ("sr", "mono", "trim_silence", "duration", "on_error")
-COMPUTING = ("batch_size", "device")
-
-POSITIVE = Interval(Real, 0, None, closed="neither")
-NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
-COUNT = Interval(Integral, 1, None, closed="left")
-
-LOADER_CONSTRAINTS: dict[str, list[Any]] = {
-    "sr": [POSITIVE],
-    "mono": [StrOptions({"average", "raise"})],
-    "trim_silence": ["boolean"],
-    "duration": [POSITIVE, None],
-    "on_error": [StrOptions({"raise", "warn", "nan"})],
-    "n_jobs": [Integral, None],
-    "verbose": ["verbose"],
-}
-COMPUTING_CONSTRAINTS: dict[str, list[Any]] = {"batch_size": [COUNT], "device": [str]}
 
 
 class ViewSource(metaclass=ABCMeta):

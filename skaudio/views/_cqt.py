@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, COUNT, POSITIVE
 from skaudio._utils._sklearn import StrOptions
-from skaudio.views._base import (
-    COMPUTING_CONSTRAINTS,
-    COUNT,
-    POSITIVE,
-    BaseView,
-)
+from skaudio.views._base import BaseView
 
 if TYPE_CHECKING:
     from torch.nn import Module

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from skaudio.views._base import COMPUTING_CONSTRAINTS, COUNT, BaseView
+from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, COUNT
+from skaudio.views._base import BaseView
 
 WINDOW, HOP = 0.040, 0.020  # seconds, as in the multi-view paper, section 4.1
 

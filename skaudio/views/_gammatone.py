@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from skaudio._utils._constraints import COUNT, POSITIVE
 from skaudio._utils._sklearn import StrOptions
-from skaudio.views._base import COUNT, POSITIVE
 from skaudio.views._frames import FrameView
 
 if TYPE_CHECKING:

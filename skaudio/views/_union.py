@@ -9,17 +9,12 @@ from typing import Any
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 
+from skaudio._utils._constraints import COMPUTING, LOADING
 from skaudio._utils._container import Views
 from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _BaseComposition, _fit_context
 from skaudio._utils._validation import check_clips
-from skaudio.views._base import (
-    COMPUTING,
-    LOADING,
-    BaseView,
-    ViewSource,
-    compute_views,
-)
+from skaudio.views._base import BaseView, ViewSource, compute_views
 from skaudio.views._cqt import CQTView
 from skaudio.views._gammatone import GammatoneView
 from skaudio.views._mel import MelView

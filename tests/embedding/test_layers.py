@@ -16,8 +16,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skaudio._cache import MEMORY
-from skaudio.embedding import LayerEmbedder, make_probe
+from skaudio.embedding import LayerEmbedder, clear_cache, make_probe
 from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
@@ -54,7 +53,7 @@ def net(sounds):
 
 @pytest.fixture(autouse=True)
 def nothing_remembered():
-    MEMORY.clear()
+    clear_cache()
 
 
 def by_hand(net, clip, layers):
@@ -297,7 +296,7 @@ def test_disk(net, sounds, tmp_path, seen):
     X, _ = sounds
     embedder = LayerEmbedder(FrozenEstimator(net), cache=tmp_path).fit(X)
     Z = embedder.transform(X)
-    MEMORY.clear()
+    clear_cache()
     seen.clear()
     np.testing.assert_array_equal(embedder.transform(X), Z)
     assert not seen

@@ -13,9 +13,9 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skaudio._weights._files import read_weights
+from skaudio._weights._read import read_weights
 from skaudio.embedding import PretrainedEmbedder
-from skaudio.embedding._samplecnn import SampleCNNNetwork
+from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
 from skaudio.nn import CoalaInput, layer_outputs
 
 FEATURES = {-1: 51, -2: 51, -3: 51}

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator, check_param_validati
 
 from skaudio.ensemble import FrameClassifier
 from skaudio.mixture import GMMClassifier
-from skaudio.views import Views
+from skaudio.views import MelView, Views, ViewUnion
 
 VOTES = ("mean", "majority", "product")
 
@@ -120,14 +120,16 @@ def test_majority_needs_no_probabilities(sounds_view):
 def test_frame_probabilities_keep_time_last(sounds_view):
     X, y = sounds_view
     classifier = FrameClassifier(GaussianNB()).fit(X, y)
-    tracks = classifier.predict_frames_proba(X)
+    tracks, times = classifier.predict_frames_proba(X)
     assert tracks.shape == (len(X), len(classifier.classes_), X.shape[2])
     assert_allclose(tracks.mean(axis=2), classifier.predict_proba(X))
     assert_allclose(
         tracks[3].T, classifier.estimator_.predict_proba(np.ascontiguousarray(X[3].T))
     )
+    assert_array_equal(times, np.tile(np.arange(X.shape[2]), (len(X), 1)))
     clips = [X[0][:, :7], X[1]]
-    some = classifier.predict_frames_proba(clips)
+    some, times = classifier.predict_frames_proba(clips)
+    assert [len(t) for t in times] == [7, X.shape[2]]
     assert [track.shape[1] for track in some] == [7, X.shape[2]]
     assert_allclose(some[0], tracks[0][:, :7])
 
@@ -150,6 +152,20 @@ def test_views_and_arrays_agree(sounds_view):
     assert_array_equal(from_views.predict_proba(views), from_array.predict_proba(X))
     assert from_array.n_features_in_ == X.shape[1]
     assert list(from_views.view_names_in_) == ["mel"]
+
+
+def test_frames_of_views_have_times():
+    """An impulse is seen by frames that are centred around it."""
+    sound = np.zeros((2, 8000), np.float32)
+    sound[:, 4000] = 1.0  # at 0.5 s
+    view = ViewUnion([("mel", MelView(sr=8000, n_mels=4, top_db=None))])
+    views = view.fit_transform(sound)
+    classifier = FrameClassifier(GaussianNB()).fit(views, ["a", "b"])
+    proba, times = classifier.predict_frames_proba(views)
+    assert times.shape == (2, proba.shape[2])
+    assert_allclose(np.diff(times), 1 / views.rates["mel"])
+    loudest = views["mel"][0].sum(axis=0).argmax()
+    assert times[0, loudest] == pytest.approx(0.5)
 
 
 def test_only_one_view():

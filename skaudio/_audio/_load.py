@@ -1,4 +1,4 @@
-"""Sound in: decode files, scale PCM, mix down, trim, resample, crop or pad.
+"""Clips to waveforms: scale PCM, mix down, trim, resample, crop or pad.
 
 Everything that accepts paths or waveforms loads them here, so the same clip is the
 same samples everywhere. What happens to every odd input is stated in `load_clips`.
@@ -6,7 +6,6 @@ same samples everywhere. What happens to every odd input is stated in `load_clip
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Iterable, Sequence
@@ -14,56 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from skaudio._audio._decode import (
+    all_finite,
+    check_samples,
+    decode,
+    not_finite,
+)
 from skaudio._utils._types import FLOATS, is_path
 
 PCM_SCALE = {"int16": 2**15, "int32": 2**31}
-# the resampler's filter reaches a few hundred samples past the crop: read that much
-RESAMPLER_REACH = 0.25
-OGG_PAGE = 65_307  # bytes of the largest page the Ogg format allows
-
-
-def read_clip(
-    path: str | os.PathLike[str],
-    *,
-    sr: float | None = None,
-    mono: bool = True,
-    duration: float | None = None,
-) -> tuple[np.ndarray, float]:
-    """Decode one audio file to float32 samples in [-1, 1].
-
-    Parameters
-    ----------
-    path : str or path-like
-        A file in a format libsndfile reads: wav, flac, ogg, mp3 and others.
-    sr : float or None, default=None
-        Sampling rate in Hz to resample to (soxr, high quality); None keeps the
-        file's own, which is returned.
-    mono : bool, default=True
-        Average the channels. If False, all channels are returned.
-    duration : float or None, default=None
-        Seconds to return: longer clips are cropped at the end, shorter ones padded
-        with zeros. None returns the whole clip.
-
-    Returns
-    -------
-    waveform : ndarray of shape (n_samples,) or (n_channels, n_samples)
-        The samples, float32; two axes if `mono` is False.
-    sr : float
-        Sampling rate of `waveform` in Hz.
-
-    Raises
-    ------
-    OSError
-        If there is no such file, it is a directory, or may not be read.
-    ValueError
-        If it is not audio, is cut short, or has no or non-finite samples.
-    """
-    samples, native = _decode(os.fspath(path), duration)
-    if mono:
-        samples = _mix_down(samples)
-    rate = native if sr is None else sr
-    samples = _fit_length(_resample(samples, native, rate), rate, duration)
-    return np.ascontiguousarray(samples.T), rate
 
 
 def load_clips(
@@ -197,7 +155,7 @@ def _load_one(
 ) -> np.ndarray:
     if is_path(item):
         name = os.fspath(item)
-        samples, native = _decode(name, None if trim else duration)
+        samples, native = decode(name, None if trim else duration)
     else:
         samples, native = _as_samples(item, name), array_sr
     if mono == "raise" and samples.ndim == 2 and samples.shape[1] > 1:
@@ -222,9 +180,9 @@ def _load_matrix(
     waveforms = _scale_pcm(X)
     errors: list[dict[str, Any]] = []
     bad: list[int] = []
-    if not _all_finite(waveforms):
+    if not all_finite(waveforms):
         for row in np.flatnonzero(~np.isfinite(waveforms).all(axis=1)).tolist():
-            message = _not_finite(f"Clip {rows[row]} of X", waveforms[row])
+            message = not_finite(f"Clip {rows[row]} of X", waveforms[row])
             errors.append({"row": rows[row], "path": None, "error": message})
             bad.append(row)
     if errors and on_error == "raise":
@@ -235,78 +193,6 @@ def _load_matrix(
         waveforms[bad] = np.nan
     _warn_of(errors, len(X), on_error)
     return np.ascontiguousarray(waveforms), errors
-
-
-def _decode(path: str, duration: float | None) -> tuple[np.ndarray, float]:
-    """Samples (n_samples, n_channels), finite and at least one, and their rate."""
-    import soundfile
-
-    _check_is_file(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate, kind, frames = file.samplerate, file.format, file.frames
-            if duration is not None:
-                frames = min(frames, math.ceil((duration + RESAMPLER_REACH) * rate))
-            samples = file.read(frames, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, MemoryError, TypeError) as error:
-        reason = str(error).rpartition(": ")[2].rstrip(".")
-        raise ValueError(
-            f"{path} is not audio that libsndfile can read, or it is damaged "
-            f"({reason}). Convert it to wav, flac, ogg or mp3, or leave it out."
-        ) from error
-    if _is_cut_short(path, kind):
-        raise ValueError(
-            f"{path} is cut short: its {kind} stream ends early. Get the file again, "
-            "or leave it out."
-        )
-    return _check_samples(samples, path), rate
-
-
-def _check_is_file(path: str) -> None:
-    if os.path.isdir(path):
-        raise IsADirectoryError(
-            f"{path} is a directory, not an audio file. List its files, for example "
-            "with skaudio.datasets.load_audio_files."
-        )
-    if not os.path.exists(path):
-        raise FileNotFoundError(
-            f"{path} does not exist. Relative paths start at {os.getcwd()}."
-        )
-    if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path} may not be read. Change its permissions.")
-    if os.path.getsize(path) == 0:
-        raise ValueError(f"{path} is empty (0 bytes). Get the file again.")
-
-
-def _is_cut_short(path: str, kind: str) -> bool:
-    """Whether the container itself says that bytes are missing at its end."""
-    if kind == "OGG":
-        return _ogg_lacks_end(path)
-    return kind in ("WAV", "WAVEX") and _wav_lacks_data(path)
-
-
-def _ogg_lacks_end(path: str) -> bool:
-    with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - 2 * OGG_PAGE))
-        tail = file.read()
-    start = tail.rfind(b"OggS")
-    page = tail[start:]
-    if start < 0 or len(page) < 27 or not page[5] & 4:  # 4: last page of the stream
-        return True
-    n_segments = page[26]
-    return len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments])
-
-
-def _wav_lacks_data(path: str) -> bool:
-    total = os.path.getsize(path)
-    with open(path, "rb") as file:
-        order = "big" if file.read(12)[:4] == b"RIFX" else "little"
-        while len(head := file.read(8)) == 8:
-            size = int.from_bytes(head[4:], order)  # type: ignore[arg-type]
-            if head[:4] == b"data":  # streamed files announce 0 or the maximum
-                return size < 2**32 - 256 and file.tell() + size > total
-            file.seek(size + size % 2, os.SEEK_CUR)
-    return False
 
 
 def _as_samples(array: Any, name: str) -> np.ndarray:
@@ -321,7 +207,7 @@ def _as_samples(array: Any, name: str) -> np.ndarray:
             f"{name} must have shape (n_samples,) or (n_channels, n_samples); got "
             f"{array.shape}."
         )
-    return _check_samples(_scale_pcm(array).T, name)
+    return check_samples(_scale_pcm(array).T, name)
 
 
 def _scale_pcm(array: np.ndarray) -> np.ndarray:
@@ -329,28 +215,6 @@ def _scale_pcm(array: np.ndarray) -> np.ndarray:
         return array
     scale = np.float32(PCM_SCALE.get(array.dtype.name, 1))
     return array.astype(np.float32) / scale
-
-
-def _check_samples(samples: np.ndarray, name: str) -> np.ndarray:
-    if samples.size == 0:
-        raise ValueError(f"{name} has 0 samples. Leave it out.")
-    if not _all_finite(samples):
-        raise ValueError(_not_finite(name, samples))
-    return samples
-
-
-def _all_finite(samples: np.ndarray) -> bool:
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite_sum = bool(np.isfinite(samples.sum()))  # cheap, and nearly always true
-    return finite_sum or bool(np.isfinite(samples).all())
-
-
-def _not_finite(name: str, samples: np.ndarray) -> str:
-    n_bad = samples.size - np.count_nonzero(np.isfinite(samples))
-    return (
-        f"{name} contains NaN or infinity ({n_bad} of {samples.size} samples). "
-        "Repair it, or leave it out."
-    )
 
 
 def _mix_down(samples: np.ndarray) -> np.ndarray:

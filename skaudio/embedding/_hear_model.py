@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio._audio import load_clips
+from skaudio._audio._load import load_clips
 from skaudio._segments import centred_window, frame_times, window_starts
 from skaudio._utils._types import is_path
 
-CHUNK = 256  # windows that are embedded together
+WINDOWS = 256  # that are embedded together
 
 
 class HEARModel(nn.Module):
@@ -36,8 +35,8 @@ class HEARModel(nn.Module):
         Seconds from one timestamp to the next; the benchmark asks for no more than the
         default, for the sake of transcription.
     frame_length : float, default=1.0
-        Seconds around a timestamp that are embedded, unless `embedder` has a
-        ``transform_frames`` with a hop. What lies outside of a sound is silent.
+        Seconds around a timestamp that are embedded, unless `embedder` has
+        ``transform_frames``. What lies outside of a sound is silent.
 
     Attributes
     ----------
@@ -120,7 +119,7 @@ class HEARModel(nn.Module):
         clips = self._clips(audio)
         embeddings, times = (
             self.embedder.transform_frames(clips, hop=self._hop())
-            if self._has_frames()
+            if hasattr(self.embedder, "transform_frames")
             else self._windows(clips)
         )
         embeddings = np.ascontiguousarray(embeddings.swapaxes(1, 2), dtype=np.float32)
@@ -137,8 +136,8 @@ class HEARModel(nn.Module):
         firsts = window_starts(times, self.rate, n_samples)
         where = [(clip, first) for clip in clips for first in firsts]
         rows = [
-            self._embed([centred_window(*w, n_samples) for w in where[i : i + CHUNK]])
-            for i in range(0, len(where), CHUNK)
+            self._embed([centred_window(*w, n_samples) for w in where[i : i + WINDOWS]])
+            for i in range(0, len(where), WINDOWS)
         ]
         table = np.concatenate(rows).reshape(len(clips), len(firsts), -1)
         return table.swapaxes(1, 2), np.tile(times, (len(clips), 1))
@@ -155,11 +154,6 @@ class HEARModel(nn.Module):
         sounds = audio.detach().cpu().numpy()
         clips, _ = load_clips(sounds, sr=self.rate, array_sr=self.sample_rate)
         return list(clips)  # a list: their length is free
-
-    def _has_frames(self) -> bool:
-        """Whether the embedder can put frames where the benchmark wants them."""
-        frames = getattr(self.embedder, "transform_frames", None)
-        return frames is not None and "hop" in signature(frames).parameters
 
     def _hop(self) -> float | None:
         """None for a model that follows the protocol itself, and has a hop."""

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from skaudio._cache import MEMORY
-from skaudio.embedding import save_weights
+from skaudio.embedding import clear_cache, save_weights
 from skaudio.nn import CoalaAudioEncoder, SampleCNN
 
 
@@ -328,9 +327,9 @@ def published():
 @pytest.fixture(autouse=True)
 def forgetful():
     """No test sees what another one embedded."""
-    MEMORY.clear()
+    clear_cache()
     yield
-    MEMORY.clear()
+    clear_cache()
 
 
 def seeded(build):

@@ -1,4 +1,4 @@
-"""Remembered embeddings: each clip once, the same values, nothing stale or broken."""
+"""Arrays of clips: each computed once, the same values, nothing stale or broken."""
 
 import os
 import threading
@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skaudio._cache import MEMORY, EmbeddingCache, keys_of
-from skaudio.embedding import PretrainedEmbedder
+from skaudio._cache import MEMORY, ClipCache, file_of, keys_of, signature_of
+from skaudio.embedding import PretrainedEmbedder, clear_cache
 
 
 class Counting:
@@ -62,6 +62,17 @@ def test_a_search_embeds_every_clip_once(labelled):
     assert embedded() == 20
     PretrainedEmbedder(Counting()).transform(X)  # equal weights in another object
     assert embedded() == 0
+
+
+def test_a_cache_can_be_cleared(labelled):
+    X, _ = labelled
+    embedder = PretrainedEmbedder(Counting())
+    before = embedder.transform(X)
+    assert MEMORY.n_bytes == before.nbytes
+    clear_cache()
+    assert MEMORY.n_bytes == 0
+    np.testing.assert_array_equal(embedder.transform(X), before)
+    assert embedded() == 2 * len(X)
 
 
 def test_without_memory_every_fold_embeds(labelled):
@@ -154,6 +165,17 @@ def test_a_changed_clip_is_another_clip(tmp_path):
         np.testing.assert_array_equal(embedder.transform([path]), [[value, value]])
 
 
+def test_a_file_is_its_path_size_and_time(tmp_path, monkeypatch):
+    path = tmp_path / "clip.wav"
+    assert signature_of(path) is None
+    path.write_bytes(b"1234")
+    os.utime(path, ns=(0, 7))
+    assert file_of(path) == (str(path), (4, 7))
+    monkeypatch.chdir(tmp_path)
+    assert file_of("clip.wav") == file_of(path)
+    monkeypatch.undo()
+
+
 def test_keys_tell_clips_apart():
     zeros = np.zeros(4, np.float32)
     clips = [zeros, zeros.astype(np.float64), np.zeros(2), np.zeros((2, 2))]
@@ -193,7 +215,7 @@ def test_a_folder_is_read_in_a_new_process(labelled, tmp_path):
     X, _ = labelled
     embedder = PretrainedEmbedder(Counting(), cache=tmp_path)
     before = embedder.transform(X)
-    MEMORY.clear()  # as a new process begins
+    clear_cache()  # as a new process begins
     embedded()
     np.testing.assert_array_equal(embedder.transform(X), before)
     assert embedded() == 0
@@ -218,7 +240,7 @@ def test_damaged_files_are_written_anew(damage, labelled, tmp_path):
     flipped[-18] ^= 1  # the last value
     damaged = {"cut": whole[:-3], "flip": flipped, "empty": b"", "other": b"x" * 99}
     path.write_bytes(damaged[damage])
-    MEMORY.clear()
+    clear_cache()
     embedded()
     np.testing.assert_array_equal(embedder.transform(X), before)
     assert embedded() == 1
@@ -245,7 +267,7 @@ def test_a_folder_that_cannot_be_written_is_said(labelled, tmp_path):
 
 
 def test_what_was_not_used_for_longest_goes_first():
-    cache = EmbeddingCache(capacity=3 * 80)
+    cache = ClipCache(capacity=3 * 80)
     asked = []
 
     def compute(rows):
@@ -261,7 +283,7 @@ def test_what_was_not_used_for_longest_goes_first():
 
 
 def test_clips_without_a_key_wait_for_nobody():
-    cache = EmbeddingCache()
+    cache = ClipCache()
     both = threading.Barrier(2, timeout=10)  # breaks if one waits for the other
 
     def compute(rows):
@@ -273,7 +295,7 @@ def test_clips_without_a_key_wait_for_nobody():
 
 
 def test_a_failure_frees_those_who_wait():
-    cache = EmbeddingCache()
+    cache = ClipCache()
     started = threading.Event()
 
     def fail(rows):

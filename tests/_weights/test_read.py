@@ -1,6 +1,7 @@
 """Files of weights: same activations as NumPy's, and plain words for wrong files."""
 
 import hashlib
+import json
 import pickle
 import sys
 import types
@@ -10,10 +11,12 @@ from argparse import Namespace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skaudio._weights._files import read_weights, save_weights
+from skaudio._weights._read import read_weights
+from skaudio._weights._save import save_weights
 from skaudio.nn import CoalaAudioEncoder, SampleCNN, folded, layer_outputs
 from skaudio.persistence import save
 from skaudio.views import RawView
@@ -405,8 +408,30 @@ def test_save_weights_of_a_module(path, tmp_path):
         save_weights(network, path)
     with pytest.raises(TypeError, match="Cannot save a Linear"):
         save_weights(network.output, path, sr=8000)
-    with pytest.raises(TypeError, match="not a folded copy"):
+    with pytest.raises(TypeError, match=r"is a folded copy.*: save the network that"):
         save_weights(folded(network), path, sr=8000)
+
+
+def test_files_with_fewer_arguments_are_read(path):
+    """As written before networks had a config: widths were multiplied out."""
+    with torch.random.fork_rng(devices=[]):
+        network = SampleCNN(3, sizes=(3,) * 3, width=0.05, norm_eps=1e-3).eval()
+    about = {
+        "network": "SampleCNN",
+        "layout": "skaudio",
+        "sr": 8000.0,
+        "arguments": {
+            "sizes": [3, 3, 3],
+            "filters": [block.conv.out_channels for block in network.blocks],
+            "norm_eps": 1e-3,
+        },
+    }
+    metadata = {"skaudio_network": json.dumps(about)}
+    path.write_bytes(safetensors.torch.save(network.state_dict(), metadata=metadata))
+    x = np.random.default_rng(0).standard_normal(27)
+    np.testing.assert_array_equal(
+        activations(read_weights(path).network, x)[1], activations(network, x)[1]
+    )
 
 
 def test_estimators_are_loaded_elsewhere(path):

@@ -46,6 +46,9 @@ class SampleCNNNetwork(Network):
         Segments computed together on a GPU.
     """
 
+    kind = "samplecnn"
+    has_layers = True
+
     def __init__(
         self,
         network: SampleCNN,

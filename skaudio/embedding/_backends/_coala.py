@@ -35,6 +35,8 @@ class CoalaNetwork(Network):
         Patches computed together on a GPU.
     """
 
+    kind = "coala"
+
     def __init__(
         self,
         network: PatchEncoder,

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio._cache import DIGEST, digest_of
+from skaudio._cache import DIGEST, digest_of, signature_of
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.devices import in_batches, resolve_device
 
 _LOCK = threading.Lock()
 
 
-class ProtocolNetwork(Network):
+class HEARNetwork(Network):
     """A model that follows the protocol.
 
     Parameters
@@ -42,7 +42,7 @@ class ProtocolNetwork(Network):
         Clips of one length that are computed together.
     """
 
-    layout = "hear"
+    kind = layout = "hear"
 
     def __init__(
         self, weights: Any, *, sample_rate: float | None, device: str, batch_size: int
@@ -132,15 +132,6 @@ class ProtocolNetwork(Network):
             with torch.inference_mode():
                 size = _to_numpy(self._scenes(self._audio([silence]))).shape[-1]
         return int(size)
-
-
-def signature_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """Size and time of change of a file; None if there is none."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=4)

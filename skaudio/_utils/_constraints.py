@@ -1,0 +1,29 @@
+"""Constraints of parameters that several estimators share, and their names."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+from skaudio._utils._sklearn import Interval, StrOptions
+
+POSITIVE = Interval(Real, 0, None, closed="neither")
+NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+COUNT = Interval(Integral, 1, None, closed="left")
+
+# of everything that loads clips, as `load_clips` takes them
+LOADER_CONSTRAINTS: dict[str, list[Any]] = {
+    "sr": [POSITIVE],
+    "mono": [StrOptions({"average", "raise"})],
+    "trim_silence": ["boolean"],
+    "duration": [POSITIVE, None],
+    "on_error": [StrOptions({"raise", "warn", "nan"})],
+    "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
+}
+CHANGING = ("mono", "trim_silence", "duration")  # those that change what is loaded
+LOADING = ("sr", *CHANGING, "on_error")  # those that all views of a union share
+
+# of everything that computes on a device
+COMPUTING_CONSTRAINTS: dict[str, list[Any]] = {"batch_size": [COUNT], "device": [str]}
+COMPUTING = tuple(COMPUTING_CONSTRAINTS)

@@ -1,0 +1,61 @@
+"""Networks of `skaudio.nn` from tensors, which must fit to the last one."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from skaudio._weights._formats import shortened
+from skaudio._weights._layouts import Family, Tensors, Weights
+
+
+def build(weights: Weights, family: Family) -> nn.Module:
+    """Make the network that tensors belong to, and check that they fill it."""
+    tensors = {
+        name: t if name.endswith("num_batches_tracked") else t.float()
+        for name, t in weights.tensors.items()
+    }
+    arguments = family.arguments(weights, tensors)
+    try:
+        with torch.device("meta"):  # no memory, no random numbers
+            network = weights.network(**arguments | weights.arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"No {weights.network.__name__} can be made as the file says ({error})."
+        ) from error
+    family.complete(network, tensors)
+    wanted = network.state_dict()
+    for name in wanted:
+        if name.endswith("num_batches_tracked"):
+            tensors.setdefault(name, torch.tensor(0))
+    _check(tensors, wanted, weights)
+    network.load_state_dict(tensors, assign=True)
+    return network.eval()
+
+
+def _check(tensors: Tensors, wanted: Tensors, weights: Weights) -> None:
+    origin = weights.origin
+    missing = [name for name in wanted if name not in tensors]
+    unexpected = [origin.get(name, name) for name in tensors if name not in wanted]
+    if missing or unexpected:
+        raise ValueError(
+            f"The file has the layout of {weights.layout}, but "
+            + " and ".join(
+                f"{n} tensors are {what}: {shortened(names)}"
+                for what, names in (("missing", missing), ("unexpected", unexpected))
+                if (n := len(names))
+            )
+            + ". (Missing ones are given by the names of skaudio.)" * bool(missing)
+        )
+    for name, like in wanted.items():
+        tensor = tensors[name]
+        if tensor.shape != like.shape:
+            raise ValueError(
+                f"{origin.get(name, name)} has shape {tuple(tensor.shape)}; wanted "
+                f"{tuple(like.shape)} for {weights.layout}, by the other tensors."
+            )
+        if not torch.isfinite(tensor).all():
+            raise ValueError(
+                f"{origin.get(name, name)} holds NaN or infinity: the training that "
+                "wrote this file diverged. Use an earlier one."
+            )

@@ -1,0 +1,70 @@
+"""All families of networks whose published weights can be read.
+
+A family is a `Family`: its networks, the layouts of the files that hold them, how the
+networks follow from the shapes of tensors, and whether they need a scaler. To add one,
+write a module like `_samplecnn` or `_coala` and list its entry here; to embed with it,
+add a class to ``skaudio/embedding/_backends``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from torch import Tensor, nn
+
+from skaudio._weights._coala import COALA
+from skaudio._weights._formats import shortened
+from skaudio._weights._layouts import Family, Layout, Weights, find_prefix, renamed
+from skaudio._weights._samplecnn import SAMPLECNN
+
+FAMILIES: tuple[Family, ...] = (SAMPLECNN, COALA)
+LAYOUTS: tuple[Layout, ...] = tuple(
+    layout for family in FAMILIES for layout in family.layouts
+)
+NETWORKS: dict[str, type[nn.Module]] = {
+    network.__name__: network for family in FAMILIES for network in family.networks
+}
+# of no family: a name that gives it away, and what to say
+OTHERS = (
+    (
+        r"(spec\.|spec_bn\.|hcqt|mel_scale)",
+        "a network on spectrograms, such as FCN, CRNN or MusiCNN: expected a SampleCNN",
+    ),
+    (r"\d+\.(weight|bias)$", "a classifier's last layers only, without the network"),
+)
+
+
+def family_of(network: type[nn.Module]) -> Family:
+    """The family that a class of networks belongs to."""
+    return next(family for family in FAMILIES if network in family.networks)
+
+
+def recognise(tensors: dict[str, Tensor], is_lightning: bool = False) -> Weights:
+    """Find the layout of a state dictionary and rename its tensors."""
+    if tensors and all(name.startswith("module.") for name in tensors):
+        tensors = {name[len("module.") :]: t for name, t in tensors.items()}
+    for layout in LAYOUTS:
+        prefix = find_prefix(tensors, layout)
+        if prefix is None:
+            continue
+        weights, unexpected = renamed(tensors, layout, prefix, is_lightning)
+        if unexpected:
+            raise ValueError(
+                f"The file has the layout of {layout.name}, but also unexpected "
+                f"tensors: {shortened(unexpected)}.{_looks_like(list(tensors))}"
+            )
+        return weights
+    raise ValueError(
+        f"No known layout has tensors named {shortened(tensors)}."
+        f"{_looks_like(list(tensors))} Known layouts: "
+        f"{', '.join(layout.name for layout in LAYOUTS)}."
+    )
+
+
+def _looks_like(names: list[str]) -> str:
+    """What a file is that fits no layout, if its names give that away."""
+    mistaken = [entry for family in FAMILIES for entry in family.mistaken]
+    for pattern, what in (*mistaken, *OTHERS):
+        if any(re.match(pattern, name) for name in names):
+            return f" It looks like {what}."
+    return ""

@@ -1,0 +1,196 @@
+"""Files of weights to networks, whoever wrote them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from skaudio._weights._build import build
+from skaudio._weights._families import FAMILIES, NETWORKS, family_of, recognise
+from skaudio._weights._formats import WeightFile, open_weights, shortened
+from skaudio._weights._keras import read_keras
+from skaudio._weights._layouts import Family, Weights
+from skaudio._weights._onnx import read_onnx
+
+HEADER = "skaudio_network"  # metadata of our files of weights
+ESTIMATOR_HEADER = "skaudio"  # of skaudio.persistence, which is another kind of file
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A network from a file of weights.
+
+    Parameters
+    ----------
+    network : Module
+        One of `skaudio.nn`, in eval mode on the CPU. A SampleCNN whose file has no
+        output layer gives the top activations instead.
+    kind : {"samplecnn", "coala"}
+        Its family, which says what it takes: waveforms, or patches of a spectrogram.
+    layout : str
+        The code base that the names of tensors are from.
+    sr : float
+        Rate in Hz that the published weights were trained at.
+    fingerprint : str
+        SHA-256 of the file, in hexadecimal; with a scaler, "+" and that of its file.
+
+    See Also
+    --------
+    read_weights : Make one of a file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skaudio._weights._read import read_weights
+    >>> from skaudio._weights._save import save_weights
+    >>> from skaudio.nn import SampleCNN
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "small.safetensors")
+    ...     save_weights(SampleCNN(4, sizes=(3,) * 5, width=0.1), path, sr=22050)
+    ...     pretrained = read_weights(path)
+    >>> pretrained.layout, pretrained.sr, len(pretrained.fingerprint)
+    ('skaudio', 22050.0, 64)
+    """
+
+    network: nn.Module
+    kind: str
+    layout: str
+    sr: float
+    fingerprint: str
+
+
+def read_weights(
+    path: str | os.PathLike[str],
+    *,
+    scaler: str | os.PathLike[str] | None = None,
+    sha256: str | None = None,
+) -> Pretrained:
+    """Read a file of weights, recognise whose it is, and make the network.
+
+    Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File of torch (``.pt``, ``.pth``, ``.ckpt``, or one of these in a ``.zip``),
+        safetensors, Keras (HDF5) or ONNX. The name does not matter.
+    scaler : str or path-like, default=None
+        For COALA only, which needs it: the authors' ``scaler_top_1000.pkl``, or a
+        ``.npz`` or safetensors file with arrays ``scale_`` and ``min_``.
+    sha256 : str, default=None
+        Expected SHA-256 of the file, in hexadecimal; None takes any file.
+
+    Returns
+    -------
+    pretrained : Pretrained
+        The network and where it is from.
+
+    Raises
+    ------
+    ValueError
+        If the file is not the expected one, or nothing that is known: the message says
+        what it looks like.
+
+    See Also
+    --------
+    save_weights : Write a network to a file of our own.
+
+    Notes
+    -----
+    Filters, their number and their lengths are read from shapes. What shapes do not
+    tell is taken from the code that wrote the file: the rate, where zeros are padded,
+    and that pooling windows and strides are as long as filters.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skaudio._weights._read import read_weights
+    >>> from skaudio._weights._save import save_weights
+    >>> from skaudio.nn import SampleCNN
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "small.safetensors")
+    ...     save_weights(SampleCNN(4, sizes=(3,) * 5, width=0.1), path, sr=22050)
+    ...     pretrained = read_weights(path)
+    >>> pretrained.kind, pretrained.network.n_samples
+    ('samplecnn', 243)
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    fingerprint = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and fingerprint != sha256.lower():
+        raise ValueError(
+            f"{path.name} has SHA-256 {fingerprint}; expected {sha256.lower()}. "
+            "Nothing was loaded. It is another version of the file, or damaged."
+        )
+    weights = _weights_of(open_weights(content, path.name), path.name)
+    family = family_of(weights.network)
+    network = build(weights, family)
+    digest = _set_scaler(family, network, scaler, weights, path.name)
+    if digest:
+        fingerprint += f"+{digest}"
+    return Pretrained(network, family.kind, weights.layout, weights.sr, fingerprint)
+
+
+def _set_scaler(
+    family: Family,
+    network: nn.Module,
+    path: str | os.PathLike[str] | None,
+    weights: Weights,
+    name: str,
+) -> str:
+    """Put the values of a scaler's file into the network; SHA-256 of that file."""
+    scaler = family.scaler
+    if scaler is None:
+        if path is None:
+            return ""
+        users = " and ".join(f"{f.title}'s" for f in FAMILIES if f.scaler)
+        raise ValueError(
+            f"scaler={os.fspath(path)!r} goes with {users} weights, but {name} is a "
+            f"{family.title} ({weights.layout}), which needs none."
+        )
+    if path is not None:
+        values, digest = scaler.read(Path(path))
+        network.get_submodule(scaler.module).load_state_dict(values)
+        return digest
+    if not any(tensor.startswith(f"{scaler.module}.") for tensor in weights.tensors):
+        raise ValueError(
+            f"{name} is {family.title}'s, whose input is scaled first: pass scaler=, "
+            f"the path of {scaler.address}."
+        )
+    return ""
+
+
+def _weights_of(file: WeightFile, name: str) -> Weights:
+    if file.format == "hdf5":
+        return read_keras(file.content, name)
+    if file.format == "onnx":
+        return read_onnx(file.content, name)
+    if HEADER in file.metadata:
+        return _own_weights(file, name)
+    if ESTIMATOR_HEADER in file.metadata:
+        raise ValueError(
+            f"{name} is an estimator of skaudio, not weights alone: load it with "
+            "skaudio.persistence.load, and embed with LayerEmbedder."
+        )
+    return recognise(file.tensors, file.is_lightning)
+
+
+def _own_weights(file: WeightFile, name: str) -> Weights:
+    about = json.loads(file.metadata[HEADER])
+    if about.get("network") not in NETWORKS:
+        raise ValueError(
+            f"{name} holds a network {about.get('network')!r}; this version of skaudio "
+            f"knows {shortened(NETWORKS)}."
+        )
+    return Weights(
+        about["layout"],
+        about["sr"],
+        file.tensors,
+        arguments=about["arguments"],
+        network=NETWORKS[about["network"]],
+    )

@@ -1,0 +1,1 @@
+"""Networks behind `PretrainedEmbedder`, one module per kind."""
