@@ -7,8 +7,9 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from skaudio._training._data import BETWEEN_CLASS, MIXUP
 from skaudio._utils._sklearn import Interval, StrOptions
+
+BETWEEN_CLASS, MIXUP = "between-class", "mixup"  # values of mix
 
 
 class Augmentation(BaseEstimator):

@@ -22,15 +22,18 @@ from skaudio._training._checkpoint import Checkpoint, fingerprint, read
 from skaudio._training._data import (
     RandomSegments,
     SegmentDataset,
-    Sound,
     Source,
     TrainingSegments,
-    WaveformDataset,
     n_batches_of,
 )
 from skaudio._training._evaluation import Evaluation, FrozenSegments
 from skaudio._training._features import SegmentFeatures, clip_means
-from skaudio._training._input import TrainingInput
+from skaudio._training._front_ends import (
+    OwnViews,
+    Sound,
+    TrainingInput,
+    WaveformDataset,
+)
 from skaudio._training._labels import Kind, Labels, Tags, kind_of
 from skaudio._training._ladder import LADDER, Ladder, PlateauLadder
 from skaudio._training._net import (
@@ -41,7 +44,6 @@ from skaudio._training._net import (
 )
 from skaudio._training._rates import check_rates, known_rates, segment_seconds
 from skaudio._training._schedule import SCHEDULES
-from skaudio._training._views import OwnViews
 from skaudio._utils._container import Views
 from skaudio._utils._random import draw_seed, generators
 from skaudio._utils._sklearn import _fit_context

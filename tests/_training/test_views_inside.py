@@ -11,9 +11,8 @@ from sklearn.pipeline import make_pipeline
 
 from skaudio._training import _random_draws
 from skaudio._training._augmentation import Augmentation
-from skaudio._training._data import SegmentDataset, TrainingSegments, WaveformDataset
-from skaudio._training._input import TrainingInput
-from skaudio._training._views import OwnViews
+from skaudio._training._data import SegmentDataset, TrainingSegments
+from skaudio._training._front_ends import OwnViews, TrainingInput, WaveformDataset
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
 from skaudio.persistence import load, save
 from skaudio.preprocessing import ViewScaler
