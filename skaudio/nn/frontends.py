@@ -212,6 +212,13 @@ class PowerSpectrogram(nn.Module):
         half = self.n_fft // 2
         return pad(waveform, half, half, self.pad_mode)
 
+    def frames_of(self, borders: Tensor) -> tuple[Tensor, Tensor]:
+        """First and last frame (n_clips, 1) of clips, see `forward`."""
+        padding = 2 * (self.n_fft // 2) if self.center else 0
+        first = -(-borders[:, :1] // self.hop_length)
+        last = (borders[:, 1:] + padding - self.n_fft) // self.hop_length
+        return first, last
+
     def _check_length(self, n_samples: int) -> None:
         if n_samples < self.n_fft:
             raise ValueError(
@@ -247,7 +254,9 @@ class FrontEnd(nn.Module):
         """Waveforms (..., n_samples) to levels (..., n_levels, n_frames)."""
         raise NotImplementedError
 
-    def finish(self, levels: Tensor, top: Tensor | None = None) -> Tensor:
+    def finish(
+        self, levels: Tensor, top: Tensor | None = None, borders: Tensor | None = None
+    ) -> Tensor:
         """Levels to (..., n_bins, n_frames); ``top`` (...,) is their maximum."""
         return limit_range(levels, self.top_db, self.decibels, top)
 
@@ -573,7 +582,9 @@ class MFCC(BandSpectrogram):
             "kernels", torch.tensor(kernels, dtype=dtype), persistent=False
         )
 
-    def finish(self, levels: Tensor, top: Tensor | None = None) -> Tensor:
+    def finish(
+        self, levels: Tensor, top: Tensor | None = None, borders: Tensor | None = None
+    ) -> Tensor:
         """Mel levels in decibels to coefficients; ``top`` (...,) is their maximum."""
         bands = super().finish(levels, top)
         # sums of 128 values near -60 dB lose three digits in float32; without their
@@ -583,6 +594,8 @@ class MFCC(BandSpectrogram):
         if not len(self.kernels):
             return cepstrum
         # replicated edges: scipy's mode="nearest"
+        if borders is not None:
+            cepstrum = _edges_held(cepstrum, *self.spectrogram.frames_of(borders))
         reach = self.kernels.shape[-1] // 2
         first, last = cepstrum[..., :1], cepstrum[..., -1:]
         copies = (*first.shape[:-1], reach)
@@ -591,3 +604,14 @@ class MFCC(BandSpectrogram):
         )
         deltas = padded.unfold(-1, 2 * reach + 1, 1) @ self.kernels.T
         return torch.cat([cepstrum, *deltas.unbind(-1)], dim=-2)
+
+
+def _edges_held(x: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """Frames (n_clips, n_bins, n_frames) with copies before the first, after the last.
+
+    ``first`` and ``last`` (n_clips, 1) may lie outside.
+    """
+    frames = torch.arange(x.shape[-1], device=x.device)
+    index = torch.minimum(torch.maximum(frames, first), last)
+    index = index.clamp(0, x.shape[-1] - 1)
+    return x.gather(-1, index[:, None].expand(-1, x.shape[-2], -1))

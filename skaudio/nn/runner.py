@@ -136,9 +136,10 @@ def compute_front_ends(
         ):
             piece = part[:, offset:]
             if isinstance(front_end, FrontEnd):
-                levels = _levels(front_end, piece, powers, offset, edges - offset)
-                own = maximum_of(levels)
-                piece = front_end.finish(levels, torch.where(top.isnan(), own, top))
+                inner = edges - offset
+                levels = _levels(front_end, piece, powers, offset, inner)
+                top = torch.where(top.isnan(), maximum_of(levels), top)
+                piece = front_end.finish(levels, top, inner)
             else:
                 piece = piece[:, None]
             views.append(piece)
