@@ -130,11 +130,14 @@ class ConstantQ(FrontEnd):
         self._responses: dict[tuple[object, ...], _Response] = {}
         self.register_buffer("_like", torch.empty(0, dtype=dtype), persistent=False)
 
-    def levels(self, waveform: Tensor, borders: Tensor | None = None) -> Tensor:
+    def levels(
+        self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
+    ) -> Tensor:
         """Waveforms (..., n_samples) to levels (..., n_bins, n_frames)."""
         if borders is not None and self.pad_mode != "constant":
             waveform = continued(waveform, borders, self.pad_mode)
-        return to_scale(self.power_spectrum(waveform), 2, self.power, self.scale)
+        power = self.power_spectrum(waveform[..., offset:])
+        return to_scale(power, 2, self.power, self.scale)
 
     def power_spectrum(self, waveform: Tensor) -> Tensor:
         """Squared magnitudes (..., n_bins, n_frames), before the logarithm."""

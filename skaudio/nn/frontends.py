@@ -188,13 +188,16 @@ class PowerSpectrogram(nn.Module):
         padding = (center, pad_mode if center else None, preemphasis or None)
         self.framing = (n_fft, hop_length, samples.numpy().tobytes(), *padding)
 
-    def forward(self, waveform: Tensor, borders: Tensor | None = None) -> Tensor:
+    def forward(
+        self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
+    ) -> Tensor:
         """Waveforms (..., n_samples) to powers (..., 1 + n_fft // 2, n_frames).
 
         ``borders`` (n_clips, 2) are the samples where a clip starts and stops, if
-        waveforms (n_clips, n_samples) hold only a piece of it, with margins.
+        waveforms (n_clips, n_samples) hold only a piece of it, with margins. ``offset``
+        is the sample at which the first frame lies.
         """
-        waveform = self._prepared(waveform, borders)
+        waveform = self._prepared(waveform, borders)[..., offset:]
         frames = waveform.unfold(-1, self.n_fft, self.hop_length)
         squares = torch.view_as_real(torch.fft.rfft(frames * self.window)).square_()
         # abs(), or a sum over an axis of two, would take several times as long
@@ -213,7 +216,7 @@ class PowerSpectrogram(nn.Module):
         return pad(waveform, half, half, self.pad_mode)
 
     def frames_of(self, borders: Tensor) -> tuple[Tensor, Tensor]:
-        """First and last frame (n_clips, 1) of clips, see `forward`."""
+        """First and last frame (n_clips, 1) of clips that start and stop there."""
         padding = 2 * (self.n_fft // 2) if self.center else 0
         first = -(-borders[:, :1] // self.hop_length)
         last = (borders[:, 1:] + padding - self.n_fft) // self.hop_length
@@ -250,14 +253,24 @@ class FrontEnd(nn.Module):
             return None
         return decibels_per_unit(self.power, self.scale)
 
-    def levels(self, waveform: Tensor, borders: Tensor | None = None) -> Tensor:
-        """Waveforms (..., n_samples) to levels (..., n_levels, n_frames)."""
+    def levels(
+        self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
+    ) -> Tensor:
+        """Waveforms (..., n_samples) to levels (..., n_levels, n_frames).
+
+        See `PowerSpectrogram.forward` for waveforms that are pieces of clips.
+        """
         raise NotImplementedError
 
     def finish(
         self, levels: Tensor, top: Tensor | None = None, borders: Tensor | None = None
     ) -> Tensor:
-        """Levels to (..., n_bins, n_frames); ``top`` (...,) is their maximum."""
+        """Levels to (..., n_bins, n_frames).
+
+        ``top`` (...,) is their maximum in the whole clip, None their own. ``borders``
+        (n_clips, 2) are the samples, from the first frame on, where clips start and
+        stop, if levels are those of a piece.
+        """
         return limit_range(levels, self.top_db, self.decibels, top)
 
     def forward(self, waveform: Tensor, top: Tensor | None = None) -> Tensor:
@@ -290,9 +303,11 @@ class BandSpectrogram(FrontEnd):
             weights = torch.tensor(group, dtype=spectrogram.window.dtype)
             self.register_buffer(f"bank_{i}", weights, persistent=False)
 
-    def levels(self, waveform: Tensor, borders: Tensor | None = None) -> Tensor:
+    def levels(
+        self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
+    ) -> Tensor:
         """Waveforms (..., n_samples) to levels (..., n_bands, n_frames)."""
-        return self.levels_from_power(self.spectrogram(waveform, borders))
+        return self.levels_from_power(self.spectrogram(waveform, borders, offset))
 
     def levels_from_power(self, spectrum: Tensor) -> Tensor:
         """What `levels` does after its `PowerSpectrogram`, which can be shared."""
@@ -585,7 +600,7 @@ class MFCC(BandSpectrogram):
     def finish(
         self, levels: Tensor, top: Tensor | None = None, borders: Tensor | None = None
     ) -> Tensor:
-        """Mel levels in decibels to coefficients; ``top`` (...,) is their maximum."""
+        """Mel levels in decibels to coefficients, see `FrontEnd.finish`."""
         bands = super().finish(levels, top)
         # sums of 128 values near -60 dB lose three digits in float32; without their
         # mean, whose transform is added afterwards, they do not

@@ -134,15 +134,12 @@ def compute_front_ends(
         for front_end, offset, top in zip(
             front_ends, offsets, part_tops.unbind(1), strict=True
         ):
-            piece = part[:, offset:]
-            if isinstance(front_end, FrontEnd):
-                inner = edges - offset
-                levels = _levels(front_end, piece, powers, offset, inner)
-                top = torch.where(top.isnan(), maximum_of(levels), top)
-                piece = front_end.finish(levels, top, inner)
-            else:
-                piece = piece[:, None]
-            views.append(piece)
+            if not isinstance(front_end, FrontEnd):
+                views.append(part[:, None, offset:])
+                continue
+            levels = _levels(front_end, part, powers, edges, offset)
+            top = torch.where(top.isnan(), maximum_of(levels), top)
+            views.append(front_end.finish(levels, top, edges - offset))
         computed.append(views)
     return [torch.cat(views) for views in zip(*computed, strict=True)]
 
@@ -151,15 +148,15 @@ def _levels(
     front_end: FrontEnd,
     waveforms: Tensor,
     powers: Powers,
-    offset: int = 0,
     borders: Tensor | None = None,
+    offset: int = 0,
 ) -> Tensor:
     """Levels of waveforms from ``offset`` on, by a transform made before if there."""
     if not isinstance(front_end, BandSpectrogram):
-        return front_end.levels(waveforms, borders)
+        return front_end.levels(waveforms, borders, offset)
     key = (*front_end.spectrogram.framing, offset)
     if key not in powers:
-        powers[key] = front_end.spectrogram(waveforms, borders)
+        powers[key] = front_end.spectrogram(waveforms, borders, offset)
     return front_end.levels_from_power(powers[key])
 
 
