@@ -102,9 +102,11 @@ class OwnViews:
         """Samples of a raw view, which must be at the rate of the views."""
         name, who = X.names[0], type(estimator).__name__
         if len(X.names) > 1 or X.n_bins[name] > 1:
+            other = ", or set views=None" if hasattr(estimator, "views") else ""
             raise ValueError(
                 f"{who} reads samples: waveforms, paths, or a single RawView; got "
-                f"views with the bins {X.n_bins}. Pass X.select(['raw']), or the sound."
+                f"views with the bins {X.n_bins}. Pass X.select(['raw']), or the "
+                f"sound{other}."
             )
         rate = X.rates[name]
         if rate is not None and not np.isclose(rate, self.sr):
@@ -280,7 +282,8 @@ class FrontEnds(nn.Module):
         """
         # every view's frames lie on its own grid: start it so that the margin is on it
         offsets = [self.margin % hop for hop in self.hops]
-        tops = maxima + self.per_decibel * torch.as_tensor(gain).reshape(-1, 1)
+        gain = torch.as_tensor(gain, dtype=maxima.dtype, device=maxima.device)
+        tops = maxima + self.per_decibel * gain.reshape(-1, 1)
         computed = compute_front_ends(
             list(self.front_ends), waveforms, offsets, tops, borders
         )
