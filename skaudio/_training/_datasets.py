@@ -20,6 +20,8 @@ from skaudio._training._options._augmentation import (
 from skaudio._utils._container import Views
 from skaudio.nn.devices import moved
 
+WAVEFORM = "waveform"  # name of the sound in a batch whose views are computed later
+
 Arrays = dict[str, Tensor]
 Batch = tuple[Arrays, Arrays]
 # name of a target, the clips' own, those to mix in, and the share of their own
@@ -121,83 +123,8 @@ class SegmentDataset(Dataset):
         return np.repeat(np.arange(len(self)), [len(s) for s in starts])
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """What segments of waveforms must hold for views to be computed from them."""
-
-    sr: float
-    margin: int  # samples before and after, so that no frame sees a border
-    n_samples: int  # between the margins
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Waveforms of clips, and the maximum of each of their views."""
-
-    waveforms: list[np.ndarray]
-    maxima: np.ndarray  # (clips, views)
-
-    def __getitem__(self, rows: np.ndarray) -> Sound:
-        return Sound([self.waveforms[i] for i in rows], self.maxima[rows])
-
-
-class WaveformDataset:
-    """Waveforms of the clips, cut where `SegmentDataset` cuts their views.
-
-    Parameters
-    ----------
-    sound : Sound
-        Waveforms, and the maxima of their views.
-    views : SegmentDataset
-        Views of the same clips, which say how long a clip is in each.
-    geometry : Geometry
-        Length and margins of a segment.
-    """
-
-    WAVEFORM, AVAILABLE, MAXIMA = "waveform", "available", "maxima"
-
-    def __init__(self, sound: Sound, views: SegmentDataset, geometry: Geometry) -> None:
-        self.clips = sound.waveforms
-        self.geometry = geometry
-        self.length, self.durations = views.length, views.durations
-        self.dtype, self.n_steps = views.dtype, views.n_steps
-        frames = [[c.shape[1] for c in views.clips[name]] for name in views.n_steps]
-        self.n_available = np.array(frames).T  # (clips, views)
-        self.maxima = sound.maxima.astype(self.dtype)
-
-    def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
-        """Waveforms with margins, steps of each clip in each view, and maxima.
-
-        A clip shorter than a segment is surrounded by silence, and its views are to be
-        repeated. Where ``tiled``, for sounds that will be mixed, the waveform is
-        repeated instead, and maxima are unknown.
-        """
-        shape = (len(rows), self.geometry.n_samples + 2 * self.geometry.margin)
-        waveforms = np.zeros(shape, dtype=self.dtype)
-        available, maxima = self.n_available[rows], self.maxima[rows]
-        maxima[tiled] = np.nan
-        for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
-            clip = self.clips[row]
-            if tiled[i] and len(clip) < self.geometry.n_samples:
-                needed = self.geometry.n_samples + self.geometry.margin
-                clip = np.tile(clip, -(-needed // len(clip)))
-                available[i] = np.iinfo(np.int64).max
-            self._fill(waveforms[i], clip, start)
-        return {
-            self.WAVEFORM: torch.from_numpy(waveforms),
-            self.AVAILABLE: torch.from_numpy(available),
-            self.MAXIMA: torch.from_numpy(maxima),
-        }
-
-    def _fill(self, out: np.ndarray, clip: np.ndarray, start: float) -> None:
-        first = int(np.floor(start * self.geometry.sr + 0.5)) - self.geometry.margin
-        piece = clip[max(0, first) : first + len(out)]
-        left = max(0, -first)
-        out[left : left + len(piece)] = piece
-
-
 class Source(Protocol):
-    """What training segments are cut from: `SegmentDataset` or `WaveformDataset`."""
+    """What training segments are cut from: views, or waveforms."""
 
     length: float
     durations: np.ndarray
@@ -316,7 +243,7 @@ class TrainingSegments(Dataset):
         if options.snr is not None:
             low, high = options.snr
             arrays["snr"] = low + (high - low) * draws.snr
-            n_samples = own[WaveformDataset.WAVEFORM].shape[1]
+            n_samples = own[WAVEFORM].shape[1]
             noises = [
                 _random_draws.noise(self.seed, self.epoch, int(row), n_samples)
                 for row in rows

@@ -8,16 +8,13 @@ from math import prod
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import shared_constraints
-from skaudio._training._front_ends import OwnViews, Sound
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import Interval, StrOptions
-from skaudio._utils._validation import check_views
 from skaudio.nn.blocks import OneBranch
 from skaudio.nn.samplecnn import N_WIDEST, SIZES_BY_RATE, SampleCNN
 from skaudio.views._raw import RawView
@@ -241,30 +238,6 @@ class SampleCNNClassifier(SegmentClassifier):
             dropout=self.dropout,
         )
         return {"module": OneBranch, "module__network": network}
-
-    def _read(
-        self, X: Any, reset: bool, network: Any = None
-    ) -> tuple[Views, Sound | None]:
-        if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
-            waveforms = self._waveforms(check_views(self, X, reset=reset))
-            return OwnViews(self._source, "cpu").compute(waveforms)
-        return super()._read(X, reset, network)
-
-    def _waveforms(self, X: Views) -> list[np.ndarray]:
-        """Samples of a raw view, which must be at this rate."""
-        name, name_of = X.names[0], type(self).__name__
-        if len(X.names) > 1 or X.n_bins[name] > 1:
-            raise ValueError(
-                f"{name_of} reads samples: waveforms, paths, or a single RawView; got "
-                f"views with the bins {X.n_bins}. Pass X.select(['raw']), or the sound."
-            )
-        rate = X.rates[name]
-        if rate is not None and not np.isclose(rate, self.sr):
-            raise ValueError(
-                f"View {name!r} has {rate:g} samples per second, but {name_of} has "
-                f"sr={self.sr:g}. Set both to the same rate."
-            )
-        return [clip[0] for clip in X.clips(name)]
 
 
 def _network(n_bins: int, n_outputs: int, **options: Any) -> SampleCNN:
