@@ -16,6 +16,7 @@ from skorch.utils import freeze_parameter
 from skaudio._training._options._cosine import CosineRestarts
 from skaudio._training._options._plateau import PlateauSchedule
 from skaudio._training._options._schedules import PLATEAU, SCHEDULES
+from skaudio.nn.layers import copy_of_state
 
 
 def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback:
@@ -194,8 +195,3 @@ class FromWeights(Callback):
         for module in net.frozen:
             for parameter in module.parameters():
                 freeze_parameter(parameter)
-
-
-def copy_of_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Weights of a module, apart from it."""
-    return {k: v.detach().clone() for k, v in module.state_dict().items()}

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skaudio._training._estimator import FittedNetwork, SegmentEstimator
-from skaudio._training._targets import ClassLabels, TagIndicators, Target, target_of
+from skaudio._training._labels import ClassLabels, TagIndicators, target_of
+from skaudio._training._targets import Target
 from skaudio._training._trainer import Trained
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import _fit_context

@@ -13,11 +13,8 @@ from torch.utils.data import Dataset
 
 from skaudio._segments import cut, even_segments, frame_times, span, to_steps
 from skaudio._training import _random_draws
-from skaudio._training._options._augmentation import (
-    BETWEEN_CLASS,
-    Augmentation,
-)
-from skaudio._utils._container import Views
+from skaudio._training._random_draws import Changes
+from skaudio._utils._types import ViewsLike
 from skaudio.nn.devices import moved
 
 WAVEFORM = "waveform"  # name of the sound in a batch whose views are computed later
@@ -33,7 +30,7 @@ class SegmentDataset(Dataset):
 
     Parameters
     ----------
-    views : Views
+    views : ViewsLike
         Checked views.
     rates : dict of str to float
         Steps per second of every view.
@@ -47,7 +44,7 @@ class SegmentDataset(Dataset):
 
     def __init__(
         self,
-        views: Views,
+        views: ViewsLike,
         rates: dict[str, float],
         length: float,
         targets: dict[str, np.ndarray],
@@ -175,7 +172,7 @@ class TrainingSegments(Dataset):
         self,
         source: Source,
         targets: dict[str, np.ndarray],
-        augmentation: Augmentation,
+        augmentation: Changes,
         mix: MixTargets,
         seed: int,
     ) -> None:
@@ -208,7 +205,7 @@ class TrainingSegments(Dataset):
             self.seed, self.epoch, rows, len(self), self.augmentation, self.n_masks
         )
         # a mixture has no length of its own to repeat: repeat the sounds before
-        tiled = draws.is_mixed & (self.augmentation.mix == BETWEEN_CLASS)
+        tiled = draws.is_mixed & self.augmentation._mixes_waveforms
         own = self._inputs(rows, draws.start, tiled)
         y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
         partner = None

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
-from skaudio._segments import clip_means
+from skaudio._segments import clip_means, to_steps
 from skaudio._training._callbacks import Start
 from skaudio._training._checkpoint import read
 from skaudio._training._datasets import SegmentDataset, Source
@@ -326,7 +326,12 @@ class SegmentEstimator(BaseEstimator):
 
     def _n_features(self, layers: list[str]) -> int:
         """Count the features of hidden layers, by a segment of zeros."""
-        data = self._spec.dataset(self._spec.zeros())
+        spec = self._spec
+        zeros = {
+            name: np.zeros((1, spec.n_bins[name], to_steps(spec.seconds, rate)))
+            for name, rate in spec.rates.items()
+        }
+        data = spec.dataset(Views(zeros, dict(spec.rates)))
         rows = np.zeros(1, dtype=np.intp)
         return self.net_.features(data, rows, np.zeros(1), layers, "max").shape[1]
 

@@ -9,10 +9,9 @@ import torch
 from skorch.callbacks import Callback
 
 from skaudio._segments import clip_means
-from skaudio._training._callbacks import copy_of_state
-from skaudio._training._datasets import SegmentDataset
 from skaudio._training._loss_weights import LossWeights
 from skaudio._training._targets import Target
+from skaudio.nn.layers import copy_of_state
 
 # Segments of a clip are alike: more of them cost time and tell little about the clip
 N_SEGMENTS = 1
@@ -29,7 +28,7 @@ class FixedSegments:
         What the network is trained to do.
     """
 
-    def __init__(self, data: SegmentDataset, target: Target) -> None:
+    def __init__(self, data: Any, target: Target) -> None:
         self.data = data
         self.target = target
         self.rows, self.starts = data.even_segments(N_SEGMENTS)

@@ -29,7 +29,6 @@ from skaudio._utils._validation import check_clips, check_views
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.frontends import FrontEnd
 from skaudio.nn.runner import compute_front_ends
-from skaudio.preprocessing._view_scaler import ViewScaler
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class OwnViews:
         return views, Sound(waveforms, np.array(tops).T)
 
     def front_ends(
-        self, scaler: ViewScaler | None, n_steps: dict[str, int], dtype: str
+        self, scaler: Any, n_steps: dict[str, int], dtype: str
     ) -> tuple[FrontEnds, Geometry]:
         """Modules for training, and what segments they need."""
         modules = {n: v._front_end(dtype, self.device) for n, v in self.views.items()}
@@ -142,7 +141,7 @@ class OwnViews:
         front_ends = FrontEnds(modules, hops, n_steps, geometry, *moments)
         return front_ends.to(self.device), geometry
 
-    def _moments(self, scaler: ViewScaler | None) -> tuple[Any, Any]:
+    def _moments(self, scaler: Any) -> tuple[Any, Any]:
         if scaler is None:
             return {name: [0.0] for name in self.views}, {n: [1.0] for n in self.views}
         return scaler.mean_, scaler.scale_

@@ -7,10 +7,6 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from skaudio._training._options._blending import Blending
-
-EVALUATION_SHARE = 0.04  # of the training time
-
 
 class WeightRule(Protocol):
     """Weights of the terms during one training."""
@@ -92,30 +88,3 @@ class FixedWeights(LossWeights):
                 f"{list(self.weights)}. Give one weight per term."
             )
         return _Constant([self.weights[term] for term in terms])
-
-
-class BlendedWeights(LossWeights):
-    """Weights by how well the branches of a network generalise.
-
-    Parameters
-    ----------
-    blending : Blending
-        The rule.
-    """
-
-    watches_training: ClassVar[bool] = True
-
-    def __init__(self, blending: Blending) -> None:
-        self.blending = blending
-
-    def begin(self, terms: tuple[str, ...], n_evaluations: int) -> WeightRule:
-        """Start from uniform weights."""
-        return self.blending._weights(len(terms), n_evaluations)
-
-    def period(self, n_batches: int, n_evaluated: int, batch_size: int) -> int:
-        """Steps between evaluations, rationed to a share of the training time."""
-        if self.blending.period != "auto":
-            return int(self.blending.period)
-        # a segment costs a third of what it costs in training: forward only
-        steps = n_evaluated / (3 * batch_size * EVALUATION_SHARE)
-        return int(np.clip(np.ceil(steps), 5, 100))

@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
 _ORDER = 2**63  # a counter that no clip has
 N_COMMON = 9  # uniform numbers per clip, before those of the masks
+
+
+class Changes(Protocol):
+    """Random changes of segments, as `Augmentation` states them."""
+
+    gain: float
+    snr: tuple[float, float] | None
+    mix: str | None
+    mix_probability: float
+    mix_alpha: float
+    freq_mask: float
+    time_mask: float
+
+    @property
+    def _mixes_waveforms(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,7 @@ def draw(
     epoch: int,
     rows: Sequence[int] | np.ndarray,
     n_clips: int,
-    options: Any,
+    options: Changes,
     n_masks: int,
 ) -> Draws:
     """Draw for clips ``rows`` of ``n_clips`` in an epoch.

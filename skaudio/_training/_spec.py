@@ -8,10 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from skaudio._segments import to_steps
 from skaudio._training._datasets import SegmentDataset
 from skaudio._training._rates import check_rates, known_rates, segment_seconds
-from skaudio._utils._container import Views
+from skaudio._utils._types import ViewsLike
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class SegmentSpec:
     seed: int
 
     @classmethod
-    def of(cls, views: Views, length: int | float | None, seed: int) -> Self:
+    def of(cls, views: ViewsLike, length: int | float | None, seed: int) -> Self:
         """Describe segments of ``length`` steps or seconds; None: the median clip."""
         rates = known_rates(views)
         return cls(
@@ -56,31 +55,23 @@ class SegmentSpec:
         views = {name: (self.n_bins[name], rate) for name, rate in self.rates.items()}
         return {"module__views": views}
 
-    def check(self, estimator: Any, views: Views) -> None:
+    def check(self, estimator: Any, views: ViewsLike) -> None:
         """Refuse views of other rates."""
         check_rates(estimator, views, self.rates)
 
     def dataset(
-        self, views: Views, targets: Mapping[str, np.ndarray] | None = None
+        self, views: ViewsLike, targets: Mapping[str, np.ndarray] | None = None
     ) -> SegmentDataset:
         """Clips to cut such segments from."""
         return SegmentDataset(
             views, self.rates, self.seconds, dict(targets or {}), self.dtype
         )
 
-    def zeros(self) -> Views:
-        """One clip of zeros, as long as a segment."""
-        arrays = {
-            name: np.zeros((1, self.n_bins[name], to_steps(self.seconds, rate)))
-            for name, rate in self.rates.items()
-        }
-        return Views(arrays, self.rates)
-
     def state(self) -> dict[str, Any]:
         """Plain values, for a file."""
         return asdict(self)
 
 
-def dtype_of(views: Views) -> str:
+def dtype_of(views: ViewsLike) -> str:
     """Type that holds the values of all views."""
     return str(np.result_type(*(views.clips(name)[0] for name in views.names)))

@@ -9,9 +9,14 @@ import numpy as np
 from skaudio._blending import NONE
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
-from skaudio._training._loss_weights import BlendedWeights, LossWeights
+from skaudio._training._loss_weights import LossWeights
 from skaudio._training._options._augmentation import Augmentation
-from skaudio._training._options._blending import NAMED, Blending, as_blending
+from skaudio._training._options._blending import (
+    NAMED,
+    BlendedWeights,
+    Blending,
+    as_blending,
+)
 from skaudio._training._trainer import Trained
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import StrOptions

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from skaudio.nn.layers import below
 
 ATTENTIONS = ("temporal", "spatio-temporal")
 
@@ -333,3 +331,8 @@ class OneBranch(nn.Module):
         """Logits (clips, n_outputs) by name of the view."""
         (name,) = self.branch_names
         return {name: self.network(views[name])}
+
+
+def below(prefix: str, stages: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Names of modules as seen from the module that holds theirs as ``prefix``."""
+    return tuple(tuple(f"{prefix}.{name}" for name in stage) for stage in stages)

@@ -16,8 +16,9 @@ from skaudio.nn.blocks import (
     Dropout,
     OneBranch,
     PolyphaseConv1d,
+    below,
 )
-from skaudio.nn.layers import below, scaled
+from skaudio.nn.layers import scaled
 
 N_FILTERS = (64, 64, 128, 128, 256, 256)
 N_UNITS = 256

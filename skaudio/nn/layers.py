@@ -72,11 +72,6 @@ def scaled(size: int, width: float) -> int:
     return max(2, round(size * width))
 
 
-def below(prefix: str, stages: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Names of modules as seen from the module that holds theirs as ``prefix``."""
-    return tuple(tuple(f"{prefix}.{name}" for name in stage) for stage in stages)
-
-
 def layer_outputs(
     module: nn.Module, layers: Sequence[str], x: Any
 ) -> dict[str, Tensor]:
@@ -132,3 +127,8 @@ def layer_outputs(
         name: parts[0] if len(parts) == 1 else torch.cat(parts)
         for name, parts in outputs.items()
     }
+
+
+def copy_of_state(module: nn.Module) -> dict[str, Tensor]:
+    """Weights of a module by name, apart from it."""
+    return {k: v.detach().clone() for k, v in module.state_dict().items()}

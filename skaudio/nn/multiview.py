@@ -8,9 +8,9 @@ from itertools import chain, zip_longest
 import torch
 from torch import Tensor, nn
 
-from skaudio.nn.blocks import ClassificationHead
+from skaudio.nn.blocks import ClassificationHead, below
 from skaudio.nn.crnn import N_HIDDEN, crnn
-from skaudio.nn.layers import below, scaled
+from skaudio.nn.layers import scaled
 
 N_JOINT_HIDDEN = 4096
 JOINT = "joint"

@@ -14,8 +14,8 @@ import skaudio.views._base
 from skaudio._training import _random_draws
 from skaudio._training._datasets import SegmentDataset, TrainingSegments
 from skaudio._training._front_ends import OwnViews, TrainingInput, WaveformDataset
+from skaudio._training._labels import ClassLabels
 from skaudio._training._options._augmentation import Augmentation
-from skaudio._training._targets import ClassLabels
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
 from skaudio.persistence import load, save
 from skaudio.preprocessing import ViewScaler

@@ -7,7 +7,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
-from skaudio._training._loss_weights import BlendedWeights
+from skaudio._training._options._blending import BlendedWeights
 from skaudio._training._trainer import Trainer
 from skaudio.datasets import make_sounds
 from skaudio.neural_network import (

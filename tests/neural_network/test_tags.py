@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import average_precision_score
 from torch.nn import functional as F
 
-from skaudio._training._targets import ClassLabels, TagIndicators, is_indicator
+from skaudio._training._labels import ClassLabels, TagIndicators, is_indicator
 from skaudio.neural_network import (
     Augmentation,
     CRNNClassifier,

@@ -105,6 +105,10 @@ class Augmentation(BaseEstimator):
         self.freq_mask = freq_mask
         self.time_mask = time_mask
 
+    @property
+    def _mixes_waveforms(self) -> bool:
+        return self.mix == BETWEEN_CLASS
+
     def _check(self, on_waveforms: bool) -> None:
         """Refuse values that do not fit together, or that need waveforms."""
         self._validate_params()
