@@ -121,7 +121,7 @@ def clip_means(
 
     Parameters
     ----------
-    segments : ndarray of shape (n_segments, n_values)
+    segments : ndarray of shape (n_segments, ...)
         Segments or frames of all clips, clip after clip.
     rows : ndarray of shape (n_segments,)
         The clip of each, ascending; every clip has one.
@@ -133,13 +133,14 @@ def clip_means(
 
     Returns
     -------
-    means : ndarray of shape (n_clips, n_values)
+    means : ndarray of shape (n_clips, ...)
         Booleans need `dtype` and keep it.
     """
     first = np.searchsorted(rows, np.arange(n_clips))
     counts = np.diff(np.append(first, len(rows)))
     sums = np.add.reduceat(segments, first, axis=0, dtype=dtype)
-    means = sums / counts[:, None].astype(sums.dtype)
+    counts = counts.reshape(-1, *(1,) * (segments.ndim - 1))
+    means = sums / counts.astype(sums.dtype)
     is_float = segments.dtype.kind == "f"
     return means.astype(segments.dtype, copy=False) if is_float else means
 

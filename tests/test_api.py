@@ -55,6 +55,17 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("window", "skaudio.neural_network.Blending"): "of evaluations, not of samples",
     ("power", "skaudio.views.CQTView"): "does not sum over frequency",
     ("power", "skaudio.views.GammatoneView"): "responses have the exponent as well",
+    ("estimator", "skaudio.neural_network.FineTunedClassifier"): "starts from it",
+    ("lr", "skaudio.neural_network.FineTunedClassifier"): "by default a tenth",
+    (
+        "max_epochs",
+        "skaudio.neural_network.FineTunedClassifier",
+    ): "by default as before",
+    ("lr_schedule", "skaudio.neural_network.FineTunedClassifier"): "as before",
+    (
+        "random_state",
+        "skaudio.neural_network.FineTunedClassifier",
+    ): "of the output layers",
     (
         "validation_fraction",
         "skaudio.neural_network.MultiViewBlendingClassifier",

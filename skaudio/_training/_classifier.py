@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._estimator import FittedNetwork, SegmentEstimator
 from skaudio._training._labels import ClassLabels, TagIndicators, target_of
@@ -90,6 +91,7 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
 
     def _branch_proba(self, X: Any) -> dict[str, np.ndarray]:
         """Probabilities (n_clips, n_classes) of every branch, mean over segments."""
+        check_is_fitted(self)
         outputs = self._outputs(X, self._target.activate)
         return {name: outputs[name] for name in self.net_.module_.branch_names}
 

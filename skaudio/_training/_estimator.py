@@ -198,6 +198,11 @@ class SegmentEstimator(BaseEstimator):
         views, sound = self._read(X, reset=True, network=network)
         self._check_input(views)
         self._target, targets = encode(views)
+        if taken := sorted({*self._target.inputs} & {*views.names}):
+            raise ValueError(
+                f"No view may be called {taken[0]!r}: it is the name of another input "
+                "of the network. Rename the view."
+            )
         check_consistent_length(views, groups)
         seed = self._draw_seed(checkpoint)
         if network is None:

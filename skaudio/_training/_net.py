@@ -130,7 +130,7 @@ class SegmentNet(NeuralNet):
         inputs |= {name: targets[name] for name in self.target_inputs}
         outputs = self._outputs(self._forward, inputs)
         losses = self.criterion_(outputs, targets, inputs)
-        loss = blend({term: losses[term] for term in self.terms}, self.loss_weights)
+        loss = blend(in_order(losses, self.terms), self.loss_weights)
         loss.backward()
         return {"loss": loss, "y_pred": outputs}
 
@@ -249,6 +249,16 @@ class SegmentNet(NeuralNet):
                 device=str(self.device),
                 what="segments",
             )
+
+
+def in_order(losses: Tensors, terms: tuple[str, ...]) -> Tensors:
+    """Losses in the order of their weights."""
+    if losses.keys() != set(terms):
+        raise TypeError(
+            f"The criterion gives the terms {list(losses)}, but its target names "
+            f"{list(terms)}."
+        )
+    return {term: losses[term] for term in terms}
 
 
 def joined(parts: list[Tensors]) -> Tensors:
