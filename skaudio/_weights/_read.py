@@ -102,9 +102,9 @@ def read_weights(
 
     Notes
     -----
-    Filters, their number and their lengths are read from shapes. What shapes do not
-    tell is taken from the code that wrote the file: the rate, where zeros are padded,
-    and that pooling windows and strides are as long as filters.
+    Filters, their number and their lengths are read from shapes. What does not
+    follow from them is taken from the code that wrote the file: the rate, where zeros
+    are padded, and that pooling windows and strides are as long as filters.
 
     Examples
     --------

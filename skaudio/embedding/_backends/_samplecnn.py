@@ -69,7 +69,7 @@ class SampleCNNNetwork(Network):
         self.layout = layout
         self.device = device
         on_cpu = torch.device(device).type == "cpu"
-        # one by one, activations stay in the cache, and rows know of no others
+        # one by one, activations fit the processor's cache, and rows are independent
         self.batch_size = 1 if on_cpu else batch_size
         self.n_features = _n_features(network, tuple(self.layers), device)
         self.fingerprint = digest_of(
