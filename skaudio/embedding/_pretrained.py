@@ -340,7 +340,13 @@ class PretrainedEmbedder(
             "device": device,
             "batch_size": self.batch_size,
         }
-        backend = BACKENDS[pretrained.kind]
+        backend = BACKENDS.get(pretrained.kind)
+        if backend is None:
+            raise ValueError(
+                f"{os.fspath(self.weights)} holds a network of the form "
+                f"{pretrained.layout}, which cannot embed clips. Expected one of the "
+                f"kinds {sorted(BACKENDS)}."
+            )
         if backend.has_layers:
             options |= {"layers": self.layers, "n_segments": self.n_segments}
         else:

@@ -147,7 +147,7 @@ def _maxima_of(network: nn.Module, names: Sequence[str], x: Tensor) -> Tensor:
     return torch.cat([x.amax(2) if x.ndim == 3 else x for x in parts], dim=1)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _n_features(network: SampleCNN, layers: tuple[str, ...], device: str) -> int:
     part, names = _up_to(network, layers)
     with torch.inference_mode():
