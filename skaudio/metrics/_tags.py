@@ -96,7 +96,7 @@ def tag_report(y_true: Any, y_score: Any, *, tag_names: Any = None) -> Any:
 def mean_tag_roc_auc(y_true: Any, y_score: Any) -> float:
     """Area under the ROC curve, averaged over tags.
 
-    Tags that no clip has, or every clip, are left out without a word: in
+    Tags that no clip has, or every clip, are left out silently: in
     cross-validation a rare tag is often missing from a fold. :func:`tag_report` names
     them. Where they differ from fold to fold, so does what is averaged; compare
     methods on the same folds.
@@ -132,7 +132,7 @@ def mean_tag_roc_auc(y_true: Any, y_score: Any) -> float:
 def mean_tag_average_precision(y_true: Any, y_score: Any) -> float:
     """Average precision, averaged over tags.
 
-    Tags that no clip has are left out without a word: in cross-validation a rare tag is
+    Tags that no clip has are left out silently: in cross-validation a rare tag is
     often missing from a fold. :func:`tag_report` names them. Where they differ from
     fold to fold, so does what is averaged; compare methods on the same folds.
 
