@@ -8,12 +8,11 @@ and on the validation set, and it answers with the weights until the next one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 ADAPTIVE, FIXED, UNIFORM, NONE = "adaptive", "fixed-reference", "uniform", "none"
-RULES = (ADAPTIVE, FIXED, UNIFORM, NONE)
 FLOOR = 1e-5  # smallest weight of a branch that generalises at all
 
 
@@ -54,7 +53,7 @@ class BlendingWeights:
     """
 
     # what `update` changes
-    STATE = (
+    STATE: ClassVar[tuple[str, ...]] = (
         *("weights", "generalization", "overfitting", "n_evaluations"),
         *("_recent", "_reference"),
     )
@@ -128,6 +127,14 @@ class BlendingWeights:
         if self.rule != FIXED:
             self._improve_reference(smooth)
         return self.weights
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Measures and weights of the last evaluation, by name."""
+        return {
+            "generalization": self.generalization,
+            "overfitting": self.overfitting,
+            "weight": self.weights,
+        }
 
     def _measure(self, current: np.ndarray) -> None:
         with np.errstate(invalid="ignore"):  # a branch may have diverged

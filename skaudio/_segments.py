@@ -61,11 +61,6 @@ def even_segments(
     return np.linspace(0.0, room, n)
 
 
-def even_starts(duration: float, length: float, n_segments: int) -> np.ndarray:
-    """Evenly spaced starts in seconds, see `even_segments`."""
-    return even_segments(duration, length, n_segments)
-
-
 def span(start: float, n_steps: int, rate: float, n_available: int) -> int:
     """First step of a segment of ``n_steps`` that starts at ``start`` seconds."""
     first = int(np.floor(start * rate + 0.5))

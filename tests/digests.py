@@ -72,16 +72,12 @@ def networks() -> dict[str, dict[str, str]]:
         CRNNClassifier,
         FrameLevelCNNClassifier,
         MultiViewBlendingClassifier,
+        PlateauSchedule,
         SampleCNNClassifier,
     )
     from skaudio.views import GammatoneView, MelView, RawView, make_view_union
 
-    ladder_class = (
-        find("PlateauLadder", "neural_network")
-        if _has("PlateauLadder")
-        else find("PlateauSchedule", "neural_network")
-    )
-    plateau = ladder_class(n_stages=3, patience=0)
+    plateau = PlateauSchedule(n_stages=3, patience=0)
     scaler = find("ViewScaler", "preprocessing", "views")
     X, y, groups = sounds()
     X_new, y_new, _ = sounds(9, seed=1)
@@ -257,12 +253,6 @@ def networks() -> dict[str, dict[str, str]]:
     return out
 
 
-def _has(name: str) -> bool:
-    import skaudio.neural_network as package
-
-    return hasattr(package, name)
-
-
 def embeddings(X: Any, y: Any, X_new: Any, tiny: dict[str, Any]) -> dict[str, str]:
     from skaudio.embedding import LayerEmbedder, PretrainedEmbedder, save_weights
     from skaudio.neural_network import SampleCNNClassifier
@@ -278,7 +268,6 @@ def embeddings(X: Any, y: Any, X_new: Any, tiny: dict[str, Any]) -> dict[str, st
         rows, frames = published.transform(X_new), published.transform_frames(X_new)
     return {
         "layers": digest(layers.transform(X_new)),
-        "frames": digest(np.asarray(layers.transform_frames(X_new)[0])),
         "pretrained": digest(rows),
         "pretrained frames": digest(*frames),
     }

@@ -51,6 +51,8 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("fmax", "skaudio.views.GammatoneView"): "where the next centre would be",
     ("n_mels", "skaudio.views.MFCCView"): "bands below the coefficients",
     ("top_db", "skaudio.views.MFCCView"): "of the spectrogram below the coefficients",
+    ("norm", "skaudio.views.MFCCView"): "of the cosine transform, as in librosa",
+    ("window", "skaudio.neural_network.Blending"): "of evaluations, not of samples",
     ("power", "skaudio.views.CQTView"): "does not sum over frequency",
     ("power", "skaudio.views.GammatoneView"): "responses have the exponent as well",
     (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skaudio._blending import RULES, BlendingWeights
+from skaudio._blending import ADAPTIVE, FIXED, NONE, UNIFORM, BlendingWeights
 
 
 def blend(reference, current, **kwargs):
@@ -138,7 +138,7 @@ def test_uniform_and_none():
         np.testing.assert_array_equal(none.update(*losses), [0, 0, 1])
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [ADAPTIVE, FIXED, UNIFORM, NONE])
 def test_weights_are_non_negative_and_sum_to_one(rule):
     rng = np.random.default_rng(1)
     state = BlendingWeights(5, rule=rule, window=3)

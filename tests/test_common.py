@@ -30,6 +30,7 @@ from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
 from skaudio.neural_network import (
     CRNNClassifier,
+    FineTunedClassifier,
     FrameLevelCNNClassifier,
     MultiViewBlendingClassifier,
     SampleCNNClassifier,
@@ -69,6 +70,10 @@ INSTANCES = [
     CRNNClassifier(**NET),
     CRNNClassifier(**NET, views=MelView(n_mels=8)),
     FrameClassifier(LogisticRegression()),
+    FineTunedClassifier(
+        SampleCNNClassifier(**NET | SAMPLES),
+        **{"freeze": 0.5, "lr": 0.01, "max_epochs": 2, "random_state": 0},
+    ),
     FrameLevelCNNClassifier(**NET | {"width": 0.1} | FRAMES),
     FrameStatistics(),
     GMMClassifier(n_components=1, random_state=0),

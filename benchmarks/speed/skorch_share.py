@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
 
 from skaudio.neural_network import CRNNClassifier
-from skaudio.nn import MultiViewCRNN
+from skaudio.nn import SingleViewCRNN
 from skaudio.views import Views
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,10 +35,9 @@ RATE, STEPS, BATCH, LR = 50.0, 75, 64, 0.004
 def bare_epochs(X: np.ndarray, y: np.ndarray, width: float, epochs: int) -> list[float]:
     """Seconds per epoch of a plain loop with one random segment per clip."""
     torch.manual_seed(0)
-    net = MultiViewCRNN(
+    net = SingleViewCRNN(
         {"mel": (X.shape[1], RATE)},
         len(np.unique(y)),
-        branches="single",
         width=width,
         dropout=0.1,
     ).to(memory_format=torch.channels_last)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from skaudio._utils._files import replacing
 from skaudio.nn.blocks import Dropout
 
 ARRAY = "ndarray"  # marks what was a NumPy array
@@ -32,8 +32,9 @@ class Checkpoint(Callback):
         What everything random is derived from.
     data : TrainingSegments
         What counts the epochs.
-    parts : callable
-        Returns, by name, the objects whose attributes ``STATE`` change in training.
+    parts : sequence
+        The `Evaluation` first, then other objects whose attributes ``STATE`` change in
+        training.
     """
 
     def __init__(
@@ -42,13 +43,18 @@ class Checkpoint(Callback):
         fingerprint: str,
         seed: int,
         data: Any,
-        parts: Callable[[], dict[str, Any]],
+        parts: Sequence[Any],
     ) -> None:
         self.path = path
         self.fingerprint = fingerprint
         self.seed = seed
         self.data = data
         self.parts = parts
+
+    def _parts(self) -> dict[str, Any]:
+        """Objects with ``STATE`` by name, the rule of the loss weights among them."""
+        parts = {type(part).__name__: part for part in self.parts}
+        return {"loss_weights": self.parts[0].rule, **parts}
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Go on from the last finished epoch, if there is one."""
@@ -68,11 +74,11 @@ class Checkpoint(Callback):
         generator = _dropout_generator(net.module_)
         if generator is not None:
             generator.set_state(state["dropout"])
-        parts = self.parts()
-        for name, part in parts.items():
+        for name, part in self._parts().items():
             for key, value in state["parts"][name].items():
                 setattr(part, key, _decoded(value))
-        net.set_branch_weights(parts["blending"].weights)
+        evaluation = self.parts[0]
+        net.set_loss_weights(evaluation.terms, evaluation.rule.weights)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Replace the file by the state after this epoch, all at once."""
@@ -87,12 +93,11 @@ class Checkpoint(Callback):
             "dropout": None if generator is None else generator.get_state(),
             "parts": {
                 name: {key: _encoded(getattr(part, key)) for key in part.STATE}
-                for name, part in self.parts().items()
+                for name, part in self._parts().items()
             },
         }
-        part = self.path.with_name(self.path.name + ".part")
-        torch.save(state, part)
-        os.replace(part, self.path)
+        with replacing(self.path) as part:
+            torch.save(state, part)
 
 
 def read(path: Path) -> dict[str, Any] | None:

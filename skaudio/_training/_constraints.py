@@ -5,10 +5,11 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._ladder import LADDER, PlateauLadder
 from skaudio._training._net import OPTIMIZERS
-from skaudio._training._schedule import SCHEDULES
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._options._cosine import CosineRestarts
+from skaudio._training._options._plateau import PlateauSchedule
+from skaudio._training._options._schedules import PLATEAU, SCHEDULES
 from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions
 from skaudio.views._base import ViewSource
 
@@ -21,7 +22,11 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "batch_size": [Interval(Integral, 2, None, closed="left")],
     "lr": [Interval(Real, 0, None, closed="neither")],
     "optimizer": [StrOptions(set(OPTIMIZERS))],
-    "lr_schedule": [StrOptions({*SCHEDULES, LADDER}), PlateauLadder],
+    "lr_schedule": [
+        StrOptions({*SCHEDULES, PLATEAU}),
+        PlateauSchedule,
+        CosineRestarts,
+    ],
     "segment_length": [
         None,
         Interval(Integral, 1, None, closed="left"),

@@ -1,34 +1,85 @@
-"""What a network is trained to say: labels in, targets, losses and decisions out.
-
-The one place that knows the kind of target. Other kinds (a teacher's outputs,
-reconstructions) are classes with the same methods.
-"""
+"""Targets of classifiers: class labels, tags, and a teacher's probabilities."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import type_of_target
+from torch import Tensor, nn
 
-from skaudio._utils._validation import check_labels, check_tags
-from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy
+from skaudio._training._targets import Arrays, Target
+from skaudio._utils._validation import check_labels, check_soft_labels, check_tags
+from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy, SoftCrossEntropy
 
-TARGET = "label"
+TARGET, TEACHER = "label", "teacher"
 
 
-class Labels:
-    """One class per clip: softmax and categorical cross-entropy."""
+class _Classes(Target, Protocol):
+    """Targets that are decisions between classes, or about tags."""
 
-    def __init__(self, classes: np.ndarray) -> None:
+    decides: ClassVar[bool] = True
+    classes: np.ndarray
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """One output per class or tag."""
+        return {"n_outputs": len(self.classes)}
+
+    def check(self, module: Any) -> None:
+        """Refuse networks whose decision is no classification."""
+        decision = getattr(module, "decision", None)
+        branches = getattr(module, "branch_names", ())
+        if decision not in branches:
+            raise TypeError(
+                f"{type(self).__name__} needs a network whose `decision` is one of its "
+                f"`branch_names`; {type(module).__name__} has the decision "
+                f"{decision!r} and the branches {list(branches)}."
+            )
+
+    def terms(self, module: Any) -> tuple[str, ...]:
+        """One loss per branch of the network."""
+        names: tuple[str, ...] = module.branch_names
+        return names
+
+    def is_like(self, other: Target) -> bool:
+        """Whether outputs are decisions of the same kind on the same classes."""
+        return type(self) is type(other) and np.array_equal(self.classes, other.classes)
+
+    def state(self) -> dict[str, Any]:
+        """Classes."""
+        return {"classes": self.classes}
+
+    def decide(self, proba: np.ndarray) -> np.ndarray:
+        """Decisions on clips from their probabilities."""
+
+    def confidence(self, proba: np.ndarray) -> np.ndarray:
+        """Logarithms of probabilities, or log-odds."""
+
+
+class ClassLabels(_Classes):
+    """One class per clip: softmax and categorical cross-entropy.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss.
+    """
+
+    def __init__(self, classes: np.ndarray, class_weight: Any = None) -> None:
         self.classes = classes
+        self.class_weight = class_weight
 
     @classmethod
-    def from_y(cls, estimator: Any, X: Any, y: Any) -> tuple[Labels, np.ndarray]:
-        """Check y; return the encoder and the class index of every clip."""
+    def from_y(
+        cls, estimator: Any, X: Any, y: Any, class_weight: Any = None
+    ) -> tuple[Self, Arrays]:
+        """Check y; return the target and the class index of every clip."""
         y = check_labels(estimator, X, y)
         classes, indices = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -36,9 +87,9 @@ class Labels:
                 f"{type(estimator).__name__} requires at least 2 classes; the data has "
                 f"1 class: {classes.tolist()[0]!r}."
             )
-        return cls(classes), indices
+        return cls(classes, class_weight), {TARGET: indices.astype(np.int64)}
 
-    def encode(self, estimator: Any, X: Any, y: Any) -> np.ndarray:
+    def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
         """Class indices of further clips, whose classes must be known."""
         y = check_labels(estimator, X, y)
         unknown = np.setdiff1d(y, self.classes)
@@ -47,133 +98,215 @@ class Labels:
                 f"y_test has the class {unknown.tolist()[0]!r}, which y has not. Leave "
                 "its clips out."
             )
-        return np.searchsorted(self.classes, y)
+        return {TARGET: np.searchsorted(self.classes, y).astype(np.int64)}
 
-    def targets(self, encoded: np.ndarray) -> dict[str, np.ndarray]:
-        """Named targets of the training loss."""
-        return {TARGET: encoded.astype(np.int64)}
+    def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
+        """Cross-entropy, its weights from the training clips."""
+        if self.class_weight is None:
+            return BranchCrossEntropy()
+        present = self.classes[arrays[TARGET]]
+        values = compute_class_weight(
+            self.class_weight, classes=self.classes, y=present
+        )
+        return BranchCrossEntropy(torch.as_tensor(values, dtype=getattr(torch, dtype)))
 
-    def soft(self, targets: np.ndarray) -> np.ndarray:
-        """Targets as probabilities (n_clips, n_classes), which can be mixed."""
-        return np.eye(len(self.classes))[targets]
+    def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
+        """Class of every clip."""
+        return arrays[TARGET]
 
-    def strata(self, encoded: np.ndarray) -> np.ndarray:
-        """One class per clip, to stratify a split by."""
-        return encoded
+    def mix(
+        self, name: str, own: np.ndarray, partner: np.ndarray, ratio: np.ndarray
+    ) -> np.ndarray:
+        """Shares of both classes."""
+        one_hot = np.eye(len(self.classes))
+        mixed: np.ndarray = ratio * one_hot[own] + (1 - ratio) * one_hot[partner]
+        return mixed
 
-    def criterion(
-        self, class_weight: Any, encoded: np.ndarray, dtype: str
-    ) -> dict[str, Any]:
-        """Return skorch's criterion class and its parameters."""
-        weight = None
-        if class_weight is not None:
-            values = compute_class_weight(
-                class_weight, classes=self.classes, y=self.classes[encoded]
-            )
-            weight = torch.as_tensor(values, dtype=getattr(torch, dtype))
-        return {"criterion": BranchCrossEntropy, "criterion__class_weight": weight}
-
-    @staticmethod
-    def probabilities(logits: torch.Tensor) -> np.ndarray:
+    def activate(self, output: Tensor) -> np.ndarray:
         """Probabilities of segments from their logits."""
-        return torch.softmax(logits, dim=1).cpu().numpy()
+        return torch.softmax(output, dim=1).cpu().numpy()
 
-    @staticmethod
-    def decide(proba: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """Decisions on clips from their probabilities."""
-        decisions: np.ndarray = classes[proba.argmax(axis=1)]
+    def score(self, predictions: np.ndarray, arrays: Arrays) -> float:
+        """Accuracy of clips."""
+        return float(np.mean(predictions.argmax(1) == arrays[TARGET]))
+
+    def decide(self, proba: np.ndarray) -> np.ndarray:
+        """Most probable class."""
+        decisions: np.ndarray = self.classes[proba.argmax(axis=1)]
         return decisions
 
-    @staticmethod
-    def confidence(proba: np.ndarray) -> np.ndarray:
+    def confidence(self, proba: np.ndarray) -> np.ndarray:
         """Logarithms of probabilities, or log-odds of two classes."""
         return log_odds(proba[:, 1]) if proba.shape[1] == 2 else _log(proba)
 
-    @staticmethod
-    def score(proba: np.ndarray, targets: dict[str, np.ndarray]) -> float:
-        """Accuracy of clips, for model selection."""
-        return float(np.mean(proba.argmax(1) == targets[TARGET]))
 
+class TagIndicators(_Classes):
+    """Any number of tags per clip: sigmoids and binary cross-entropy.
 
-class Tags:
-    """Any number of tags per clip: sigmoids and binary cross-entropy."""
+    Parameters
+    ----------
+    classes : ndarray of shape (n_tags,)
+        Column numbers.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the tags in the loss; "balanced" weighs presence and absence alike.
+    """
 
-    def __init__(self, classes: np.ndarray) -> None:
+    def __init__(self, classes: np.ndarray, class_weight: Any = None) -> None:
         self.classes = classes
+        self.class_weight = class_weight
 
     @classmethod
-    def from_y(cls, estimator: Any, X: Any, y: Any) -> tuple[Tags, np.ndarray]:
-        """Check y; return the encoder and the indicator matrix."""
-        indicators = check_tags(estimator, X, y)
-        return cls(np.arange(indicators.shape[1])), indicators
+    def from_y(
+        cls, estimator: Any, X: Any, y: Any, class_weight: Any = None
+    ) -> tuple[Self, Arrays]:
+        """Check y; return the target and the indicator matrix."""
+        tags = check_tags(estimator, X, y)
+        target = cls(np.arange(tags.shape[1]), class_weight)
+        return target, {TARGET: tags.astype(np.float32)}
 
-    def encode(self, estimator: Any, X: Any, y: Any) -> np.ndarray:
+    def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
         """Indicators of further clips, of as many tags."""
-        indicators = check_tags(estimator, X, y)
-        if indicators.shape[1] != len(self.classes):
+        tags = check_tags(estimator, X, y)
+        if tags.shape[1] != len(self.classes):
             raise ValueError(
-                f"y_test has {indicators.shape[1]} tags, but y has {len(self.classes)}."
+                f"y_test has {tags.shape[1]} tags, but y has {len(self.classes)}."
             )
-        return indicators
+        return {TARGET: tags.astype(np.float32)}
 
-    def targets(self, encoded: np.ndarray) -> dict[str, np.ndarray]:
-        """Named targets of the training loss."""
-        return {TARGET: encoded.astype(np.float32)}
+    def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
+        """Binary cross-entropy, its weights from the training clips."""
+        if self.class_weight is None:
+            return BranchTagEntropy()
+        values = self._weights(arrays[TARGET])
+        return BranchTagEntropy(torch.as_tensor(values, dtype=getattr(torch, dtype)))
 
-    def soft(self, targets: np.ndarray) -> np.ndarray:
-        """Targets as shares (n_clips, n_tags), which can be mixed."""
-        return targets
-
-    def strata(self, encoded: np.ndarray) -> np.ndarray:
-        """The rarest tag of every clip, to stratify a split by; -1 without tags."""
-        counts = np.where(encoded, encoded.sum(axis=0), np.inf)
-        return np.where(encoded.any(axis=1), counts.argmin(axis=1), -1)
-
-    def criterion(
-        self, class_weight: Any, encoded: np.ndarray, dtype: str
-    ) -> dict[str, Any]:
-        """Return skorch's criterion class and its parameters."""
-        weight = None
-        if class_weight is not None:
-            values = self._weights(class_weight, encoded)
-            weight = torch.as_tensor(values, dtype=getattr(torch, dtype))
-        return {"criterion": BranchTagEntropy, "criterion__tag_weight": weight}
-
-    def _weights(self, class_weight: Any, encoded: np.ndarray) -> np.ndarray:
+    def _weights(self, tags: np.ndarray) -> np.ndarray:
         """Weights (2, n_tags) of absent and present tags."""
-        n_tags = encoded.shape[1]
-        if class_weight != "balanced":
-            return np.tile([class_weight.get(k, 1.0) for k in range(n_tags)], (2, 1))
-        counts = np.stack([(encoded == 0).sum(axis=0), (encoded == 1).sum(axis=0)])
+        n_tags = tags.shape[1]
+        if self.class_weight != "balanced":
+            weights = [self.class_weight.get(k, 1.0) for k in range(n_tags)]
+            return np.tile(weights, (2, 1))
+        counts = np.stack([(tags == 0).sum(axis=0), (tags == 1).sum(axis=0)])
         # a tag that all or no clips have has nothing to balance
-        return np.where(
-            counts.all(axis=0), len(encoded) / (2 * np.maximum(counts, 1)), 1
-        )
+        return np.where(counts.all(axis=0), len(tags) / (2 * np.maximum(counts, 1)), 1)
 
-    @staticmethod
-    def probabilities(logits: torch.Tensor) -> np.ndarray:
+    def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
+        """The rarest tag of every clip; -1 without tags."""
+        tags = arrays[TARGET]
+        counts = np.where(tags, tags.sum(axis=0), np.inf)
+        return np.where(tags.any(axis=1), counts.argmin(axis=1), -1)
+
+    def mix(
+        self, name: str, own: np.ndarray, partner: np.ndarray, ratio: np.ndarray
+    ) -> np.ndarray:
+        """Shares of the tags of both."""
+        mixed: np.ndarray = ratio * own + (1 - ratio) * partner
+        return mixed
+
+    def activate(self, output: Tensor) -> np.ndarray:
         """Probabilities of segments from their logits."""
-        return torch.sigmoid(logits).cpu().numpy()
+        return torch.sigmoid(output).cpu().numpy()
 
-    @staticmethod
-    def decide(proba: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """Decisions on clips from their probabilities."""
-        return (proba > 0.5).astype(np.int64)
-
-    @staticmethod
-    def confidence(proba: np.ndarray) -> np.ndarray:
-        """Log-odds of every tag."""
-        return log_odds(proba)
-
-    @staticmethod
-    def score(proba: np.ndarray, targets: dict[str, np.ndarray]) -> float:
-        """Average precision, mean over tags that occur, for model selection."""
-        truth = targets[TARGET]
+    def score(self, predictions: np.ndarray, arrays: Arrays) -> float:
+        """Average precision, mean over tags that occur."""
+        truth = arrays[TARGET]
         occurring = np.flatnonzero(truth.any(axis=0))
         if not len(occurring):
             return 0.0
-        scores = [average_precision_score(truth[:, k], proba[:, k]) for k in occurring]
+        scores = [
+            average_precision_score(truth[:, k], predictions[:, k]) for k in occurring
+        ]
         return float(np.mean(scores))
+
+    def decide(self, proba: np.ndarray) -> np.ndarray:
+        """One where a tag is more probable than not."""
+        return (proba > 0.5).astype(np.int64)
+
+    def confidence(self, proba: np.ndarray) -> np.ndarray:
+        """Log-odds of every tag."""
+        return log_odds(proba)
+
+
+class SoftLabels(ClassLabels):
+    """A teacher's probabilities, to be matched at a temperature (distillation).
+
+    The loss has a term ``"soft"``, the cross-entropy between the teacher's and the
+    student's probabilities, both at the temperature; and, if the classes of the clips
+    are known, a term ``"hard"``, the cross-entropy with these.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Labels, in the order of the teacher's columns.
+    temperature : float, default=1.0
+        Divides logits before the softmax.
+    scaled : bool, default=True
+        Whether the soft term is multiplied by the squared temperature, which keeps its
+        gradient at the size it has at temperature 1.
+
+    References
+    ----------
+    G. Hinton, O. Vinyals and J. Dean, "Distilling the knowledge in a neural network",
+    2015, Section 2.
+    """
+
+    def __init__(
+        self, classes: np.ndarray, temperature: float = 1.0, scaled: bool = True
+    ) -> None:
+        super().__init__(classes)
+        self.temperature = temperature
+        self.scaled = scaled
+        self.has_labels = False
+
+    def encode_teacher(
+        self, estimator: Any, X: Any, scores: Any, *, logits: bool, y: Any = None
+    ) -> Arrays:
+        """Targets from a teacher's outputs (n_clips, n_classes).
+
+        ``logits`` says what ``scores`` are: logits, or probabilities that sum to one.
+        ``y`` are the classes of the clips, if they are known.
+        """
+        scores = check_soft_labels(estimator, X, scores, len(self.classes), logits)
+        z = (
+            scores
+            if logits
+            else np.log(np.maximum(scores, np.finfo(scores.dtype).tiny))
+        )
+        z = z / self.temperature
+        soft = np.exp(z - z.max(axis=1, keepdims=True))
+        arrays = {TEACHER: soft / soft.sum(axis=1, keepdims=True)}
+        self.has_labels = y is not None
+        return arrays if y is None else arrays | self.encode(estimator, X, y)
+
+    def terms(self, module: Any) -> tuple[str, ...]:
+        """Soft, and hard if classes are known."""
+        return ("soft", "hard") if self.has_labels else ("soft",)
+
+    def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
+        """Cross-entropy with the teacher, and with the classes."""
+        return SoftCrossEntropy(
+            temperature=self.temperature,
+            scaled=self.scaled,
+            soft=TEACHER,
+            hard=TARGET if self.has_labels else None,
+        )
+
+    def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
+        """Class of every clip, or the teacher's decision."""
+        return arrays.get(TARGET, arrays[TEACHER].argmax(axis=1))
+
+    def mix(
+        self, name: str, own: np.ndarray, partner: np.ndarray, ratio: np.ndarray
+    ) -> np.ndarray:
+        """Shares of both clips' classes, or of the teacher's probabilities."""
+        if name == TARGET:
+            return super().mix(name, own, partner, ratio)
+        mixed: np.ndarray = ratio * own + (1 - ratio) * partner
+        return mixed
+
+    def score(self, predictions: np.ndarray, arrays: Arrays) -> float:
+        """Accuracy, or agreement with the teacher where classes are unknown."""
+        return float(np.mean(predictions.argmax(1) == self.strata(arrays, 0)))
 
 
 def _log(proba: np.ndarray) -> np.ndarray:
@@ -187,12 +320,15 @@ def log_odds(proba: np.ndarray) -> np.ndarray:
     return _log(proba) - _log(1 - proba)
 
 
-Kind = Labels | Tags
-
-
-def kind_of(y: Any) -> type[Kind]:
-    """Tell from y whether clips have one class or any number of tags."""
+def is_indicator(y: Any) -> bool:
+    """Whether y says which tags clips have, rather than their one class."""
     is_matrix = getattr(y, "ndim", 1) == 2 or isinstance(y, (list, tuple))
-    if is_matrix and type_of_target(y) == "multilabel-indicator":
-        return Tags
-    return Labels
+    return is_matrix and type_of_target(y) == "multilabel-indicator"
+
+
+def target_of(
+    estimator: Any, X: Any, y: Any, class_weight: Any
+) -> tuple[ClassLabels | TagIndicators, Arrays]:
+    """Check y; return class labels or tag indicators, whichever y holds."""
+    kind = TagIndicators if is_indicator(y) else ClassLabels
+    return kind.from_y(estimator, X, y, class_weight)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from torch import Tensor, nn
 
-from skaudio._training._data import SegmentDataset, TrainingBatch
-from skaudio._training._schedule import SCHEDULES
 from skaudio._utils._random import seeded_initialisation
 from skaudio.nn.blocks import seed_dropout
-from skaudio.nn.devices import halved, moved
+from skaudio.nn.devices import by_batches, moved
 from skaudio.nn.folding import folded
 from skaudio.nn.layers import layer_outputs
 from skaudio.nn.losses import blend
@@ -33,17 +29,46 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 }
 
 
-POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "max": lambda x: x.amax(-1),
     "mean": lambda x: x.mean(-1),
 }
 
+Tensors = dict[str, Tensor]
+# a network and its inputs to named results, one row per segment
+Compute = Callable[[Any, Tensors], Tensors]
+
+
+class Segments(Protocol):
+    """What batches of segments come from, see `SegmentDataset`."""
+
+    def batch(self, rows: np.ndarray, starts: np.ndarray) -> tuple[Tensors, Tensors]:
+        """Views of segments, and the targets of their clips."""
+
+    def targets_of(self, rows: np.ndarray) -> Tensors:
+        """Targets of clips."""
+
 
 class SegmentNet(NeuralNet):
-    """A skorch net whose batches and losses are dictionaries.
+    """A skorch net whose inputs, outputs, targets and losses are dictionaries.
 
-    It keeps the weights of the branches, adds up a training loss without waiting for
-    the device, and evaluates segments; all data handling is the dataset's.
+    It keeps the weights of the loss's terms, adds up a training loss without waiting
+    for the device, and evaluates segments; all data handling is the dataset's.
+
+    Parameters
+    ----------
+    seed : int
+        Of the initialisation and of dropout.
+    dtype : str
+        Type of the weights.
+    mixed_precision : bool, default=False
+        Whether to compute in bfloat16.
+    compiled : bool, default=False
+        Whether ``torch.compile`` translates the module for training.
+    training_input : callable or None, default=None
+        From a training batch on the device to the views that the network sees.
+    target_inputs : tuple of str, default=()
+        Targets that the network sees as well.
     """
 
     def __init__(
@@ -54,6 +79,7 @@ class SegmentNet(NeuralNet):
         mixed_precision: bool = False,
         compiled: bool = False,
         training_input: Any = None,
+        target_inputs: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
         self.seed = seed
@@ -61,7 +87,8 @@ class SegmentNet(NeuralNet):
         self.mixed_precision = mixed_precision
         self.compiled = compiled
         self.training_input = training_input
-        self.is_finished = False  # set by what ends training before its time
+        self.target_inputs = target_inputs
+        self.is_finished = False  # set by what ends training early
         super().__init__(*args, **kwargs)
 
     @property
@@ -76,6 +103,7 @@ class SegmentNet(NeuralNet):
         self.module_: Any = self.module_.to(
             dtype=getattr(torch, self.dtype), memory_format=torch.channels_last
         )
+        self.frozen: Sequence[nn.Module] = ()  # modules that training leaves alone
         return self
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
@@ -85,33 +113,36 @@ class SegmentNet(NeuralNet):
         forward = torch.compile(self.module_) if self.compiled else self.module_
         self.__dict__["_forward"] = forward
 
-    def set_branch_weights(self, weights: np.ndarray) -> None:
-        """Put the weights in force on the device, for the loss of the next steps."""
+    def set_loss_weights(self, terms: tuple[str, ...], weights: np.ndarray) -> None:
+        """Put weights of the loss's terms on the device, for the next steps."""
         dtype = getattr(torch, self.dtype)
-        self.branch_weights = torch.as_tensor(weights, dtype=dtype, device=self.device)
+        self.terms = terms
+        self.loss_weights = torch.as_tensor(weights, dtype=dtype, device=self.device)
 
-    def infer(self, x: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
-        """Logits of every branch, for a training batch or for views."""
-        if isinstance(x, TrainingBatch):
-            return self._logits(self._forward, self.training_input(x.to(self.device)))
-        return self._logits(self.module_, moved(x, self.device))
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """One step but for the optimiser: inputs, outputs, loss and its gradients."""
+        self.module_.train()
+        for module in self.frozen:
+            module.eval()
+        segments, targets = batch
+        targets = moved(targets, self.device)
+        inputs = self.training_input(segments.to(self.device))
+        inputs |= {name: targets[name] for name in self.target_inputs}
+        outputs = self._outputs(self._forward, inputs)
+        losses = self.criterion_(outputs, targets, inputs)
+        loss = blend({term: losses[term] for term in self.terms}, self.loss_weights)
+        loss.backward()
+        return {"loss": loss, "y_pred": outputs}
 
-    def _logits(self, forward: Any, views: dict[str, torch.Tensor]) -> Any:
+    def _outputs(self, forward: Any, inputs: Tensors) -> Tensors:
         if not self.mixed_precision:
-            logits: dict[str, torch.Tensor] = forward(views)
-            return logits
+            outputs: Tensors = forward(inputs)
+            return outputs
         kind = torch.device(self.device).type
         with torch.autocast(kind, dtype=torch.bfloat16):
-            narrow = forward(views)
+            narrow = forward(inputs)
         dtype = getattr(torch, self.dtype)
-        return {name: logits.to(dtype) for name, logits in narrow.items()}
-
-    def get_loss(
-        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
-    ) -> torch.Tensor:
-        """Weighted sum of the branches' losses."""
-        losses = self.criterion_(y_pred, moved(y_true, self.device))
-        return blend(losses, self.branch_weights)
+        return {name: output.to(dtype) for name, output in narrow.items()}
 
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **kw: Any) -> Any:
         """Train for the epochs that are left, unless a callback ends it before."""
@@ -129,21 +160,45 @@ class SegmentNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **params)
-            size = len(next(iter(batch[1].values())))
+            size = len(batch[0])
             total = total + step["loss"].detach() * size
             n_clips += size
             self.notify("on_batch_end", batch=batch, training=training, **step)
         self.history.record(f"{prefix}_loss", float(total) / n_clips)
 
-    def logits(
-        self, data: SegmentDataset, rows: np.ndarray, starts: np.ndarray
-    ) -> dict[str, torch.Tensor]:
-        """Logits (segments, outputs) of every branch, in eval mode."""
-        return self._infer_segments(self._logits, data, rows, starts)
+    def evaluate(
+        self, data: Segments, rows: np.ndarray, starts: np.ndarray, *, batchwise: bool
+    ) -> tuple[Tensors, dict[str, float]]:
+        """Outputs (segments, ...) in eval mode, and the mean of every loss term.
+
+        ``batchwise`` takes the losses batch by batch, for a criterion that compares
+        outputs with inputs or clips with each other; otherwise of all at once.
+        """
+        parts = self._infer(self._outputs, data, rows, starts, with_losses=batchwise)
+        outputs = joined([outputs for outputs, _, _ in parts])
+        if batchwise:
+            sizes = np.array([size for _, _, size in parts])
+            losses = joined(
+                [{k: v[None] for k, v in part.items()} for _, part, _ in parts]
+            )
+            means = {
+                name: float(values.cpu().numpy() @ sizes / sizes.sum())
+                for name, values in losses.items()
+            }
+            return outputs, means
+        targets = moved(data.targets_of(rows), self.device)
+        with torch.inference_mode():
+            losses = self.criterion_(outputs, targets, {})
+            return outputs, {name: float(value) for name, value in losses.items()}
+
+    def outputs(self, data: Segments, rows: np.ndarray, starts: np.ndarray) -> Tensors:
+        """Outputs (segments, ...) of the network, in eval mode."""
+        parts = self._infer(self._outputs, data, rows, starts)
+        return joined([outputs for outputs, _, _ in parts])
 
     def features(
         self,
-        data: SegmentDataset,
+        data: Segments,
         rows: np.ndarray,
         starts: np.ndarray,
         layers: list[str],
@@ -152,95 +207,50 @@ class SegmentNet(NeuralNet):
         """Outputs (segments, features) of hidden layers, side by side."""
         pool = POOLINGS[pooling]
 
-        def compute(module: Any, views: dict[str, torch.Tensor]) -> Any:
-            outputs = layer_outputs(module, layers, views)
+        def compute(module: Any, inputs: Tensors) -> Tensors:
+            outputs = layer_outputs(module, layers, inputs)
             # (segments, filters, [bins,] steps), or without steps
             return {
                 name: (pool(x) if x.ndim > 2 else x).flatten(1)
                 for name, x in outputs.items()
             }
 
-        outputs = self._infer_segments(compute, data, rows, starts)
+        parts = self._infer(compute, data, rows, starts)
+        outputs = joined([outputs for outputs, _, _ in parts])
         return torch.cat([outputs[name] for name in layers], dim=1).cpu().numpy()
 
-    def _infer_segments(
-        self, compute: Any, data: SegmentDataset, rows: np.ndarray, starts: np.ndarray
-    ) -> dict[str, torch.Tensor]:
-        """Results of ``compute(network, views)`` for segments, batch by batch."""
-        parts: list[dict[str, torch.Tensor]] = []
-        done, batch_size = 0, self.batch_size
+    def _infer(
+        self,
+        compute: Compute,
+        data: Segments,
+        rows: np.ndarray,
+        starts: np.ndarray,
+        with_losses: bool = False,
+    ) -> list[tuple[Tensors, Tensors, int]]:
+        """Results of ``compute(network, inputs)``, losses and size of every batch."""
         with torch.inference_mode():
             module = folded(self.module_)
-            while done < len(rows):
-                chosen = slice(done, done + batch_size)
-                X, _ = data.batch(rows[chosen], starts[chosen])
-                try:
-                    parts.append(compute(module, moved(X, str(self.device))))
-                except torch.OutOfMemoryError:
-                    size = len(rows[chosen])
-                    batch_size = halved(size, str(self.device), "segments")
-                    continue
-                done += batch_size
-        return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
+
+            def of_batch(places: Any) -> tuple[Tensors, Tensors, int]:
+                X, y = data.batch(rows[places], starts[places])
+                targets = moved(y, self.device)
+                inputs = moved(X, self.device)
+                # a prediction has no targets
+                inputs |= {k: targets[k] for k in self.target_inputs if k in targets}
+                results, losses = compute(module, inputs), {}
+                if with_losses:
+                    losses = self.criterion_(results, targets, inputs)
+                return results, losses, len(places)
+
+            return by_batches(
+                of_batch,
+                np.arange(len(rows)),  # type: ignore[arg-type]
+                batch_size=self.batch_size,
+                device=str(self.device),
+                what="segments",
+            )
 
 
-class Schedule(Callback):
-    """Set the learning rate before every step from the progress through training."""
-
-    STATE = ("step",)
-
-    def __init__(self, name: str, n_steps: int) -> None:
-        self.name = name
-        self.n_steps = n_steps
-        self.step = 0
-
-    def on_batch_begin(self, net: SegmentNet, **kwargs: Any) -> None:
-        """Scale the base rate for the coming step."""
-        factor = SCHEDULES[self.name](self.step / max(1, self.n_steps))
-        for group in net.optimizer_.param_groups:
-            group["lr"] = net.lr * factor
-        self.step += 1
-
-
-class Records(Callback):
-    """Per-epoch records in plain Python, and a progress bar on demand."""
-
-    STATE = ("epochs",)
-
-    def __init__(self, verbose: int) -> None:
-        self.verbose = verbose
-        self.epochs: list[dict[str, float]] = []
-
-    def on_train_begin(self, net: SegmentNet, **kwargs: Any) -> None:
-        """Open the bar."""
-        from tqdm.auto import tqdm
-
-        self.bar = tqdm(
-            total=net.max_epochs, desc="Training", disable=not self.verbose, unit="ep"
-        )
-
-    def on_epoch_begin(self, net: SegmentNet, **kwargs: Any) -> None:
-        """Start the clock."""
-        self.started = time.perf_counter()
-
-    def on_epoch_end(self, net: SegmentNet, **kwargs: Any) -> None:
-        """Read skorch's record of the epoch."""
-        last = net.history[-1]
-        row = {
-            "epoch": len(self.epochs) + 1,
-            "train_loss": last["train_loss"],
-            "valid_loss": last.get("valid_loss", math.nan),
-            "valid_score": last.get("valid_score", math.nan),
-            "test_loss": last.get("test_loss", math.nan),
-            "lr": net.optimizer_.param_groups[0]["lr"],
-            "seconds": time.perf_counter() - self.started,
-        }
-        self.epochs.append(row)
-        self.bar.set_postfix(
-            {k: f"{row[k]:.3g}" for k in ("train_loss", "valid_score")}
-        )
-        self.bar.update()
-
-    def on_train_end(self, net: SegmentNet, **kwargs: Any) -> None:
-        """Close the bar."""
-        self.bar.close()
+def joined(parts: list[Tensors]) -> Tensors:
+    """Concatenate the tensors of every name."""
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

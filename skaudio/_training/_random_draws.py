@@ -1,14 +1,14 @@
-"""Chance in training, as a function of (seed, epoch, clip) and of nothing else.
+"""Random draws of training, as a function of (seed, epoch, clip) and of nothing else.
 
-A counter-based generator needs no order of drawing: the same clip meets the same fate
-in the same epoch, however clips are batched and by how many workers.
+A counter-based generator needs no order of drawing: a clip has the same draws in the
+same epoch, however clips are batched and by how many workers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -16,9 +16,24 @@ _ORDER = 2**63  # a counter that no clip has
 N_COMMON = 9  # uniform numbers per clip, before those of the masks
 
 
+class Changes(Protocol):
+    """Random changes of segments, as `Augmentation` states them."""
+
+    gain: float
+    snr: tuple[float, float] | None
+    mix: str | None
+    mix_probability: float
+    mix_alpha: float
+    freq_mask: float
+    time_mask: float
+
+    @property
+    def _mixes_waveforms(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Draws:
-    """What chance decided for some clips: shares from 0 to 1, one row per clip."""
+    """Random draws of some clips: shares from 0 to 1, one row per clip."""
 
     start: np.ndarray  # of the room for a segment
     partner: np.ndarray  # index of the clip to mix with
@@ -48,10 +63,10 @@ def draw(
     epoch: int,
     rows: Sequence[int] | np.ndarray,
     n_clips: int,
-    options: Any,
+    options: Changes,
     n_masks: int,
 ) -> Draws:
-    """Decide the fate of clips ``rows`` of ``n_clips`` in an epoch.
+    """Draw for clips ``rows`` of ``n_clips`` in an epoch.
 
     ``options`` is the `Augmentation`, ``n_masks`` how many numbers its masks need.
     """

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from skaudio._utils._container import Views
+from skaudio._utils._types import ViewsLike
 
 
-def known_rates(X: Views) -> dict[str, float]:
+def known_rates(X: ViewsLike) -> dict[str, float]:
+    """Steps per second of every view; 1 for plain arrays, whose rate is unknown."""
     rates = dict(X.rates)
     if all(rate is None for rate in rates.values()):
         if len({tuple(X.n_frames(name)) for name in X.names}) > 1:
@@ -24,7 +25,7 @@ def known_rates(X: Views) -> dict[str, float]:
     return {name: float(rate) for name, rate in rates.items() if rate is not None}
 
 
-def check_single_view(estimator: Any, X: Views) -> None:
+def check_single_view(estimator: Any, X: ViewsLike) -> None:
     """Refuse several views where a network takes one."""
     if len(X.names) > 1:
         raise ValueError(
@@ -33,9 +34,10 @@ def check_single_view(estimator: Any, X: Views) -> None:
         )
 
 
-def check_rates(estimator: Any, X: Views) -> None:
+def check_rates(estimator: Any, X: ViewsLike, fitted: dict[str, float]) -> None:
+    """Refuse views of other rates than those seen in ``fit``."""
     rates = known_rates(X)
-    for name, rate in estimator._rates.items():
+    for name, rate in fitted.items():
         if not np.isclose(rate, rates[name]):
             raise ValueError(
                 f"View {name!r} has {rates[name]:g} steps per second, but "
@@ -44,7 +46,7 @@ def check_rates(estimator: Any, X: Views) -> None:
             )
 
 
-def segment_seconds(length: Any, X: Views, rates: dict[str, float]) -> float:
+def segment_seconds(length: Any, X: ViewsLike, rates: dict[str, float]) -> float:
     """Length of a segment in seconds, or in steps where rates are unknown."""
     if length is None:
         seconds = [X.n_frames(name) / rate for name, rate in rates.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,3 +18,23 @@ def is_path(item: Any) -> bool:
 def is_waveform(n_bins: int) -> bool:
     """Whether a view with so many bins holds samples: bands come in twos and more."""
     return n_bins == 1
+
+
+class ViewsLike(Protocol):
+    """What training reads of `Views`."""
+
+    rates: dict[str, float | None]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the views, in order."""
+
+    @property
+    def n_bins(self) -> dict[str, int]:
+        """Number of bins of each view."""
+
+    def n_frames(self, name: str) -> np.ndarray:
+        """Time steps of every clip in a view."""
+
+    def clips(self, name: str) -> list[np.ndarray]:
+        """Every clip of a view, (n_bins, n_frames_i) each."""

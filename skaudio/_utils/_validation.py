@@ -217,3 +217,25 @@ def check_tags(estimator: Any, X: Any, y: Any) -> np.ndarray:
             f"{np.unique(tags)[:5].tolist()}."
         )
     return tags.astype(np.int64)
+
+
+def check_soft_labels(
+    estimator: Any, X: Any, scores: Any, n_classes: int, logits: bool
+) -> np.ndarray:
+    """A teacher's logits or probabilities (n_clips, n_classes) of every clip of X."""
+    scores = check_array(scores, dtype=FLOATS, input_name="y", estimator=estimator)
+    check_consistent_length(X, scores)
+    if scores.shape[1] != n_classes:
+        raise ValueError(
+            f"The teacher's outputs have {scores.shape[1]} columns; expected one for "
+            f"each of {n_classes} classes."
+        )
+    sums = scores.sum(axis=1)
+    if not logits and ((scores < 0).any() or not np.allclose(sums, 1, atol=1e-3)):
+        row = int(np.argmax(np.abs(sums - 1)))
+        raise ValueError(
+            "Probabilities of a teacher must not be negative and must sum to one; row "
+            f"{row} sums to {sums[row]:.4g}. Are these logits?"
+        )
+    result: np.ndarray = scores
+    return result

@@ -17,22 +17,21 @@ from sklearn.base import (
     clone,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._cache import MEMORY, digest_of, keys_of
-from skaudio._training._base import SegmentClassifier
-from skaudio._training._features import SegmentFeatures, layer_names
+from skaudio._training._estimator import SegmentEstimator, network_of
 from skaudio._training._net import POOLINGS
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._types import is_path
+from skaudio.nn.layers import layer_names
 
 # of a fitted network, next to its weights
 THAT_MATTER = (
     *("sr", "views", "scaler_", "mixed_precision"),
-    *("_segment_seconds", "_rates", "_dtype"),
+    *("_spec",),
 )
 
 
@@ -148,7 +147,7 @@ class LayerEmbedder(
             )
         self.estimator_ = clone(self.estimator)
         self.estimator_.fit(X, y, **fit_params)
-        network = self._network()
+        _, network = network_of(self.estimator_)
         self.layers_ = layer_names(network.net_.module_, self.layers)
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
@@ -173,70 +172,73 @@ class LayerEmbedder(
         check_is_fitted(self)
         clips = None if self.cache is False else _as_clips(X)
         if clips is None:
-            return self._features(X).means()
+            return self._features(X)
 
         def compute(rows: list[int]) -> Sequence[np.ndarray]:
             is_array = isinstance(clips, np.ndarray)
             part = clips[rows] if is_array else [clips[i] for i in rows]
-            return list(self._features(part).means())
+            return list(self._features(part))
 
         folder = None if isinstance(self.cache, (bool, np.bool_)) else self.cache
         keys = keys_of(clips, self._fingerprint)
         rows: list[Any] = MEMORY.rows(keys, compute, folder)
         return np.stack(rows)
 
-    def transform_frames(self, X):
-        """Compute the features of every segment, with times.
+    def transform_frames(self, X, hop=None):
+        """Compute the features of segments over time.
+
+        A frame is what the network sees at once, a segment, centred at its time. Times
+        lie `hop` apart from half of it on, as many as end within the clip. Segments
+        that would reach over the border of a clip are moved inside; a clip shorter than
+        a segment is repeated to fill it. Frames are not remembered.
 
         Parameters
         ----------
         X : whatever the estimator takes
             Clips.
+        hop : float or None, default=None
+            Seconds from one frame to the next, or steps where the rate of X is
+            unknown; None sets them side by side.
 
         Returns
         -------
-        features : ndarray of shape (n_clips, n_features, n_segments)
+        features : ndarray of shape (n_clips, n_features, n_frames)
             Or, if clips differ in length, a 1-D object array of `n_clips` arrays
-            (n_features, n_segments_i).
-        timestamps : list of ndarray of shape (n_segments_i,)
-            Centres of the segments in seconds.
+            (n_features, n_frames_i).
+        timestamps : ndarray of shape (n_clips, n_frames)
+            Seconds from the start of a clip to the centres of its frames; a 1-D
+            object array if clips differ in length.
         """
-        features, timestamps = self._features(X).sequences()
-        return stack_or_object(features), timestamps
+        if hop is not None and not hop > 0:
+            raise ValueError(f"hop must be a number of seconds above 0; got {hop!r}.")
+        network, views = self._network_and_input(X)
+        features, times = network._frame_features(
+            views, self.layers_, self.pooling, hop
+        )
+        return stack_or_object(features), stack_or_object(times)
 
-    def _features(self, X: Any) -> SegmentFeatures:
+    def _features(self, X: Any) -> np.ndarray:
+        network, views = self._network_and_input(X)
+        return network._features(views, self.layers_, self.pooling, self.n_segments)
+
+    def _network_and_input(self, X: Any) -> tuple[SegmentEstimator, Any]:
+        """The network, and what the steps of a Pipeline before it make of X."""
         check_is_fitted(self)
-        model = _unfrozen(self.estimator_)
-        if isinstance(model, Pipeline):
-            X = model[:-1].transform(X)
-        return self._network()._features(X, self.layers_, self.pooling, self.n_segments)
+        steps, network = network_of(self.estimator_)
+        return network, X if steps is None else steps.transform(X)
 
     @property
     def _n_features_out(self) -> int:
-        return self._network()._n_features(self.layers_)
+        return network_of(self.estimator_)[1]._n_features(self.layers_)
 
     def _digest(self) -> str:
         """Digest of everything that features depend on, but for the clips."""
-        network = self._network()
-        model = _unfrozen(self.estimator_)
-        views = model[:-1] if isinstance(model, Pipeline) else None
+        views, network = network_of(self.estimator_)
         weights = network.net_.module_.state_dict().values()
         settings = {name: getattr(network, name, None) for name in THAT_MATTER}
         arrays = [tensor.cpu().numpy() for tensor in weights]
         own = (self.layers_, self.pooling, self.n_segments)
         return digest_of(joblib.hash((views, settings, arrays, own)))
-
-    def _network(self) -> SegmentClassifier:
-        """The classifier at the end of the fitted estimator."""
-        model = _unfrozen(self.estimator_)
-        final = model[-1] if isinstance(model, Pipeline) else model
-        if not isinstance(final, SegmentClassifier):
-            raise TypeError(
-                "LayerEmbedder reads the layers of a neural classifier of skaudio, or "
-                f"of a Pipeline that ends in one; got {type(final).__name__}."
-            )
-        check_is_fitted(final)
-        return final
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -256,9 +258,3 @@ def _as_clips(X: Any) -> Any:
     rows = list(X) if hasattr(X, "__len__") else []
     known = all(isinstance(row, np.ndarray) or is_path(row) for row in rows)
     return rows if rows and known else None
-
-
-def _unfrozen(estimator: Any) -> Any:
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    return estimator

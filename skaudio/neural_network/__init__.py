@@ -1,9 +1,11 @@
-"""Neural classifiers of clips."""
+"""Neural classifiers of clips, and the options that they take."""
 
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._ladder import PlateauLadder
-from skaudio.neural_network._blending import Blending
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._options._blending import Blending
+from skaudio._training._options._cosine import CosineRestarts
+from skaudio._training._options._plateau import PlateauSchedule
 from skaudio.neural_network._crnn import CRNNClassifier
+from skaudio.neural_network._fine_tuning import FineTunedClassifier
 from skaudio.neural_network._frame_level import FrameLevelCNNClassifier
 from skaudio.neural_network._multiview import MultiViewBlendingClassifier
 from skaudio.neural_network._samplecnn import SampleCNNClassifier
@@ -12,8 +14,10 @@ __all__ = [
     "Augmentation",
     "Blending",
     "CRNNClassifier",
+    "CosineRestarts",
+    "FineTunedClassifier",
     "FrameLevelCNNClassifier",
     "MultiViewBlendingClassifier",
-    "PlateauLadder",
+    "PlateauSchedule",
     "SampleCNNClassifier",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SegmentClassifier
+from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
+from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._rates import check_single_view
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import StrOptions
 from skaudio.nn.blocks import ATTENTIONS
-from skaudio.nn.multiview import MultiViewCRNN
+from skaudio.nn.crnn import SingleViewCRNN
 
 
 class CRNNClassifier(SegmentClassifier):
@@ -51,11 +51,12 @@ class CRNNClassifier(SegmentClassifier):
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauLadder or name, default="one-cycle"
+    lr_schedule : PlateauSchedule, CosineRestarts or name, default="one-cycle"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "plateau-ladder" is a
-        `PlateauLadder`, which lowers it whenever the validation loss stops falling.
+        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
+        `CosineRestarts` go by the number of the epoch.
     segment_length : int, float or None, default=None
         What the network sees at once: an int is a number of time steps of a single
         view, a float is seconds (X must be `Views`, which know their rates), None is
@@ -143,7 +144,7 @@ class CRNNClassifier(SegmentClassifier):
         batch_size: int = 32,
         lr: float = 0.004,
         optimizer: str = "adam",
-        lr_schedule: str = "one-cycle",
+        lr_schedule: Any = "one-cycle",
         segment_length: int | float | None = None,
         n_segments: int = 10,
         validation_fraction: float | int | None = None,
@@ -178,8 +179,7 @@ class CRNNClassifier(SegmentClassifier):
 
     def _module(self) -> dict[str, Any]:
         return {
-            "module": MultiViewCRNN,
-            "module__branches": "single",
+            "module": SingleViewCRNN,
             "module__width": self.width,
             "module__attention": self.attention,
             "module__dropout": self.dropout,

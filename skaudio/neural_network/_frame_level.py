@@ -6,10 +6,9 @@ from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SegmentClassifier
+from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import shared_constraints
-from skaudio._training._ladder import PlateauLadder
+from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._rates import check_single_view
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import Interval
@@ -57,11 +56,12 @@ class FrameLevelCNNClassifier(SegmentClassifier):
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="nesterov"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauLadder or name, default="plateau-ladder"
+    lr_schedule : PlateauSchedule, CosineRestarts or name, default="reduce-on-plateau"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "plateau-ladder" is a
-        `PlateauLadder`, which lowers it whenever the validation loss stops falling.
+        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
+        `CosineRestarts` go by the number of the epoch.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
     validation_fraction : float, int or None, default=0.1
@@ -161,7 +161,7 @@ class FrameLevelCNNClassifier(SegmentClassifier):
         batch_size: int = 23,
         lr: float = 0.01,
         optimizer: str = "nesterov",
-        lr_schedule: str | PlateauLadder = "plateau-ladder",
+        lr_schedule: Any = "reduce-on-plateau",
         n_segments: int = 10,
         validation_fraction: float | int | None = 0.1,
         class_weight: dict[Any, float] | str | None = None,
@@ -194,14 +194,9 @@ class FrameLevelCNNClassifier(SegmentClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    @property
-    def _length(self) -> int:
+    def _segment_length(self, views: Views) -> int:
         frames: int = POOLING**self.n_modules
-        return frames * self._hop
-
-    @property
-    def _hop(self) -> int:
-        return self.hop_length if self._reads_samples else 1
+        return frames * self.hop_length if _is_waveform(views) else frames
 
     def _module(self) -> dict[str, Any]:
         network = partial(
@@ -216,9 +211,13 @@ class FrameLevelCNNClassifier(SegmentClassifier):
 
     def _check_input(self, X: Views) -> None:
         check_single_view(self, X)
-        self._reads_samples = next(iter(X.n_bins.values())) == 1
-        if self._reads_samples and self.win_length < self.hop_length:
+        if _is_waveform(X) and self.win_length < self.hop_length:
             raise ValueError(
                 f"win_length={self.win_length} is shorter than "
                 f"hop_length={self.hop_length}: samples between windows would be lost."
             )
+
+
+def _is_waveform(views: Views) -> bool:
+    (n_bins,) = views.n_bins.values()
+    return n_bins == 1

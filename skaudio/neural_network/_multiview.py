@@ -6,19 +6,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skaudio._blending import NONE, BlendingWeights
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SegmentClassifier
+from skaudio._blending import NONE
+from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
-from skaudio._training._evaluation import Evaluation
-from skaudio._training._net import SegmentNet
+from skaudio._training._loss_weights import LossWeights
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._options._blending import (
+    NAMED,
+    BlendedWeights,
+    Blending,
+    as_blending,
+)
+from skaudio._training._trainer import Trained
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import StrOptions
-from skaudio.neural_network._blending import NAMED, Blending, as_blending
 from skaudio.nn.blocks import ATTENTIONS
 from skaudio.nn.multiview import JOINT, MultiViewCRNN
-
-EVALUATION_SHARE = 0.04  # of the training time
 
 
 class MultiViewBlendingClassifier(SegmentClassifier):
@@ -66,11 +69,12 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauLadder or name, default="one-cycle"
+    lr_schedule : PlateauSchedule, CosineRestarts or name, default="one-cycle"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "plateau-ladder" is a
-        `PlateauLadder`, which lowers it whenever the validation loss stops falling.
+        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
+        `CosineRestarts` go by the number of the epoch.
     segment_length : int, float or None, default=None
         What the network sees at once: an int is a number of time steps of a single
         view, a float is seconds (X must be `Views`, which know their rates), None is
@@ -156,7 +160,6 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     ('mel', 'raw', 'joint')
     """
 
-    _check_training_loss = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "blending": [StrOptions(set(NAMED)), Blending],
         "attention": [StrOptions(set(ATTENTIONS))],
@@ -176,7 +179,7 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         batch_size: int = 32,
         lr: float = 0.004,
         optimizer: str = "adam",
-        lr_schedule: str = "one-cycle",
+        lr_schedule: Any = "one-cycle",
         segment_length: int | float | None = None,
         n_segments: int = 10,
         validation_fraction: float | int | None = 0.1,
@@ -259,15 +262,8 @@ class MultiViewBlendingClassifier(SegmentClassifier):
             "module__dropout": self.dropout,
         }
 
-    def _blending_weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
-        return self._rule._weights(n_branches, n_evaluations)
-
-    def _period(self, n_batches: int, n_evaluated: int) -> int:
-        if self._rule.period != "auto":
-            return int(self._rule.period)
-        # a segment costs a third of what it costs in training: forward only
-        steps = n_evaluated / (3 * self.batch_size * EVALUATION_SHARE)
-        return int(np.clip(np.ceil(steps), 5, 100))
+    def _loss_weights(self) -> LossWeights:
+        return BlendedWeights(self._rule)
 
     def _check_input(self, X: Views) -> None:
         self._rule._validate_params()
@@ -283,7 +279,12 @@ class MultiViewBlendingClassifier(SegmentClassifier):
                 "to 'uniform'."
             )
 
-    def _keep(self, net: SegmentNet, evaluation: Evaluation) -> None:
-        self.branch_names_ = net.module_.branch_names
-        self.branch_weights_ = evaluation.best_weights
-        self.blending_history_ = evaluation.records
+    def _fit(self, X: Any, encode: Any, **options: Any) -> Trained:
+        trained = super()._fit(X, encode, **options)
+        self.branch_names_ = trained.terms
+        self.branch_weights_ = trained.loss_weights
+        self.blending_history_ = [
+            {"branch" if key == "term" else key: value for key, value in row.items()}
+            for row in trained.records
+        ]
+        return trained

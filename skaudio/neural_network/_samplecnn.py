@@ -1,4 +1,4 @@
-"""`SampleCNNClassifier`: a network on samples with very small filters."""
+"""`SampleCNNClassifier`: a waveform network with very small filters."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from math import prod
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._base import SegmentClassifier
+from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import shared_constraints
-from skaudio._training._data import Sound
-from skaudio._training._ladder import PlateauLadder
-from skaudio._training._views import OwnViews
+from skaudio._training._options._augmentation import Augmentation
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import Interval, StrOptions
-from skaudio._utils._validation import check_views
 from skaudio.nn.blocks import OneBranch
 from skaudio.nn.samplecnn import N_WIDEST, SIZES_BY_RATE, SampleCNN
 from skaudio.views._raw import RawView
@@ -66,11 +62,12 @@ class SampleCNNClassifier(SegmentClassifier):
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="nesterov"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauLadder or name, default="plateau-ladder"
+    lr_schedule : PlateauSchedule, CosineRestarts or name, default="reduce-on-plateau"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "plateau-ladder" is a
-        `PlateauLadder`, which lowers it whenever the validation loss stops falling.
+        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
+        `CosineRestarts` go by the number of the epoch.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
     validation_fraction : float, int or None, default=0.1
@@ -167,7 +164,7 @@ class SampleCNNClassifier(SegmentClassifier):
         batch_size: int = 23,
         lr: float = 0.01,
         optimizer: str = "nesterov",
-        lr_schedule: str | PlateauLadder = "plateau-ladder",
+        lr_schedule: Any = "reduce-on-plateau",
         n_segments: int = 10,
         validation_fraction: float | int | None = 0.1,
         class_weight: dict[Any, float] | str | None = None,
@@ -203,7 +200,8 @@ class SampleCNNClassifier(SegmentClassifier):
     @property
     def n_samples_(self) -> int:
         """Samples of a segment."""
-        return prod(self._sizes)
+        check_is_fitted(self)
+        return int(self.net_.module_.network.n_samples)
 
     @property
     def _sizes(self) -> tuple[int, ...]:
@@ -226,9 +224,8 @@ class SampleCNNClassifier(SegmentClassifier):
     def _source(self) -> RawView:
         return RawView(sr=self.sr)
 
-    @property
-    def _length(self) -> int:
-        return self.n_samples_
+    def _segment_length(self, views: Views) -> int:
+        return prod(self._sizes)
 
     def _module(self) -> dict[str, Any]:
         filters = self.filters
@@ -241,28 +238,6 @@ class SampleCNNClassifier(SegmentClassifier):
             dropout=self.dropout,
         )
         return {"module": OneBranch, "module__network": network}
-
-    def _read(self, X: Any, reset: bool) -> tuple[Views, Sound | None]:
-        if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
-            waveforms = self._waveforms(check_views(self, X, reset=reset))
-            return OwnViews(self._source, "cpu").compute(waveforms)
-        return super()._read(X, reset)
-
-    def _waveforms(self, X: Views) -> list[np.ndarray]:
-        """Samples of a raw view, which must be at this rate."""
-        name, name_of = X.names[0], type(self).__name__
-        if len(X.names) > 1 or X.n_bins[name] > 1:
-            raise ValueError(
-                f"{name_of} reads samples: waveforms, paths, or a single RawView; got "
-                f"views with the bins {X.n_bins}. Pass X.select(['raw']), or the sound."
-            )
-        rate = X.rates[name]
-        if rate is not None and not np.isclose(rate, self.sr):
-            raise ValueError(
-                f"View {name!r} has {rate:g} samples per second, but {name_of} has "
-                f"sr={self.sr:g}. Set both to the same rate."
-            )
-        return [clip[0] for clip in X.clips(name)]
 
 
 def _network(n_bins: int, n_outputs: int, **options: Any) -> SampleCNN:

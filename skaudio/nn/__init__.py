@@ -10,7 +10,7 @@ from skaudio.nn.blocks import (
 )
 from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN, CoalaInput
 from skaudio.nn.constant_q import ConstantQ
-from skaudio.nn.crnn import CRNN1d, CRNN2d
+from skaudio.nn.crnn import CRNN1d, CRNN2d, SingleViewCRNN
 from skaudio.nn.filterbanks import (
     erb_frequencies,
     gammatone_filterbank,
@@ -25,7 +25,12 @@ from skaudio.nn.frontends import (
     compress,
 )
 from skaudio.nn.layers import layer_outputs
-from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy, blend
+from skaudio.nn.losses import (
+    BranchCrossEntropy,
+    BranchTagEntropy,
+    SoftCrossEntropy,
+    blend,
+)
 from skaudio.nn.multiview import MultiViewCRNN
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 
@@ -51,6 +56,8 @@ __all__ = [
     "PowerSpectrogram",
     "SampleBlock",
     "SampleCNN",
+    "SingleViewCRNN",
+    "SoftCrossEntropy",
     "add_noise",
     "blend",
     "compress",

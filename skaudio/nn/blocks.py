@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -261,6 +261,10 @@ class ClassificationHead(nn.Sequential):
     torch.Size([2, 10])
     """
 
+    hidden_layers = ("relu1", "relu2")
+    stages = (("fc1",), ("fc2",))
+    output_layers = ("fc3",)
+
     def __init__(
         self, n_in: int, n_hidden: int, n_outputs: int, dropout: float = 0.0
     ) -> None:
@@ -293,7 +297,9 @@ class OneBranch(nn.Module):
         Maps segments (clips, bins, steps) to logits (clips, n_outputs).
     branch_names : tuple of str
         Name of the view.
-    hidden_layers : tuple of str
+    decision : str
+        Name of the output that decides: the only one.
+    hidden_layers, stages, output_layers : tuple
         Those of the network.
 
     Examples
@@ -314,11 +320,19 @@ class OneBranch(nn.Module):
         super().__init__()
         ((name, (n_bins, _)),) = views.items()
         self.branch_names = (name,)
+        self.decision = name
         self.network = network(n_bins, n_outputs)
-        below: Any = self.network.hidden_layers
-        self.hidden_layers = tuple(f"network.{name}" for name in below)
+        inside: Any = self.network
+        self.hidden_layers = tuple(f"network.{name}" for name in inside.hidden_layers)
+        self.stages = below("network", inside.stages)
+        self.output_layers = tuple(f"network.{name}" for name in inside.output_layers)
 
     def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits (clips, n_outputs) by name of the view."""
         (name,) = self.branch_names
         return {name: self.network(views[name])}
+
+
+def below(prefix: str, stages: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Names of modules as seen from the module that holds theirs as ``prefix``."""
+    return tuple(tuple(f"{prefix}.{name}" for name in stage) for stage in stages)

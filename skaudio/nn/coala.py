@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from skaudio.nn.blocks import Dropout
 from skaudio.nn.frontends import MelSpectrogram
@@ -55,18 +54,13 @@ class CoalaInput(nn.Module):
             power=1.0,
             scale="linear",
             top_db=None,
+            pad_mode="reflect",
             dtype=dtype,
         )
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Waveforms (..., n_samples), over 512 samples, to (..., 96, n_frames)."""
-        reach = N_FFT // 2
-        rows = waveform.reshape(-1, waveform.shape[-1])
-        mirrored = F.pad(rows, (reach, reach), mode="reflect")
-        # half a window is a hop: the outer frames are those that would see zeros
-        bands = self.mel(mirrored)[..., 1:-1]
-        bands = bands.reshape(*waveform.shape[:-1], *bands.shape[-2:])
-        return torch.log(bands + FLOOR)
+        """Waveforms (..., n_samples) to log-mel spectrograms (..., 96, n_frames)."""
+        return torch.log(self.mel(waveform) + FLOOR)
 
     @staticmethod
     def patches(spectrogram: Tensor, step: int = N_FRAMES) -> Tensor:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from skaudio.nn.frontends import compress
+from skaudio._utils._spectra import PAD_MODES
+from skaudio.nn.frontends import FrontEnd, check_name, to_scale
+from skaudio.nn.padding import continued, pad
 
 C1 = 32.70319566257483  # Hz, librosa's lowest note
 HANN_BANDWIDTH = 1.50018310546875  # of a Hann window, in bins: librosa's constant
@@ -47,14 +48,15 @@ def _relative_width(bins_per_octave: int) -> float:
     return (ratio - 1) / (ratio + 1)
 
 
-class ConstantQ(nn.Module):
+class ConstantQ(FrontEnd):
     """Magnitudes of the constant-Q transform.
 
     librosa's wavelets (Hann-windowed, ``Q * sr / frequency`` samples long, normalised
     to a sum of 1, scaled by the square root of their length), without its recursion:
     the spectrum of a long block of the clip is multiplied by each wavelet's narrow
     response, folded to the rate of the frames and transformed back. There is no
-    resampling, and so no error of it.
+    resampling, and so no error of it. Frames are always centred, as in librosa, and the
+    window is always Hann's, because responses come from its closed form.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ class ConstantQ(nn.Module):
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.
+    pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
+        What is before and after a clip, as in `numpy.pad`.
     dtype : torch.dtype, default=torch.float32
         Type of the buffers; waveforms must have the same.
 
@@ -103,9 +107,11 @@ class ConstantQ(nn.Module):
         power: float = 1.0,
         scale: str = "db",
         top_db: float | None = 80.0,
+        pad_mode: str = "constant",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__()
+        super().__init__(power, scale, top_db)
+        check_name("pad_mode", pad_mode, PAD_MODES)
         cutoff = cqt_cutoff(n_bins, fmin, bins_per_octave)
         if cutoff > sr / 2:
             fitting = n_bins - math.ceil(bins_per_octave * math.log2(2 * cutoff / sr))
@@ -117,25 +123,21 @@ class ConstantQ(nn.Module):
             )
         self.frequencies = cqt_frequencies(n_bins, fmin, bins_per_octave)
         self.lengths = sr / (_relative_width(bins_per_octave) * self.frequencies)
-        self.sr, self.hop_length = sr, hop_length
-        self.power, self.scale, self.top_db = power, scale, top_db
+        self.sr, self.hop_length, self.pad_mode = sr, hop_length, pad_mode
         # frames next to a block's edge that a filter there would reach beyond
         self.margin = math.ceil(self.lengths[0] / 2 / hop_length)
         self.reach = self.margin * hop_length  # samples that a frame can see
         self._responses: dict[tuple[object, ...], _Response] = {}
         self.register_buffer("_like", torch.empty(0, dtype=dtype), persistent=False)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Waveforms (..., n_samples) to (..., n_bins, n_frames)."""
-        power = self.power_spectrum(waveform)
-        if self.scale == "linear":
-            if self.power == 2:
-                return power
-            return power.clamp(min=torch.finfo(power.dtype).tiny) ** (self.power / 2)
-        if self.scale == "log":  # of magnitudes to the power, whatever it is
-            y = compress(power, 2, "log", self.top_db)
-            return y * (self.power / 2)
-        return compress(power, 2, "db", self.top_db)
+    def levels(
+        self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
+    ) -> Tensor:
+        """Waveforms (..., n_samples) to levels (..., n_bins, n_frames)."""
+        if borders is not None and self.pad_mode != "constant":
+            waveform = continued(waveform, borders, self.pad_mode)
+        power = self.power_spectrum(waveform[..., offset:])
+        return to_scale(power, 2, self.power, self.scale)
 
     def power_spectrum(self, waveform: Tensor) -> Tensor:
         """Squared magnitudes (..., n_bins, n_frames), before the logarithm."""
@@ -145,7 +147,7 @@ class ConstantQ(nn.Module):
         step = size - 2 * self.margin
         left = self.margin * self.hop_length
         length = (n_blocks * step + 2 * self.margin) * self.hop_length
-        padded = F.pad(clips, (left, length - left - clips.shape[-1]))
+        padded = pad(clips, left, length - left - clips.shape[-1], self.pad_mode)
         blocks = padded.unfold(-1, size * self.hop_length, step * self.hop_length)
         kept = [
             self._block_power(blocks[:, i : i + 8], size)[

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skaudio.nn.blocks import AttentionPooling, ConvBlock, Dropout, PolyphaseConv1d
+from skaudio.nn.blocks import (
+    AttentionPooling,
+    ClassificationHead,
+    ConvBlock,
+    Dropout,
+    OneBranch,
+    PolyphaseConv1d,
+    below,
+)
+from skaudio.nn.layers import scaled
 
 N_FILTERS = (64, 64, 128, 128, 256, 256)
 N_UNITS = 256
-
-
-def scaled(size: int, width: float) -> int:
-    """Return a layer size times ``width``, at least 2."""
-    return max(2, round(size * width))
+N_HIDDEN = 512  # of a head
 
 
 class CRNN2d(nn.Module):
@@ -45,6 +53,10 @@ class CRNN2d(nn.Module):
     ----------
     n_features : int
         Size of the embedding, two times the GRU units.
+    hidden_layers : tuple of str
+        Names of layers whose outputs are features, as in ``named_modules()``.
+    stages : tuple of tuple of str
+        Names of all modules with parameters, from bottom to top.
 
     References
     ----------
@@ -81,7 +93,9 @@ class CRNN2d(nn.Module):
         n_units = scaled(N_UNITS, width)
         self.n_features = 2 * n_units
         self.blocks = nn.Sequential(*blocks)
-        self.hidden_layers = (*(f"blocks.{i}" for i in range(len(blocks))), "pool")
+        below = tuple(f"blocks.{i}" for i in range(len(blocks)))
+        self.hidden_layers = (*below, "pool")
+        self.stages = (*((name,) for name in below), ("gru", "pool"))
         self.gru = nn.GRU(
             n_bins * n_channels, n_units, batch_first=True, bidirectional=True
         )
@@ -123,6 +137,10 @@ class CRNN1d(nn.Module):
     ----------
     n_features : int
         Size of the embedding, two times the GRU units.
+    hidden_layers : tuple of str
+        Names of layers whose outputs are features, as in ``named_modules()``.
+    stages : tuple of tuple of str
+        Names of all modules with parameters, from bottom to top.
 
     References
     ----------
@@ -166,6 +184,8 @@ class CRNN1d(nn.Module):
         )
         self.n_features = self.crnn.n_features
         self.hidden_layers = tuple(f"crnn.{name}" for name in self.crnn.hidden_layers)
+        first, *others = below("crnn", self.crnn.stages)
+        self.stages = (("conv01", "norm01", "conv02", "norm02", *first), *others)
 
     def bands(self, x: Tensor) -> Tensor:
         """Learned bands (clips, bands, frames) of waveforms (clips, 1, samples)."""
@@ -188,3 +208,108 @@ def crnn(n_bins: int, *, rate: float | None, **options: object) -> nn.Module:
     if n_bins == 1:
         return CRNN1d(rate=rate or 44100.0, **options)  # type: ignore[arg-type]
     return CRNN2d(n_bins, **options)  # type: ignore[arg-type]
+
+
+class CRNNWithHead(nn.Module):
+    """A CRNN and the head that classifies by its embedding.
+
+    Parameters
+    ----------
+    n_bins : int
+        Bins of the view; 1 is a waveform.
+    n_outputs : int
+        Number of classes.
+    rate : float or None
+        Steps per second of the view.
+    width : float, default=1.0
+        Factor on filters, recurrent units and hidden units (512).
+    attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
+        Pooling over the recurrent outputs.
+    dropout : float, default=0.0
+        Probability of dropping outputs of convolution blocks, GRU and head.
+    """
+
+    def __init__(
+        self,
+        n_bins: int,
+        n_outputs: int,
+        *,
+        rate: float | None,
+        width: float = 1.0,
+        attention: str = "spatio-temporal",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.encoder = crnn(
+            n_bins, rate=rate, width=width, attention=attention, dropout=dropout
+        )
+        n_features = int(self.encoder.n_features)  # type: ignore[arg-type]
+        n_hidden = scaled(N_HIDDEN, width)
+        self.head = ClassificationHead(n_features, n_hidden, n_outputs, dropout)
+        layers: tuple[str, ...] = self.encoder.hidden_layers  # type: ignore[assignment]
+        stages: tuple[tuple[str, ...], ...] = self.encoder.stages  # type: ignore[assignment]
+        self.hidden_layers = (
+            *(f"encoder.{name}" for name in layers),
+            *(f"head.{name}" for name in ClassificationHead.hidden_layers),
+        )
+        self.stages = (
+            *below("encoder", stages),
+            *below("head", ClassificationHead.stages),
+        )
+        self.output_layers = tuple(
+            f"head.{name}" for name in ClassificationHead.output_layers
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (clips, n_outputs) of segments (clips, bins, steps)."""
+        return self.head(self.encoder(x))
+
+
+class SingleViewCRNN(OneBranch):
+    """A CRNN on one view: encoder and head of Figure 1, without the others.
+
+    Parameters
+    ----------
+    views : mapping of str to (int, float or None)
+        Number of bins and steps per second of the only view. One bin is a waveform and
+        gets a `CRNN1d`, more a `CRNN2d`.
+    n_outputs : int
+        Number of classes.
+    width : float, default=1.0
+        Factor on filters, recurrent units and hidden units (512).
+    attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
+        Pooling over the recurrent outputs.
+    dropout : float, default=0.0
+        Dropout rate of convolution blocks, GRU and head.
+
+    See Also
+    --------
+    MultiViewCRNN : Several views.
+
+    References
+    ----------
+    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021, Section 2.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import SingleViewCRNN
+    >>> net = SingleViewCRNN({"mel": (64, 50.0)}, 10, width=0.125)
+    >>> net({"mel": torch.zeros(2, 64, 75)})["mel"].shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        views: Mapping[str, tuple[int, float | None]],
+        n_outputs: int,
+        *,
+        width: float = 1.0,
+        attention: str = "spatio-temporal",
+        dropout: float = 0.0,
+    ) -> None:
+        ((_, rate),) = views.values()
+        network = partial(
+            CRNNWithHead, rate=rate, width=width, attention=attention, dropout=dropout
+        )
+        super().__init__(views, n_outputs, network)

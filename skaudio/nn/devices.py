@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -45,20 +45,20 @@ def moved(tensors: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:
     }
 
 
-def in_batches(
-    compute: Callable[[Sequence[Item]], Iterable[Result]],
+def by_batches(
+    compute: Callable[[Sequence[Item]], Result],
     items: Sequence[Item],
     *,
     batch_size: int,
     device: str,
     what: str,
 ) -> list[Result]:
-    """Compute one result per item, with half the batch when memory is not enough.
+    """Compute one result per batch, with half the batch when memory is not enough.
 
     Parameters
     ----------
     compute : callable
-        Takes some of the items, in order, and returns one result for each.
+        Takes some of the items, in order.
     items : sequence
         What to compute.
     batch_size : int
@@ -71,16 +71,44 @@ def in_batches(
     Returns
     -------
     results : list
-        One per item.
+        One per batch, in order.
     """
-    out: list[Result] = []
-    while len(out) < len(items):
-        batch = items[len(out) : len(out) + batch_size]
+    results: list[Result] = []
+    done = 0
+    while done < len(items):
+        batch = items[done : done + batch_size]
         try:
-            out.extend(compute(batch))
+            results.append(compute(batch))
         except torch.OutOfMemoryError:
             batch_size = halved(len(batch), device, what)
-    return out
+            continue
+        done += len(batch)
+    return results
+
+
+def in_batches(
+    compute: Callable[[Sequence[Item]], Iterable[Result]],
+    items: Sequence[Item],
+    **options: Any,
+) -> list[Result]:
+    """As `by_batches`, where ``compute`` gives one result for each of its items.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes some of the items and returns as many results.
+    items : sequence
+        What to compute.
+    **options : dict
+        Those of `by_batches`.
+
+    Returns
+    -------
+    results : list
+        One per item.
+    """
+    parts = by_batches(lambda batch: list(compute(batch)), items, **options)
+    return [result for part in parts for result in part]
 
 
 def halved(batch_size: int, device: str, what: str) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from numbers import Real
+from typing import Any, Literal
+
 import numpy as np
 
 EAR_Q = (
@@ -11,9 +14,16 @@ MIN_WIDTH = 24.7  # Hz
 
 
 def mel_filterbank(
-    sr: float, n_fft: int, n_mels: int, fmin: float, fmax: float | None
+    sr: float,
+    n_fft: int,
+    n_mels: int,
+    fmin: float,
+    fmax: float | None,
+    *,
+    htk: bool = False,
+    norm: Literal["slaney"] | None = "slaney",
 ) -> np.ndarray:
-    """Triangular mel filters of equal area, as librosa defines them.
+    """Triangular mel filters, as librosa defines them.
 
     Parameters
     ----------
@@ -25,6 +35,11 @@ def mel_filterbank(
         Number of bands.
     fmin, fmax : float
         Lowest and highest frequency in Hz; `fmax` None is half the sampling rate.
+    htk : bool, default=False
+        HTK's mel scale, which is logarithmic throughout, instead of Slaney's, which is
+        linear below 1 kHz.
+    norm : "slaney" or None, default="slaney"
+        "slaney" gives all filters the same area in Hz; None gives them a peak of 1.
 
     Returns
     -------
@@ -41,7 +56,14 @@ def mel_filterbank(
 
     check_range(sr, fmin, fmax)
     bank: np.ndarray = librosa.filters.mel(
-        sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, dtype=np.float64
+        sr=sr,
+        n_fft=n_fft,
+        n_mels=n_mels,
+        fmin=fmin,
+        fmax=fmax,
+        htk=htk,
+        norm=norm,
+        dtype=np.float64,
     )
     return bank
 
@@ -144,8 +166,15 @@ def check_range(sr: float, fmin: float, fmax: float | None) -> None:
         )
 
 
-def dct_matrix(n_out: int, n_in: int) -> np.ndarray:
-    """Rows of the orthonormal DCT-II, shape (n_out, n_in)."""
+def dct_matrix(
+    n_out: int,
+    n_in: int,
+    *,
+    dct_type: int = 2,
+    norm: str | None = "ortho",
+    lifter: float = 0,
+) -> np.ndarray:
+    """First rows of a discrete cosine transform, liftered, shape (n_out, n_in)."""
     from scipy.fft import dct
 
     if n_out > n_in:
@@ -153,7 +182,10 @@ def dct_matrix(n_out: int, n_in: int) -> np.ndarray:
             f"{n_out} cepstral coefficients (n_mfcc) need at least as many mel bands; "
             f"got n_mels={n_in}. Raise n_mels or lower n_mfcc."
         )
-    matrix: np.ndarray = dct(np.eye(n_in), axis=0, norm="ortho")[:n_out]
+    matrix: np.ndarray = dct(np.eye(n_in), type=dct_type, axis=0, norm=norm)[:n_out]
+    if lifter:
+        wave = np.sin(np.pi * np.arange(1, 1 + n_out) / lifter)
+        matrix = matrix * (1 + lifter / 2 * wave)[:, None]
     return matrix
 
 
@@ -163,3 +195,35 @@ def delta_kernel(order: int, width: int = 9) -> np.ndarray:
 
     kernel: np.ndarray = savgol_coeffs(width, polyorder=order, deriv=order, use="dot")
     return kernel
+
+
+def fft_window(
+    window: str | float | tuple[Any, ...] | np.ndarray, win_length: int, n_fft: int
+) -> np.ndarray:
+    """Window of `win_length` samples in the middle of `n_fft`, as librosa places it.
+
+    ``window`` is what `scipy.signal.get_window` takes, or the samples themselves.
+    """
+    from scipy.signal import get_window
+
+    if win_length > n_fft:
+        raise ValueError(
+            f"win_length={win_length} is longer than n_fft={n_fft}. Raise n_fft to "
+            f"{1 << (win_length - 1).bit_length()}, or shorten the window."
+        )
+    if isinstance(window, (str, Real)) or _is_named(window):
+        samples = get_window(window, win_length)  # periodic
+    else:
+        samples = np.asarray(window, dtype=np.float64)
+        if samples.shape != (win_length,):
+            raise ValueError(
+                f"A window given as an array needs win_length={win_length} samples; "
+                f"got shape {samples.shape}. Set win_length to the length of the array."
+            )
+    left = (n_fft - win_length) // 2
+    return np.pad(samples, (left, n_fft - win_length - left))
+
+
+def _is_named(window: Any) -> bool:
+    """Whether a tuple is a name and its parameters, such as ``("kaiser", 8.0)``."""
+    return isinstance(window, tuple) and isinstance(window[0], str)

@@ -1,46 +1,64 @@
 """Spectrograms as torch modules: fixed, differentiable, the same on CPU and GPU.
 
 All of them take waveforms ``(..., n_samples)`` and give ``(..., n_bins, n_frames)``.
-Frames are centred: frame ``t`` is around sample ``t * hop_length``, the clip being
-continued with zeros, so there are ``1 + n_samples // hop_length`` of them (even n_fft).
+Frames are centred unless ``center=False``: frame ``t`` is around sample
+``t * hop_length``, the clip being continued as `pad_mode` says, so there are
+``1 + n_samples // hop_length`` of them (even n_fft).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from skaudio._utils._spectra import PAD_MODES, SCALES
 from skaudio.nn.filterbanks import (
     dct_matrix,
     delta_kernel,
+    fft_window,
     gammatone_filterbank,
     mel_filterbank,
 )
+from skaudio.nn.padding import continued, emphasised, pad
 
-SCALES = ("db", "log", "log1p", "linear")
 BANDS_PER_GROUP = 8  # measured: 0.21 ms for 64 mel bands, 0.48 in one product
 FLOOR = 1e-5  # amplitude below which a logarithm is cut: -100 dB, librosa's amin
 
 
-def compress(x: Tensor, power: float, scale: str, top_db: float | None) -> Tensor:
-    """Put a spectrogram of amplitudes to the ``power`` on a logarithmic scale.
+def compress(
+    x: Tensor,
+    power: float,
+    scale: str,
+    top_db: float | None,
+    *,
+    given: float | None = None,
+    top: Tensor | None = None,
+) -> Tensor:
+    """Put a spectrogram of amplitudes to a power on a scale, and limit its range.
 
     Parameters
     ----------
     x : Tensor of shape (..., n_bins, n_frames)
-        Not negative.
+        Amplitudes to the power `given`, not negative.
     power : float
-        1 for amplitudes, 2 for powers: both give the same decibels.
+        Exponent of amplitudes on the scale: 1 for amplitudes, 2 for powers. Both have
+        the same decibels.
     scale : {"db", "log", "log1p", "linear"}
-        Decibels relative to 1, natural logarithm of `x`, ``log(1 + 10 x)``, or `x`
-        itself.
+        With ``s`` for amplitudes to the `power`: decibels relative to 1, natural
+        logarithm of ``s``, ``log(1 + 10 s)``, or ``s`` itself.
     top_db : float or None
-        Range in decibels: what lies further below a clip's own maximum is raised to
-        it. None, "log1p" and "linear" leave the range as it is.
+        Range in decibels: what lies further below a clip's maximum is raised to it.
+        None, "log1p" and "linear" leave the range as it is.
+    given : float or None, default=None
+        Exponent of amplitudes in `x`; None is `power`.
+    top : Tensor of shape (...,) or None, default=None
+        Maximum of every clip on the scale, where `x` is a part of it; None is the
+        maximum of `x`.
 
     Returns
     -------
@@ -54,23 +72,62 @@ def compress(x: Tensor, power: float, scale: str, top_db: float | None) -> Tenso
     >>> compress(torch.tensor([[1.0, 100.0]]), power=2, scale="db", top_db=80)
     tensor([[ 0., 20.]])
     """
-    if scale == "linear":
-        return x
-    if scale == "log1p":
-        return (10 * x).log1p()
-    decibel = 20 / (power * math.log(10))
-    y = x.clamp(min=FLOOR**power).log()
+    check_name("scale", scale, SCALES)
+    y = to_scale(x, power if given is None else given, power, scale)
+    return limit_range(y, top_db, decibels_per_unit(power, scale), top)
+
+
+def check_name(parameter: str, value: str, names: Sequence[str]) -> None:
+    """Refuse a value that is none of ``names``."""
+    if value not in names:
+        raise ValueError(
+            f"{parameter}={value!r} is unknown. Choose one of {', '.join(names)}."
+        )
+
+
+def decibels_per_unit(power: float, scale: str) -> float | None:
+    """How many decibels a step of 1 on a scale is; None if that depends on where."""
+    if scale in ("linear", "log1p"):
+        return None
+    return 1.0 if scale == "db" else 20 / (power * math.log(10))
+
+
+def to_scale(x: Tensor, given: float, power: float, scale: str) -> Tensor:
+    """Amplitudes to the power ``given`` on a scale of amplitudes to the ``power``."""
+    if scale in ("linear", "log1p"):
+        x = _raised(x, power / given)
+        return x if scale == "linear" else (10 * x).log1p()
+    y = x.clamp(min=FLOOR**given).log()
     if scale == "db":
-        y = y * decibel
-    if top_db is not None:
-        reach = top_db if scale == "db" else top_db / decibel
-        top = y.amax(-1, keepdim=True).amax(-2, keepdim=True)  # both at once: slow
-        y = torch.maximum(y, top - reach)
-    return y
+        return y * (20 / (given * math.log(10)))
+    return y if given == power else y * (power / given)
+
+
+def _raised(x: Tensor, exponent: float) -> Tensor:
+    if exponent == 1:
+        return x
+    # a root has no finite gradient at zero, and digital silence is zero
+    x = x.clamp(min=torch.finfo(x.dtype).tiny)
+    return x.sqrt() if exponent == 0.5 else x.pow(exponent)
+
+
+def limit_range(
+    y: Tensor, top_db: float | None, decibels: float | None, top: Tensor | None
+) -> Tensor:
+    """Raise what lies more than ``top_db`` below the maximum, see `compress`."""
+    if top_db is None or decibels is None:
+        return y
+    top = maximum_of(y) if top is None else top
+    return torch.maximum(y, (top - top_db / decibels)[..., None, None])
+
+
+def maximum_of(y: Tensor) -> Tensor:
+    """Maximum of every spectrogram (..., n_bins, n_frames), as a tensor (...,)."""
+    return y.amax(-1).amax(-1)  # both at once: slow
 
 
 class PowerSpectrogram(nn.Module):
-    """Squared magnitudes of the short-time Fourier transform with a Hann window.
+    """Squared magnitudes of the short-time Fourier transform.
 
     Parameters
     ----------
@@ -80,6 +137,16 @@ class PowerSpectrogram(nn.Module):
         Samples of the window, which lies in the middle of the `n_fft` samples.
     hop_length : int
         Samples from one frame to the next.
+    window : str, tuple, float or array of shape (win_length,), default="hann"
+        What `scipy.signal.get_window` takes, such as ``"boxcar"`` or
+        ``("kaiser", 8.0)``, or the samples of the window.
+    center : bool, default=True
+        Frame ``t`` is around sample ``t * hop_length``; False starts it there, without
+        padding, and needs `n_fft` samples.
+    pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
+        What is before and after a clip if frames are centred, as in `numpy.pad`.
+    preemphasis : float or None, default=None
+        Subtract this times the sample before from every sample, first of all.
     dtype : torch.dtype, default=torch.float32
         Type of the window; waveforms must have the same.
 
@@ -90,7 +157,7 @@ class PowerSpectrogram(nn.Module):
     >>> PowerSpectrogram(n_fft=256, win_length=200, hop_length=100)(
     ...     torch.zeros(2, 1000)
     ... ).shape
-    torch.Size([2, 11, 129])
+    torch.Size([2, 129, 11])
     """
 
     window: Tensor
@@ -101,70 +168,160 @@ class PowerSpectrogram(nn.Module):
         n_fft: int,
         win_length: int,
         hop_length: int,
+        window: str | float | tuple[Any, ...] | np.ndarray = "hann",
+        center: bool = True,
+        pad_mode: str = "constant",
+        preemphasis: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        if win_length > n_fft:
-            raise ValueError(
-                f"win_length={win_length} is longer than n_fft={n_fft}. Raise n_fft to "
-                f"{1 << (win_length - 1).bit_length()}, or shorten the window."
-            )
+        check_name("pad_mode", pad_mode, PAD_MODES)
         self.n_fft, self.hop_length = n_fft, hop_length
-        self.framing = (n_fft, win_length, hop_length)  # equal ones can be shared
-        window = torch.hann_window(win_length, dtype=torch.float64)
-        left = (n_fft - win_length) // 2
-        window = F.pad(window, (left, n_fft - win_length - left))
-        self.register_buffer("window", window.to(dtype), persistent=False)
+        self.center, self.pad_mode, self.preemphasis = center, pad_mode, preemphasis
+        # samples on either side that a frame can see
+        self.reach = (n_fft // 2 if center else n_fft) + bool(preemphasis)
+        if isinstance(window, str) and window == "hann":  # torch's last bits
+            window = torch.hann_window(win_length, dtype=torch.float64).numpy()
+        samples = torch.tensor(fft_window(window, win_length, n_fft), dtype=dtype)
+        self.register_buffer("window", samples, persistent=False)
+        # front ends that agree in this can share a spectrogram
+        padding = (center, pad_mode if center else None, preemphasis or None)
+        self.framing = (n_fft, hop_length, samples.numpy().tobytes(), *padding)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Waveforms (..., n_samples) to powers (..., n_frames, 1 + n_fft // 2)."""
-        half = self.n_fft // 2
-        frames = F.pad(waveform, (half, half)).unfold(-1, self.n_fft, self.hop_length)
+    def forward(
+        self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
+    ) -> Tensor:
+        """Waveforms (..., n_samples) to powers (..., 1 + n_fft // 2, n_frames).
+
+        ``borders`` (n_clips, 2) are the samples where a clip starts and stops, if
+        waveforms (n_clips, n_samples) hold only a piece of it, with margins. ``offset``
+        is the sample at which the first frame lies.
+        """
+        waveform = self._prepared(waveform, borders)[..., offset:]
+        frames = waveform.unfold(-1, self.n_fft, self.hop_length)
         squares = torch.view_as_real(torch.fft.rfft(frames * self.window)).square_()
         # abs(), or a sum over an axis of two, would take several times as long
-        return squares[..., 0] + squares[..., 1]
+        return (squares[..., 0] + squares[..., 1]).mT
+
+    def _prepared(self, waveform: Tensor, borders: Tensor | None) -> Tensor:
+        if self.preemphasis:
+            waveform = emphasised(waveform, self.preemphasis, borders)
+        if not self.center:
+            self._check_length(waveform.shape[-1])
+            return waveform
+        silent = self.pad_mode == "constant" and not self.preemphasis
+        if borders is not None and not silent:
+            waveform = continued(waveform, borders, self.pad_mode)
+        half = self.n_fft // 2
+        return pad(waveform, half, half, self.pad_mode)
+
+    def frames_of(self, borders: Tensor) -> tuple[Tensor, Tensor]:
+        """First and last frame (n_clips, 1) of clips that start and stop there."""
+        padding = 2 * (self.n_fft // 2) if self.center else 0
+        first = -(-borders[:, :1] // self.hop_length)
+        last = (borders[:, 1:] + padding - self.n_fft) // self.hop_length
+        return first, last
+
+    def _check_length(self, n_samples: int) -> None:
+        if n_samples < self.n_fft:
+            raise ValueError(
+                f"With center=False a clip needs n_fft={self.n_fft} samples or more; "
+                f"got {n_samples}. Set center=True, a smaller n_fft, or a duration to "
+                "which clips are padded."
+            )
 
 
-class BandSpectrogram(nn.Module):
+class FrontEnd(nn.Module):
+    """What front ends share: `levels`, the limit of their range, and what follows.
+
+    Levels are the spectrogram on its scale with its whole range. The limit counts from
+    their maximum in a clip; of a waveform that is a piece of one, it must be handed in.
+    """
+
+    reach: int  # samples on either side that a frame can see
+    hop_length: int
+
+    def __init__(self, power: float, scale: str, top_db: float | None) -> None:
+        super().__init__()
+        check_name("scale", scale, SCALES)
+        self.power, self.scale, self.top_db = power, scale, top_db
+
+    @property
+    def decibels(self) -> float | None:
+        """How many decibels a step of 1 in levels is; None without a limited range."""
+        if self.top_db is None:
+            return None
+        return decibels_per_unit(self.power, self.scale)
+
+    def levels(
+        self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
+    ) -> Tensor:
+        """Waveforms (..., n_samples) to levels (..., n_levels, n_frames).
+
+        See `PowerSpectrogram.forward` for waveforms that are pieces of clips.
+        """
+        raise NotImplementedError
+
+    def finish(
+        self, levels: Tensor, top: Tensor | None = None, borders: Tensor | None = None
+    ) -> Tensor:
+        """Levels to (..., n_bins, n_frames).
+
+        ``top`` (...,) is their maximum in the whole clip, None their own. ``borders``
+        (n_clips, 2) are the samples, from the first frame on, where clips start and
+        stop, if levels are those of a piece.
+        """
+        return limit_range(levels, self.top_db, self.decibels, top)
+
+    def forward(self, waveform: Tensor, top: Tensor | None = None) -> Tensor:
+        """Waveforms (..., n_samples) to (..., n_bins, n_frames).
+
+        ``top`` (...,) is the maximum of the levels of the whole clip; None takes that
+        of the waveform.
+        """
+        return self.finish(self.levels(waveform), top)
+
+
+class BandSpectrogram(FrontEnd):
     """Bands of a power spectrogram; subclasses say which filters and what follows."""
 
     def __init__(
         self,
         bank: np.ndarray,
+        spectrogram: PowerSpectrogram,
         *,
-        n_fft: int,
-        win_length: int,
-        hop_length: int,
         power: float,
         scale: str,
         top_db: float | None,
-        dtype: torch.dtype,
     ) -> None:
-        super().__init__()
-        self.spectrogram = PowerSpectrogram(
-            n_fft=n_fft, win_length=win_length, hop_length=hop_length, dtype=dtype
-        )
-        self.power, self.scale, self.top_db = power, scale, top_db
-        self.reach = n_fft // 2  # samples on either side that a frame can see
+        super().__init__(power, scale, top_db)
+        self.spectrogram = spectrogram
+        self.reach, self.hop_length = spectrogram.reach, spectrogram.hop_length
         self._touched: list[slice] = []  # frequencies that each group of bands needs
         for i, (group, touched) in enumerate(_band_groups(bank)):
             self._touched.append(touched)
-            weights = torch.tensor(group, dtype=dtype)
+            weights = torch.tensor(group, dtype=spectrogram.window.dtype)
             self.register_buffer(f"bank_{i}", weights, persistent=False)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Waveforms (..., n_samples) to bands (..., n_bins, n_frames)."""
-        return self.from_power(self.spectrogram(waveform))
+    def levels(
+        self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
+    ) -> Tensor:
+        """Waveforms (..., n_samples) to levels (..., n_bands, n_frames)."""
+        return self.levels_from_power(self.spectrogram(waveform, borders, offset))
 
-    def from_power(self, spectrum: Tensor) -> Tensor:
-        """What `forward` does after its `PowerSpectrogram`, which can be shared."""
-        spectrum = _to_power(spectrum, self.power).mT
+    def levels_from_power(self, spectrum: Tensor) -> Tensor:
+        """What `levels` does after its `PowerSpectrogram`, which can be shared."""
+        spectrum = _raised(spectrum, self.power / 2)
         groups = [
             self.get_buffer(f"bank_{i}") @ spectrum[..., touched, :]
             for i, touched in enumerate(self._touched)
         ]
         bands = torch.cat(groups, dim=-2) if len(groups) > 1 else groups[0]
-        return compress(bands, self.power, self.scale, self.top_db)
+        return to_scale(bands, self.power, self.power, self.scale)
+
+    def from_power(self, spectrum: Tensor, top: Tensor | None = None) -> Tensor:
+        """What `forward` does after its `PowerSpectrogram`, which can be shared."""
+        return self.finish(self.levels_from_power(spectrum), top)
 
 
 def _band_groups(bank: np.ndarray) -> list[tuple[np.ndarray, slice]]:
@@ -179,14 +336,6 @@ def _band_groups(bank: np.ndarray) -> list[tuple[np.ndarray, slice]]:
     return groups
 
 
-def _to_power(spectrum: Tensor, power: float) -> Tensor:
-    if power == 2:
-        return spectrum
-    # a root has no finite gradient at zero, and digital silence is zero
-    spectrum = spectrum.clamp(min=torch.finfo(spectrum.dtype).tiny)
-    return spectrum.sqrt() if power == 1 else spectrum.pow(power / 2)
-
-
 class MelSpectrogram(BandSpectrogram):
     """Mel spectrogram: librosa's filters, on a logarithmic scale.
 
@@ -195,17 +344,23 @@ class MelSpectrogram(BandSpectrogram):
     sr : float
         Sampling rate of the waveforms in Hz.
     n_fft, win_length, hop_length : int
-        Samples of the Fourier transform, the Hann window and from frame to frame.
+        Samples of the Fourier transform, the window and from frame to frame.
     n_mels : int, default=64
         Number of bands.
     fmin, fmax : float or None, default=0.0, None
         Frequency range in Hz; `fmax` None is half the sampling rate.
+    htk : bool, default=False
+        HTK's mel scale instead of Slaney's, see `mel_filterbank`.
+    norm : "slaney" or None, default="slaney"
+        Filters of the same area, or with a peak of 1, see `mel_filterbank`.
     power : float, default=2.0
         Exponent of the magnitudes that the bands add up: 2 power, 1 amplitude.
     scale : {"db", "log", "log1p", "linear"}, default="db"
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.
+    window, center, pad_mode, preemphasis : optional
+        See `PowerSpectrogram`.
     dtype : torch.dtype, default=torch.float32
         Type of the buffers; waveforms must have the same.
 
@@ -228,20 +383,32 @@ class MelSpectrogram(BandSpectrogram):
         n_mels: int = 64,
         fmin: float = 0.0,
         fmax: float | None = None,
+        htk: bool = False,
+        norm: Literal["slaney"] | None = "slaney",
         power: float = 2.0,
         scale: str = "db",
         top_db: float | None = 80.0,
+        window: str | float | tuple[Any, ...] | np.ndarray = "hann",
+        center: bool = True,
+        pad_mode: str = "constant",
+        preemphasis: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(
-            mel_filterbank(sr, n_fft, n_mels, fmin, fmax),
-            n_fft=n_fft,
-            win_length=win_length,
-            hop_length=hop_length,
+            mel_filterbank(sr, n_fft, n_mels, fmin, fmax, htk=htk, norm=norm),
+            PowerSpectrogram(
+                n_fft=n_fft,
+                win_length=win_length,
+                hop_length=hop_length,
+                window=window,
+                center=center,
+                pad_mode=pad_mode,
+                preemphasis=preemphasis,
+                dtype=dtype,
+            ),
             power=power,
             scale=scale,
             top_db=top_db,
-            dtype=dtype,
         )
 
 
@@ -256,7 +423,7 @@ class GammatoneSpectrogram(BandSpectrogram):
     sr : float
         Sampling rate of the waveforms in Hz.
     n_fft, win_length, hop_length : int
-        Samples of the Fourier transform, the Hann window and from frame to frame.
+        Samples of the Fourier transform, the window and from frame to frame.
     n_bins : int, default=64
         Number of filters.
     fmin, fmax : float or None, default=50.0, None
@@ -268,6 +435,8 @@ class GammatoneSpectrogram(BandSpectrogram):
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.
+    window, center, pad_mode, preemphasis : optional
+        See `PowerSpectrogram`.
     dtype : torch.dtype, default=torch.float32
         Type of the buffers; waveforms must have the same.
 
@@ -300,17 +469,27 @@ class GammatoneSpectrogram(BandSpectrogram):
         power: float = 1.0,
         scale: str = "db",
         top_db: float | None = 80.0,
+        window: str | float | tuple[Any, ...] | np.ndarray = "hann",
+        center: bool = True,
+        pad_mode: str = "constant",
+        preemphasis: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(
             (gammatone_filterbank(sr, n_fft, n_bins, fmin, fmax) / n_fft) ** power,
-            n_fft=n_fft,
-            win_length=win_length,
-            hop_length=hop_length,
+            PowerSpectrogram(
+                n_fft=n_fft,
+                win_length=win_length,
+                hop_length=hop_length,
+                window=window,
+                center=center,
+                pad_mode=pad_mode,
+                preemphasis=preemphasis,
+                dtype=dtype,
+            ),
             power=power,
             scale=scale,
             top_db=top_db,
-            dtype=dtype,
         )
 
 
@@ -322,17 +501,31 @@ class MFCC(BandSpectrogram):
     sr : float
         Sampling rate of the waveforms in Hz.
     n_fft, win_length, hop_length : int
-        Samples of the Fourier transform, the Hann window and from frame to frame.
+        Samples of the Fourier transform, the window and from frame to frame.
     n_mfcc : int, default=20
         Number of coefficients.
+    dct_type : {1, 2, 3}, default=2
+        Type of the discrete cosine transform.
+    norm : "ortho" or None, default="ortho"
+        Norm of the discrete cosine transform, as in ``librosa.feature.mfcc``: "ortho"
+        makes it orthonormal. That of the mel filters is `mel_norm`.
+    lifter : float, default=0
+        Coefficient ``k``, counted from 1, is multiplied by
+        ``1 + lifter / 2 * sin(pi * k / lifter)``; 0 leaves all as they are.
     delta : {0, 1, 2}, default=0
         Time derivatives to append, up to this order: ``n_mfcc`` rows each.
     n_mels : int, default=128
         Number of mel bands.
     fmin, fmax : float or None, default=0.0, None
         Frequency range in Hz; `fmax` None is half the sampling rate.
+    htk : bool, default=False
+        HTK's mel scale instead of Slaney's, see `mel_filterbank`.
+    mel_norm : "slaney" or None, default="slaney"
+        Norm of the mel filters, which is the ``norm`` of `MelSpectrogram`.
     top_db : float or None, default=80.0
         Range of the mel spectrogram in decibels below a clip's maximum.
+    window, center, pad_mode, preemphasis : optional
+        See `PowerSpectrogram`.
     dtype : torch.dtype, default=torch.float32
         Type of the buffers; waveforms must have the same.
 
@@ -358,24 +551,42 @@ class MFCC(BandSpectrogram):
         win_length: int,
         hop_length: int,
         n_mfcc: int = 20,
+        dct_type: int = 2,
+        norm: str | None = "ortho",
+        lifter: float = 0,
         delta: int = 0,
         n_mels: int = 128,
         fmin: float = 0.0,
         fmax: float | None = None,
+        htk: bool = False,
+        mel_norm: Literal["slaney"] | None = "slaney",
         top_db: float | None = 80.0,
+        window: str | float | tuple[Any, ...] | np.ndarray = "hann",
+        center: bool = True,
+        pad_mode: str = "constant",
+        preemphasis: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(
-            mel_filterbank(sr, n_fft, n_mels, fmin, fmax),
-            n_fft=n_fft,
-            win_length=win_length,
-            hop_length=hop_length,
+            mel_filterbank(sr, n_fft, n_mels, fmin, fmax, htk=htk, norm=mel_norm),
+            PowerSpectrogram(
+                n_fft=n_fft,
+                win_length=win_length,
+                hop_length=hop_length,
+                window=window,
+                center=center,
+                pad_mode=pad_mode,
+                preemphasis=preemphasis,
+                dtype=dtype,
+            ),
             power=2.0,
             scale="db",
             top_db=top_db,
-            dtype=dtype,
         )
-        matrix = torch.tensor(dct_matrix(n_mfcc, n_mels), dtype=dtype)
+        transform = dct_matrix(
+            n_mfcc, n_mels, dct_type=dct_type, norm=norm, lifter=lifter
+        )
+        matrix = torch.tensor(transform, dtype=dtype)
         self.register_buffer("dct", matrix, persistent=False)
         of_one = matrix.double().sum(1, keepdim=True).to(dtype)
         self.register_buffer("dct_of_one", of_one, persistent=False)
@@ -386,16 +597,20 @@ class MFCC(BandSpectrogram):
             "kernels", torch.tensor(kernels, dtype=dtype), persistent=False
         )
 
-    def from_power(self, spectrum: Tensor) -> Tensor:
-        """What `forward` does after its `PowerSpectrogram`, which can be shared."""
-        bands = super().from_power(spectrum)
+    def finish(
+        self, levels: Tensor, top: Tensor | None = None, borders: Tensor | None = None
+    ) -> Tensor:
+        """Mel levels in decibels to coefficients, see `FrontEnd.finish`."""
+        bands = super().finish(levels, top)
         # sums of 128 values near -60 dB lose three digits in float32; without their
-        # mean, which goes into the first coefficient only, they do not
+        # mean, whose transform is added afterwards, they do not
         mean = bands.mean(-2, keepdim=True)
         cepstrum = torch.addcmul(self.dct @ (bands - mean), self.dct_of_one, mean)
         if not len(self.kernels):
             return cepstrum
         # replicated edges: scipy's mode="nearest"
+        if borders is not None:
+            cepstrum = _edges_held(cepstrum, *self.spectrogram.frames_of(borders))
         reach = self.kernels.shape[-1] // 2
         first, last = cepstrum[..., :1], cepstrum[..., -1:]
         copies = (*first.shape[:-1], reach)
@@ -404,3 +619,14 @@ class MFCC(BandSpectrogram):
         )
         deltas = padded.unfold(-1, 2 * reach + 1, 1) @ self.kernels.T
         return torch.cat([cepstrum, *deltas.unbind(-1)], dim=-2)
+
+
+def _edges_held(x: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """Frames (n_clips, n_bins, n_frames) with copies before the first, after the last.
+
+    ``first`` and ``last`` (n_clips, 1) may lie outside.
+    """
+    frames = torch.arange(x.shape[-1], device=x.device)
+    index = torch.minimum(torch.maximum(frames, first), last)
+    index = index.clamp(0, x.shape[-1] - 1)
+    return x.gather(-1, index[:, None].expand(-1, x.shape[-2], -1))

@@ -67,6 +67,11 @@ def _name_of(module: Any, layer: Any) -> str:
     return known[place]
 
 
+def scaled(size: int, width: float) -> int:
+    """Return a layer size times ``width``, at least 2."""
+    return max(2, round(size * width))
+
+
 def layer_outputs(
     module: nn.Module, layers: Sequence[str], x: Any
 ) -> dict[str, Tensor]:
@@ -122,3 +127,8 @@ def layer_outputs(
         name: parts[0] if len(parts) == 1 else torch.cat(parts)
         for name, parts in outputs.items()
     }
+
+
+def copy_of_state(module: nn.Module) -> dict[str, Tensor]:
+    """Weights of a module by name, apart from it."""
+    return {k: v.detach().clone() for k, v in module.state_dict().items()}

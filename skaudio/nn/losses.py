@@ -1,4 +1,4 @@
-"""Losses over dictionaries: one value per branch, from outputs and named targets."""
+"""Losses over dictionaries: outputs, targets and inputs by name, one value per term."""
 
 from __future__ import annotations
 
@@ -36,9 +36,12 @@ class BranchCrossEntropy(nn.Module):
         self.register_buffer("class_weight", class_weight)
 
     def forward(
-        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+        self,
+        outputs: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        inputs: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Mean loss of every branch of ``outputs``."""
+        """Mean loss of every branch of ``outputs``; ``inputs`` are not needed."""
         labels = targets[self.target]
         weight = self.class_weight
         return {
@@ -74,9 +77,12 @@ class BranchTagEntropy(nn.Module):
         self.register_buffer("tag_weight", tag_weight)
 
     def forward(
-        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+        self,
+        outputs: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        inputs: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Mean loss of every branch of ``outputs``."""
+        """Mean loss of every branch of ``outputs``; ``inputs`` are not needed."""
         tags = targets[self.target].to(next(iter(outputs.values())).dtype)
         weight = None
         if self.tag_weight is not None:  # tags may be shares of absent and present
@@ -88,14 +94,80 @@ class BranchTagEntropy(nn.Module):
         }
 
 
+class SoftCrossEntropy(nn.Module):
+    """Cross-entropy with a teacher's probabilities, and with classes (distillation).
+
+    Parameters
+    ----------
+    temperature : float, default=1.0
+        Divides the student's logits before the softmax; the teacher's probabilities
+        must be at the same temperature.
+    scaled : bool, default=True
+        Whether the soft term is multiplied by the squared temperature.
+    soft : str, default="teacher"
+        Key of the probabilities (n_clips, n_classes) in the dictionary of targets.
+    hard : str or None, default=None
+        Key of the class indices, or of their shares; None leaves this term out.
+    output : str or None, default=None
+        Which output of the network has the logits; None if there is only one.
+
+    References
+    ----------
+    G. Hinton, O. Vinyals and J. Dean, "Distilling the knowledge in a neural network",
+    2015, Section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import SoftCrossEntropy
+    >>> logits = {"mel": torch.zeros(2, 4)}
+    >>> teacher = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    >>> SoftCrossEntropy()(logits, {"teacher": teacher})["soft"]
+    tensor(1.3863)
+    """
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        scaled: bool = True,
+        soft: str = "teacher",
+        hard: str | None = None,
+        output: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.scaled = scaled
+        self.soft = soft
+        self.hard = hard
+        self.output = output
+
+    def forward(
+        self,
+        outputs: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        inputs: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Terms ``"soft"`` and, if asked for, ``"hard"``."""
+        if self.output is None:
+            (logits,) = outputs.values()
+        else:
+            logits = outputs[self.output]
+        teacher = targets[self.soft].to(logits.dtype)
+        soft = F.cross_entropy(logits / self.temperature, teacher)
+        losses = {"soft": soft * self.temperature**2 if self.scaled else soft}
+        if self.hard is not None:
+            losses["hard"] = F.cross_entropy(logits, targets[self.hard])
+        return losses
+
+
 def blend(losses: Mapping[str, Tensor], weights: Tensor) -> Tensor:
-    """Total loss: the weighted sum of the branches' losses (Eq. 2).
+    """Total loss: the weighted sum of its terms (Eq. 2 of Phan et al., ICASSP 2021).
 
     Parameters
     ----------
     losses : mapping of str to tensor
-        Scalar loss of every branch.
-    weights : tensor of shape (n_branches,)
+        Scalar loss of every term.
+    weights : tensor of shape (n_terms,)
         Weights in the same order.
 
     Returns

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain, zip_longest
 
 import torch
 from torch import Tensor, nn
 
-from skaudio.nn.blocks import ClassificationHead
-from skaudio.nn.crnn import crnn, scaled
+from skaudio.nn.blocks import ClassificationHead, below
+from skaudio.nn.crnn import N_HIDDEN, crnn
+from skaudio.nn.layers import scaled
 
-N_HIDDEN = 512
 N_JOINT_HIDDEN = 4096
 JOINT = "joint"
 
@@ -25,9 +26,9 @@ class MultiViewCRNN(nn.Module):
         waveform and gets a `CRNN1d`, others a `CRNN2d`.
     n_outputs : int
         Number of classes.
-    branches : {"all", "joint", "single"}, default="all"
-        Heads to build: every view's and the joint one, the joint one only (plain
-        concatenation), or the views' only.
+    branches : {"all", "joint"}, default="all"
+        Heads to build: every view's and the joint one, or the joint one only (plain
+        concatenation).
     width : float, default=1.0
         Factor on filters, recurrent units and hidden units (512 per view, 4096 joint).
     attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
@@ -39,9 +40,16 @@ class MultiViewCRNN(nn.Module):
     ----------
     branch_names : tuple of str
         Names of the branches, the joint one last.
+    decision : str
+        Name of the branch whose decisions count in model selection: the joint one.
     hidden_layers : tuple of str
         Names of layers whose outputs are features, as in ``named_modules()``: blocks
         and pooling of every view, then the hidden layers of every head.
+    stages : tuple of tuple of str
+        Names of all modules with parameters below the outputs, from bottom to top:
+        those of all views side by side, then those of all heads.
+    output_layers : tuple of str
+        Names of the layers whose outputs are logits.
 
     References
     ----------
@@ -80,23 +88,31 @@ class MultiViewCRNN(nn.Module):
             n_hidden = scaled(N_HIDDEN, width)
             for name, size in zip(self.view_names, sizes, strict=True):
                 heads[name] = ClassificationHead(size, n_hidden, n_outputs, dropout)
-        if branches != "single":
-            n_hidden = scaled(N_JOINT_HIDDEN, width)
-            joint = ClassificationHead(sum(sizes), n_hidden, n_outputs, dropout)
-            heads[JOINT] = joint
+        n_hidden = scaled(N_JOINT_HIDDEN, width)
+        heads[JOINT] = ClassificationHead(sum(sizes), n_hidden, n_outputs, dropout)
         self.branch_names = tuple(heads)
+        self.decision = JOINT
         self.heads = nn.ModuleList(heads.values())
+        self._name_layers()
+
+    def _name_layers(self) -> None:
+        """Set what tells others about the layers."""
         encoders = [
             f"encoders.{i}.{name}"
             for i, encoder in enumerate(self.encoders)
             for name in encoder.hidden_layers  # type: ignore[union-attr]
         ]
-        relus = [
-            f"heads.{i}.{relu}"
-            for i in range(len(heads))
-            for relu in ("relu1", "relu2")
-        ]
+        heads = [f"heads.{i}" for i in range(len(self.heads))]
+        head = ClassificationHead
+        relus = [f"{name}.{relu}" for name in heads for relu in head.hidden_layers]
         self.hidden_layers = (*encoders, *relus)
+        self.output_layers = tuple(f"{name}.{head.output_layers[0]}" for name in heads)
+        of_encoders = [
+            below(f"encoders.{i}", encoder.stages)  # type: ignore[arg-type]
+            for i, encoder in enumerate(self.encoders)
+        ]
+        of_heads = [below(name, head.stages) for name in heads]
+        self.stages = (*_side_by_side(of_encoders), *_side_by_side(of_heads))
 
     def embeddings(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Embedding (clips, n_features) of every view's segment."""
@@ -108,10 +124,18 @@ class MultiViewCRNN(nn.Module):
     def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits (clips, n_outputs) of every branch for segments of all views."""
         embeddings = self.embeddings(views)
-        inputs = dict(embeddings)
-        if JOINT in self.branch_names:
-            inputs[JOINT] = torch.cat(list(embeddings.values()), dim=1)
+        joint = torch.cat(list(embeddings.values()), dim=1)
+        inputs = embeddings | {JOINT: joint}
         return {
             name: head(inputs[name])
             for name, head in zip(self.branch_names, self.heads, strict=True)
         }
+
+
+def _side_by_side(
+    parts: Sequence[tuple[tuple[str, ...], ...]],
+) -> tuple[tuple[str, ...], ...]:
+    """Stages of several networks as stages of one."""
+    return tuple(
+        tuple(chain.from_iterable(stage)) for stage in zip_longest(*parts, fillvalue=())
+    )

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skaudio.nn.devices import halved
-from skaudio.nn.frontends import BandSpectrogram
+from skaudio.nn.frontends import BandSpectrogram, FrontEnd, maximum_of
 
-Powers = dict[tuple[int, int, int, int], Tensor]  # by framing and offset
+Powers = dict[tuple[Any, ...], Tensor]  # by framing and offset
+
+
+class Spectrograms(NamedTuple):
+    """What a front end makes of clips, one entry per clip in both lists."""
+
+    arrays: list[np.ndarray]  # (n_bins, n_frames_i)
+    tops: list[float]  # maxima of levels, from which a range counts; NaN without one
 
 
 @lru_cache(maxsize=64)
 def cached_front_end(
-    module: type[nn.Module], dtype: str, device: str, **parameters: Any
-) -> nn.Module:
+    module: Callable[..., FrontEnd], dtype: str, device: str, **parameters: Any
+) -> FrontEnd:
     """Build a front end once per set of parameters: the filters cost milliseconds."""
     front_end = module(dtype=getattr(torch, dtype), **parameters)
     return front_end.to(device).eval()
 
 
 def run_front_ends(
-    front_ends: Sequence[nn.Module],
+    front_ends: Sequence[FrontEnd],
     clips: Sequence[np.ndarray] | np.ndarray,
     *,
     batch_size: int,
     device: str,
-) -> list[list[np.ndarray]]:
+) -> list[Spectrograms]:
     """Spectrograms of every clip, sharing Fourier transforms of equal frames.
 
     Parameters
@@ -50,12 +57,13 @@ def run_front_ends(
 
     Returns
     -------
-    spectrograms : list of list of ndarray of shape (n_bins, n_frames_i)
-        For every front end, one array per clip.
+    spectrograms : list of Spectrograms
+        For every front end, one array (n_bins, n_frames_i) per clip, and the maxima
+        from which the range of the clips counts.
     """
     if torch.device(device).type == "cpu":
         batch_size = 1
-    outputs: list[list[np.ndarray]] = [[] for _ in front_ends]
+    outputs = [Spectrograms([], []) for _ in front_ends]
     done = 0
     with torch.inference_mode():
         while done < len(clips):
@@ -66,21 +74,34 @@ def run_front_ends(
                 batch_size = halved(len(batch), device, "clips")
                 continue
             done += len(batch)
-            for output, view in zip(outputs, computed, strict=True):
-                output.extend(view)
+            for output, part in zip(outputs, computed, strict=True):
+                output.arrays.extend(part.arrays)
+                output.tops.extend(part.tops)
     return outputs
 
 
 def _compute(
-    front_ends: Sequence[nn.Module], batch: np.ndarray, device: str
-) -> list[np.ndarray]:
+    front_ends: Sequence[FrontEnd], batch: np.ndarray, device: str
+) -> list[Spectrograms]:
     waveforms = _to_tensor(batch).to(device)
     powers: Powers = {}
-    return [_run(module, waveforms, powers).cpu().numpy() for module in front_ends]
+    computed = []
+    for front_end in front_ends:
+        levels = _levels(front_end, waveforms, powers)
+        top = levels.new_full((len(levels),), torch.nan)
+        if front_end.decibels is not None:
+            top = maximum_of(levels)
+        arrays = front_end.finish(levels, top).cpu().numpy()
+        computed.append(Spectrograms(list(arrays), top.tolist()))
+    return computed
 
 
 def compute_front_ends(
-    front_ends: Sequence[nn.Module], waveforms: Tensor, offsets: Sequence[int]
+    front_ends: Sequence[nn.Module],
+    waveforms: Tensor,
+    offsets: Sequence[int],
+    tops: Tensor,
+    borders: Tensor,
 ) -> list[Tensor]:
     """Spectrograms of a batch of segments, each view from an offset on.
 
@@ -89,9 +110,13 @@ def compute_front_ends(
     front_ends : sequence of Module
         Modules of `skaudio.nn`; ``Identity`` keeps the samples as they are.
     waveforms : Tensor of shape (n_clips, n_samples)
-        Segments.
+        Segments, with margins.
     offsets : sequence of int
         Sample at which the first frame of each front end lies.
+    tops : Tensor of shape (n_clips, n_front_ends)
+        Maxima of the levels of the whole clips; NaN takes that of the segment.
+    borders : Tensor of shape (n_clips, 2)
+        Samples of the waveforms at which the whole clips start and stop.
 
     Returns
     -------
@@ -99,31 +124,40 @@ def compute_front_ends(
         One per front end.
     """
     on_cpu = waveforms.device.type == "cpu"
-    parts = waveforms.split(1) if on_cpu else [waveforms]  # see run_front_ends
+    n = 1 if on_cpu else len(waveforms)  # see run_front_ends
     computed = []
-    for part in parts:
+    for part, part_tops, edges in zip(
+        waveforms.split(n), tops.split(n), borders.split(n), strict=True
+    ):
         powers: Powers = {}
-        computed.append(
-            [
-                _run(front_end, part, powers, offset)
-                for front_end, offset in zip(front_ends, offsets, strict=True)
-            ]
-        )
+        views = []
+        for front_end, offset, top in zip(
+            front_ends, offsets, part_tops.unbind(1), strict=True
+        ):
+            if not isinstance(front_end, FrontEnd):
+                views.append(part[:, None, offset:])
+                continue
+            levels = _levels(front_end, part, powers, edges, offset)
+            top = torch.where(top.isnan(), maximum_of(levels), top)
+            views.append(front_end.finish(levels, top, edges - offset))
+        computed.append(views)
     return [torch.cat(views) for views in zip(*computed, strict=True)]
 
 
-def _run(
-    front_end: nn.Module, waveforms: Tensor, powers: Powers, offset: int = 0
+def _levels(
+    front_end: FrontEnd,
+    waveforms: Tensor,
+    powers: Powers,
+    borders: Tensor | None = None,
+    offset: int = 0,
 ) -> Tensor:
-    if isinstance(front_end, nn.Identity):
-        return waveforms[:, None, offset:]
+    """Levels of waveforms from ``offset`` on, by a transform made before if there."""
     if not isinstance(front_end, BandSpectrogram):
-        result: Tensor = front_end(waveforms[:, offset:])
-        return result
+        return front_end.levels(waveforms, borders, offset)
     key = (*front_end.spectrogram.framing, offset)
     if key not in powers:
-        powers[key] = front_end.spectrogram(waveforms[:, offset:])
-    return front_end.from_power(powers[key])
+        powers[key] = front_end.spectrogram(waveforms, borders, offset)
+    return front_end.levels_from_power(powers[key])
 
 
 def _equal_clips(

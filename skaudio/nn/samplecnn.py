@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skaudio._utils._types import is_waveform
 from skaudio.nn.blocks import Dropout
-from skaudio.nn.crnn import scaled
+from skaudio.nn.layers import scaled
 
 # Table 3: stride of the first convolution, then sizes of the modules, by rate in Hz
 SIZES_BY_RATE = {
@@ -153,6 +153,8 @@ class ConvStack(nn.Module):
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(n_top, n_outputs)
         self.hidden_layers = tuple(f"blocks.{i}" for i in range(len(blocks)))
+        self.stages = tuple((name,) for name in self.hidden_layers)
+        self.output_layers = ("output",)
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:

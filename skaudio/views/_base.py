@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_clips
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from skaudio.nn.frontends import FrontEnd
 
 CHUNK = 256  # clips whose waveforms are in memory at a time
 
@@ -100,8 +100,30 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         self._validate_params()
         return {self.kind: self}
 
+    def _load(
+        self,
+        X: np.ndarray | list[Any],
+        n_jobs: int | None,
+        verbose: int,
+        first: int = 0,
+    ) -> tuple[list[np.ndarray] | np.ndarray, list[dict[str, Any]]]:
+        """Waveforms of checked clips at the rate of this view, and what failed.
+
+        ``first`` is the row of the first clip in the user's X.
+        """
+        options = {name: getattr(self, name) for name in LOADING}
+        rows = range(first, first + len(X))
+        return load_clips(X, n_jobs=n_jobs, verbose=verbose, rows=rows, **options)
+
+    @staticmethod
+    def _compute(
+        views: Sequence[BaseView], waveforms: list[np.ndarray] | np.ndarray
+    ) -> tuple[list[list[np.ndarray]], list[list[float]]]:
+        """Views that fit together, of waveforms; see `compute_waveforms`."""
+        return compute_waveforms(views, waveforms)
+
     @abstractmethod
-    def _front_end(self, dtype: str, device: str) -> Module | None:
+    def _front_end(self, dtype: str, device: str) -> FrontEnd | None:
         """The module that computes this view; None takes the samples as they are."""
 
     def __sklearn_tags__(self) -> Tags:
@@ -126,49 +148,41 @@ def compute_views(
     """
     parts: list[list[np.ndarray]] = [[] for _ in views]
     errors: list[dict[str, Any]] = []
-    for waveforms in _loaded_chunks(views[0], X, n_jobs, verbose, errors):
-        for part, view in zip(parts, _compute_chunk(views, waveforms), strict=True):
-            part.extend(view)
+    size = CHUNK if isinstance(X, list) else len(X)
+    for start in range(0, len(X), size):
+        part = X[start : start + size]
+        waveforms, failed = views[0]._load(part, n_jobs, verbose, start)
+        errors.extend(failed)
+        computed, _ = compute_waveforms(views, waveforms)
+        for arrays, view in zip(parts, computed, strict=True):
+            arrays.extend(view)
     note_errors(owner, errors)
     return [stack_or_object(part) for part in parts]
 
 
-def _loaded_chunks(
-    view: BaseView,
-    X: np.ndarray | list[Any],
-    n_jobs: int | None,
-    verbose: int,
-    errors: list[dict[str, Any]],
-) -> Iterator[list[np.ndarray] | np.ndarray]:
-    """Waveforms of some clips at a time; their failures are added to ``errors``."""
-    options = {name: getattr(view, name) for name in LOADING}
-    size = CHUNK if isinstance(X, list) else len(X)
-    for start in range(0, len(X), size):
-        part = X[start : start + size]
-        rows = range(start, start + len(part))
-        waveforms, failed = load_clips(
-            part, n_jobs=n_jobs, verbose=verbose, rows=rows, **options
-        )
-        errors.extend(failed)
-        yield waveforms
-
-
-def _compute_chunk(
+def compute_waveforms(
     views: Sequence[BaseView], waveforms: list[np.ndarray] | np.ndarray
-) -> list[list[np.ndarray]]:
-    outputs: list[list[np.ndarray]] = [[] for _ in views]
+) -> tuple[list[list[np.ndarray]], list[list[float]]]:
+    """Views of waveforms that were loaded, and the tops of their ranges.
+
+    Both have one list per view with one entry per clip: arrays (n_bins, n_frames), and
+    the maxima from which ``top_db`` counts, NaN where a view has no such range.
+    """
+    arrays: list[list[np.ndarray]] = [[] for _ in views]
+    tops: list[list[float]] = [[] for _ in views]
     for dtype, clips in groupby(waveforms, key=lambda clip: clip.dtype.name):
         computed = _compute_clips(views, list(clips), dtype)
-        for output, arrays in zip(outputs, computed, strict=True):
-            output.extend(arrays)
-    return outputs
+        for view, (some_arrays, some_tops) in enumerate(computed):
+            arrays[view].extend(some_arrays)
+            tops[view].extend(some_tops)
+    return arrays, tops
 
 
 def _compute_clips(
     views: Sequence[BaseView], clips: list[np.ndarray], dtype: str
-) -> list[list[np.ndarray]]:
+) -> list[tuple[list[np.ndarray], list[float]]]:
     """Views of clips of one dtype, which decides the precision."""
-    raw = [clip[None] for clip in clips]
+    raw = [clip[None] for clip in clips], [np.nan] * len(clips)  # no range
     computing = next((view for view in views if hasattr(view, "device")), None)
     if computing is None:
         return [raw for _ in views]
@@ -183,5 +197,5 @@ def _compute_clips(
         batch_size=computing.batch_size,
         device=device,
     )
-    arrays = iter(computed)
-    return [raw if front_end is None else next(arrays) for front_end in front_ends]
+    found = iter(computed)
+    return [raw if front_end is None else next(found) for front_end in front_ends]

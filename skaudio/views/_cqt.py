@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, COUNT, POSITIVE
 from skaudio._utils._sklearn import StrOptions
+from skaudio._utils._spectra import PAD_MODES, SCALES
 from skaudio.views._base import BaseView
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from skaudio.nn.frontends import FrontEnd
 
 
 class CQTView(BaseView):
     """Log-magnitude constant-Q transform, with librosa's wavelets.
 
     The spectrum of long blocks is multiplied by each wavelet's response, so there is
-    no recursive downsampling and any `hop_length` will do. Frames are centred.
+    no recursive downsampling and any `hop_length` will do. Frames are centred and the
+    window is Hann's, always: the responses come from its closed form.
     Within 60 dB of a clip's maximum it differs from ``librosa.cqt`` by 0.1 dB in the
     median and, for most real clips, by less than 1.5 dB in 99 % of the values. Most of
     that is librosa's resampling: from the same wavelets applied to the samples directly
@@ -44,6 +46,8 @@ class CQTView(BaseView):
     top_db : float or None, default=80.0
         Range in decibels below a clip's own maximum; what is weaker is raised to it.
         None, "log1p" and "linear" leave the range as it is.
+    pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
+        What is before and after a clip, as in :func:`numpy.pad`: zeros by default.
     mono : {"average", "raise"}, default="average"
         Average the channels of a clip, or refuse clips with more than one.
     trim_silence : bool, default=False
@@ -94,8 +98,9 @@ class CQTView(BaseView):
         "fmin": [POSITIVE, None],
         "hop_length": [COUNT, None],
         "power": [POSITIVE],
-        "scale": [StrOptions({"db", "log", "log1p", "linear"})],
+        "scale": [StrOptions(set(SCALES))],
         "top_db": [POSITIVE, None],
+        "pad_mode": [StrOptions(set(PAD_MODES))],
     }
 
     def __init__(
@@ -109,6 +114,7 @@ class CQTView(BaseView):
         power: float = 1.0,
         scale: str = "db",
         top_db: float | None = 80.0,
+        pad_mode: str = "constant",
         mono: str = "average",
         trim_silence: bool = False,
         duration: float | None = None,
@@ -126,6 +132,7 @@ class CQTView(BaseView):
         self.power = power
         self.scale = scale
         self.top_db = top_db
+        self.pad_mode = pad_mode
         self.mono = mono
         self.trim_silence = trim_silence
         self.duration = duration
@@ -146,7 +153,7 @@ class CQTView(BaseView):
         wanted = self.sr * 512 / 22050
         return min(_smooth_numbers(2 * wanted), key=lambda n: (abs(n - wanted), n))
 
-    def _front_end(self, dtype: str, device: str) -> Module:
+    def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.constant_q import C1, ConstantQ
         from skaudio.nn.runner import cached_front_end
 
@@ -162,6 +169,7 @@ class CQTView(BaseView):
             power=self.power,
             scale=self.scale,
             top_db=self.top_db,
+            pad_mode=self.pad_mode,
         )
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
-from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, COUNT
+import numpy as np
+
+from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, COUNT, NOT_NEGATIVE
+from skaudio._utils._sklearn import StrOptions
+from skaudio._utils._spectra import PAD_MODES
 from skaudio.views._base import BaseView
 
 WINDOW, HOP = 0.040, 0.020  # seconds, as in the multi-view paper, section 4.1
@@ -19,11 +24,19 @@ class FrameView(BaseView):
         "n_fft": [COUNT, None],
         "win_length": [COUNT, None],
         "hop_length": [COUNT, None],
+        "window": [str, tuple, Real, "array-like"],
+        "center": ["boolean"],
+        "pad_mode": [StrOptions(set(PAD_MODES))],
+        "preemphasis": [NOT_NEGATIVE, None],
     }
 
     n_fft: int | None
     win_length: int | None
     hop_length: int | None
+    window: str | float | tuple[Any, ...] | np.ndarray
+    center: bool
+    pad_mode: str
+    preemphasis: float | None
     fmin: float
     fmax: float | None
 
@@ -49,6 +62,17 @@ class FrameView(BaseView):
             "n_fft": n_fft,
             "win_length": win_length,
             "hop_length": hop_length,
+            "window": _hashable(self.window),
+            "center": self.center,
+            "pad_mode": self.pad_mode,
+            "preemphasis": self.preemphasis,
             "fmin": self.fmin,
             "fmax": self.fmax,
         }
+
+
+def _hashable(window: Any) -> Any:
+    """Samples of a window as a tuple of numbers, to find a front end made before."""
+    if isinstance(window, (str, tuple, Real)):
+        return window
+    return tuple(np.asarray(window, dtype=float).tolist())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skaudio._utils._constraints import COUNT, POSITIVE
 from skaudio._utils._sklearn import StrOptions
+from skaudio._utils._spectra import SCALES
 from skaudio.views._frames import FrameView
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from skaudio.nn.frontends import FrontEnd
 
 
 class GammatoneView(FrameView):
@@ -31,10 +34,22 @@ class GammatoneView(FrameView):
         Samples of the Fourier transform; None is the next power of two that holds the
         window.
     win_length : int or None, default=None
-        Samples of the Hann window; None is `n_fft` if that is given, otherwise 40 ms,
-        as in the multi-view paper.
+        Samples of the window; None is `n_fft` if that is given, otherwise 40 ms, as in
+        the multi-view paper.
     hop_length : int or None, default=None
         Samples from frame to frame; None is 20 ms, as in the multi-view paper.
+    window : str, tuple, float or array of shape (win_length,), default="hann"
+        What :func:`scipy.signal.get_window` takes, such as "boxcar" or
+        ``("kaiser", 8.0)``, or the samples of the window.
+    center : bool, default=True
+        Frame ``t`` is around sample ``t * hop_length``; False starts it there, without
+        padding: a clip has fewer frames then, and needs `n_fft` samples.
+    pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
+        What is before and after a clip, as in :func:`numpy.pad`: zeros by default.
+    preemphasis : float or None, default=None
+        Subtract this times the sample before from every sample of the clip, first of
+        all; 0.97 is usual for speech. The first sample stays as it is, which is
+        ``zi=[0]`` in :func:`librosa.effects.preemphasis`.
     fmin : float, default=50.0
         Lowest centre frequency in Hz.
     fmax : float or None, default=None
@@ -97,7 +112,7 @@ class GammatoneView(FrameView):
         "fmin": [POSITIVE],
         "fmax": [POSITIVE, None],
         "power": [POSITIVE],
-        "scale": [StrOptions({"db", "log", "log1p", "linear"})],
+        "scale": [StrOptions(set(SCALES))],
         "top_db": [POSITIVE, None],
     }
 
@@ -109,6 +124,10 @@ class GammatoneView(FrameView):
         n_fft: int | None = None,
         win_length: int | None = None,
         hop_length: int | None = None,
+        window: str | float | tuple[Any, ...] | np.ndarray = "hann",
+        center: bool = True,
+        pad_mode: str = "constant",
+        preemphasis: float | None = None,
         fmin: float = 50.0,
         fmax: float | None = None,
         power: float = 1.0,
@@ -128,6 +147,10 @@ class GammatoneView(FrameView):
         self.n_fft = n_fft
         self.win_length = win_length
         self.hop_length = hop_length
+        self.window = window
+        self.center = center
+        self.pad_mode = pad_mode
+        self.preemphasis = preemphasis
         self.fmin = fmin
         self.fmax = fmax
         self.power = power
@@ -142,7 +165,7 @@ class GammatoneView(FrameView):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _front_end(self, dtype: str, device: str) -> Module:
+    def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.frontends import GammatoneSpectrogram
         from skaudio.nn.runner import cached_front_end
 

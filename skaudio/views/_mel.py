@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skaudio._utils._constraints import COUNT, NOT_NEGATIVE, POSITIVE
 from skaudio._utils._sklearn import StrOptions
+from skaudio._utils._spectra import SCALES
 from skaudio.views._frames import FrameView
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from skaudio.nn.frontends import FrontEnd
 
 
 class MelView(FrameView):
@@ -30,14 +33,31 @@ class MelView(FrameView):
         Samples of the Fourier transform; None is the next power of two that holds the
         window.
     win_length : int or None, default=None
-        Samples of the Hann window; None is `n_fft` if that is given, otherwise 40 ms,
-        as in the multi-view paper.
+        Samples of the window; None is `n_fft` if that is given, otherwise 40 ms, as in
+        the multi-view paper.
     hop_length : int or None, default=None
         Samples from frame to frame; None is 20 ms, as in the multi-view paper.
+    window : str, tuple, float or array of shape (win_length,), default="hann"
+        What :func:`scipy.signal.get_window` takes, such as "boxcar" or
+        ``("kaiser", 8.0)``, or the samples of the window.
+    center : bool, default=True
+        Frame ``t`` is around sample ``t * hop_length``; False starts it there, without
+        padding: a clip has fewer frames then, and needs `n_fft` samples.
+    pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
+        What is before and after a clip, as in :func:`numpy.pad`: zeros by default.
+    preemphasis : float or None, default=None
+        Subtract this times the sample before from every sample of the clip, first of
+        all; 0.97 is usual for speech. The first sample stays as it is, which is
+        ``zi=[0]`` in :func:`librosa.effects.preemphasis`.
     fmin : float, default=0.0
         Lowest frequency in Hz.
     fmax : float or None, default=None
         Highest frequency in Hz; None is half the sampling rate.
+    htk : bool, default=False
+        HTK's mel scale, which is logarithmic throughout, instead of Slaney's, which is
+        linear below 1 kHz.
+    norm : "slaney" or None, default="slaney"
+        "slaney" gives all mel filters the same area in Hz; None gives them a peak of 1.
     power : float, default=2.0
         Exponent of the magnitudes that a band adds up: 2 for power, 1 for amplitude.
     scale : {"db", "log", "log1p", "linear"}, default="db"
@@ -88,8 +108,10 @@ class MelView(FrameView):
         "n_mels": [COUNT],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],
+        "htk": ["boolean"],
+        "norm": [StrOptions({"slaney"}), None],
         "power": [POSITIVE],
-        "scale": [StrOptions({"db", "log", "log1p", "linear"})],
+        "scale": [StrOptions(set(SCALES))],
         "top_db": [POSITIVE, None],
     }
 
@@ -101,8 +123,14 @@ class MelView(FrameView):
         n_fft: int | None = None,
         win_length: int | None = None,
         hop_length: int | None = None,
+        window: str | float | tuple[Any, ...] | np.ndarray = "hann",
+        center: bool = True,
+        pad_mode: str = "constant",
+        preemphasis: float | None = None,
         fmin: float = 0.0,
         fmax: float | None = None,
+        htk: bool = False,
+        norm: str | None = "slaney",
         power: float = 2.0,
         scale: str = "db",
         top_db: float | None = 80.0,
@@ -120,8 +148,14 @@ class MelView(FrameView):
         self.n_fft = n_fft
         self.win_length = win_length
         self.hop_length = hop_length
+        self.window = window
+        self.center = center
+        self.pad_mode = pad_mode
+        self.preemphasis = preemphasis
         self.fmin = fmin
         self.fmax = fmax
+        self.htk = htk
+        self.norm = norm
         self.power = power
         self.scale = scale
         self.top_db = top_db
@@ -134,7 +168,7 @@ class MelView(FrameView):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _front_end(self, dtype: str, device: str) -> Module:
+    def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.frontends import MelSpectrogram
         from skaudio.nn.runner import cached_front_end
 
@@ -143,6 +177,8 @@ class MelView(FrameView):
             dtype,
             device,
             n_mels=self.n_mels,
+            htk=self.htk,
+            norm=self.norm,
             power=self.power,
             scale=self.scale,
             top_db=self.top_db,

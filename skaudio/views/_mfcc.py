@@ -5,19 +5,22 @@ from __future__ import annotations
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skaudio._utils._constraints import COUNT, NOT_NEGATIVE, POSITIVE
-from skaudio._utils._sklearn import Interval
+from skaudio._utils._sklearn import Interval, StrOptions
 from skaudio.views._frames import FrameView
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from skaudio.nn.frontends import FrontEnd
 
 
 class MFCCView(FrameView):
     """Mel-frequency cepstral coefficients and their time derivatives.
 
     Equal to ``librosa.feature.mfcc`` and ``librosa.feature.delta(mode="nearest")``
-    within 1e-3 dB: the orthonormal DCT-II of the mel spectrogram in decibels.
+    within 1e-3 dB: by default the orthonormal DCT-II of the mel spectrogram in
+    decibels.
 
     Parameters
     ----------
@@ -25,6 +28,14 @@ class MFCCView(FrameView):
         Sampling rate in Hz. Files are resampled to it; arrays are taken to be at it.
     n_mfcc : int, default=20
         Number of coefficients.
+    dct_type : {1, 2, 3}, default=2
+        Type of the discrete cosine transform.
+    norm : "ortho" or None, default="ortho"
+        Norm of the discrete cosine transform, as in :func:`librosa.feature.mfcc`:
+        "ortho" makes it orthonormal. That of the mel filters is `mel_norm`.
+    lifter : float, default=0
+        Coefficient ``k``, counted from 1, is multiplied by
+        ``1 + lifter / 2 * sin(pi * k / lifter)``; 0 leaves all as they are.
     delta : {0, 1, 2}, default=0
         Append time derivatives up to this order, `n_mfcc` rows each.
     n_mels : int, default=128
@@ -33,14 +44,32 @@ class MFCCView(FrameView):
         Samples of the Fourier transform; None is the next power of two that holds the
         window.
     win_length : int or None, default=None
-        Samples of the Hann window; None is `n_fft` if that is given, otherwise 40 ms,
-        as in the multi-view paper.
+        Samples of the window; None is `n_fft` if that is given, otherwise 40 ms, as in
+        the multi-view paper.
     hop_length : int or None, default=None
         Samples from frame to frame; None is 20 ms, as in the multi-view paper.
+    window : str, tuple, float or array of shape (win_length,), default="hann"
+        What :func:`scipy.signal.get_window` takes, such as "boxcar" or
+        ``("kaiser", 8.0)``, or the samples of the window.
+    center : bool, default=True
+        Frame ``t`` is around sample ``t * hop_length``; False starts it there, without
+        padding: a clip has fewer frames then, and needs `n_fft` samples.
+    pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
+        What is before and after a clip, as in :func:`numpy.pad`: zeros by default.
+    preemphasis : float or None, default=None
+        Subtract this times the sample before from every sample of the clip, first of
+        all; 0.97 is usual for speech. The first sample stays as it is, which is
+        ``zi=[0]`` in :func:`librosa.effects.preemphasis`.
     fmin : float, default=0.0
         Lowest frequency in Hz.
     fmax : float or None, default=None
         Highest frequency in Hz; None is half the sampling rate.
+    htk : bool, default=False
+        HTK's mel scale, which is logarithmic throughout, instead of Slaney's, which is
+        linear below 1 kHz.
+    mel_norm : "slaney" or None, default="slaney"
+        Norm of the mel filters: "slaney" gives them the same area in Hz, None a peak of
+        1. `MelView` calls it `norm`; both names are librosa's.
     top_db : float or None, default=80.0
         Range of the mel spectrogram in decibels below a clip's own maximum.
     mono : {"average", "raise"}, default="average"
@@ -83,10 +112,15 @@ class MFCCView(FrameView):
     _parameter_constraints: dict[str, list[Any]] = {
         **FrameView._parameter_constraints,
         "n_mfcc": [COUNT],
+        "dct_type": [Interval(Integral, 1, 3, closed="both")],
+        "norm": [StrOptions({"ortho"}), None],
+        "lifter": [NOT_NEGATIVE],
         "delta": [Interval(Integral, 0, 2, closed="both")],
         "n_mels": [COUNT],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],
+        "htk": ["boolean"],
+        "mel_norm": [StrOptions({"slaney"}), None],
         "top_db": [POSITIVE, None],
     }
 
@@ -95,13 +129,22 @@ class MFCCView(FrameView):
         *,
         sr: float = 22050,
         n_mfcc: int = 20,
+        dct_type: int = 2,
+        norm: str | None = "ortho",
+        lifter: float = 0,
         delta: int = 0,
         n_mels: int = 128,
         n_fft: int | None = None,
         win_length: int | None = None,
         hop_length: int | None = None,
+        window: str | float | tuple[Any, ...] | np.ndarray = "hann",
+        center: bool = True,
+        pad_mode: str = "constant",
+        preemphasis: float | None = None,
         fmin: float = 0.0,
         fmax: float | None = None,
+        htk: bool = False,
+        mel_norm: str | None = "slaney",
         top_db: float | None = 80.0,
         mono: str = "average",
         trim_silence: bool = False,
@@ -114,13 +157,22 @@ class MFCCView(FrameView):
     ) -> None:
         self.sr = sr
         self.n_mfcc = n_mfcc
+        self.dct_type = dct_type
+        self.norm = norm
+        self.lifter = lifter
         self.delta = delta
         self.n_mels = n_mels
         self.n_fft = n_fft
         self.win_length = win_length
         self.hop_length = hop_length
+        self.window = window
+        self.center = center
+        self.pad_mode = pad_mode
+        self.preemphasis = preemphasis
         self.fmin = fmin
         self.fmax = fmax
+        self.htk = htk
+        self.mel_norm = mel_norm
         self.top_db = top_db
         self.mono = mono
         self.trim_silence = trim_silence
@@ -131,7 +183,7 @@ class MFCCView(FrameView):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _front_end(self, dtype: str, device: str) -> Module:
+    def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.frontends import MFCC
         from skaudio.nn.runner import cached_front_end
 
@@ -140,8 +192,13 @@ class MFCCView(FrameView):
             dtype,
             device,
             n_mfcc=self.n_mfcc,
+            dct_type=self.dct_type,
+            norm=self.norm,
+            lifter=self.lifter,
             delta=self.delta,
             n_mels=self.n_mels,
+            htk=self.htk,
+            mel_norm=self.mel_norm,
             top_db=self.top_db,
             **self._frames_and_range(),
         )

@@ -17,7 +17,7 @@ from skorch.callbacks import Callback
 from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
-    PlateauLadder,
+    PlateauSchedule,
     SampleCNNClassifier,
 )
 from skaudio.views import Views
@@ -29,8 +29,8 @@ SAMPLES = {
     "validation_fraction": 0.2,
 }
 CASES = {
-    "ladder": SampleCNNClassifier(
-        **SAMPLES, lr_schedule=PlateauLadder(patience=0), max_epochs=7, random_state=0
+    "plateau": SampleCNNClassifier(
+        **SAMPLES, lr_schedule=PlateauSchedule(patience=0), max_epochs=7, random_state=0
     ),
     "one-cycle": CRNNClassifier(
         width=0.05, dropout=0.3, max_epochs=7, validation_fraction=0.2, random_state=0
@@ -60,7 +60,7 @@ def data_for(case):
     rng = np.random.default_rng(0)
     y = np.arange(30) % 2
     X = rng.standard_normal((30, 64)).astype(np.float32) + y[:, None].astype("f4")
-    if case == "ladder":
+    if case == "plateau":
         return X, y
     if case == "one-cycle":
         return X.reshape(30, 8, 8), y
@@ -125,33 +125,33 @@ def test_a_killed_process_loses_one_epoch(tmp_path):
     saved = torch.load(path, weights_only=True)
     assert len(saved["history"]) == 3
     # no seed was given: the interrupted training's own is taken up
-    X, y = data_for("ladder")
+    X, y = data_for("plateau")
     options = {**SAMPLES, "max_epochs": 7}
     resumed = SampleCNNClassifier(**options).fit(X, y, checkpoint=path)
     assert len(resumed.history_) == 7
-    assert resumed._seed == saved["seed"]
+    assert resumed._spec.seed == saved["seed"]
     first = [row["train_loss"] for row in saved["history"]]
     assert [row["train_loss"] for row in resumed.history_][:3] == first
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):
-    X, y = data_for("ladder")
+    X, y = data_for("plateau")
     path = tmp_path / "training.checkpoint"
-    first = clone(CASES["ladder"]).fit(X, y, checkpoint=path)
-    again = clone(CASES["ladder"]).set_params(callbacks=[Stop(0)])
+    first = clone(CASES["plateau"]).fit(X, y, checkpoint=path)
+    again = clone(CASES["plateau"]).set_params(callbacks=[Stop(0)])
     assert_same(again.fit(X, y, checkpoint=path), first, X)  # no epoch has begun
 
 
 def test_another_training_is_refused(tmp_path):
-    X, y = data_for("ladder")
+    X, y = data_for("plateau")
     path = tmp_path / "training.checkpoint"
-    clone(CASES["ladder"]).fit(X, y, checkpoint=path)
+    clone(CASES["plateau"]).fit(X, y, checkpoint=path)
     before = path.read_bytes()
     others = [
-        (clone(CASES["ladder"]).set_params(lr=0.5), X, y),
-        (clone(CASES["ladder"]).set_params(random_state=1), X, y),
-        (clone(CASES["ladder"]), X + 1, y),
-        (clone(CASES["ladder"]), X, 1 - y),
+        (clone(CASES["plateau"]).set_params(lr=0.5), X, y),
+        (clone(CASES["plateau"]).set_params(random_state=1), X, y),
+        (clone(CASES["plateau"]), X + 1, y),
+        (clone(CASES["plateau"]), X, 1 - y),
     ]
     for clf, other_X, other_y in others:
         with pytest.raises(ValueError, match="is the checkpoint of another training"):
@@ -161,11 +161,11 @@ def test_another_training_is_refused(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken"])
 def test_other_files_are_refused(tmp_path, content):
-    X, y = data_for("ladder")
+    X, y = data_for("plateau")
     path = tmp_path / "something.txt"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="is not a checkpoint of skaudio"):
-        clone(CASES["ladder"]).fit(X, y, checkpoint=path)
+        clone(CASES["plateau"]).fit(X, y, checkpoint=path)
     assert path.read_bytes() == content
 
 
@@ -174,12 +174,12 @@ def test_nothing_in_the_file_is_executed(tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "executed"),)
 
-    X, y = data_for("ladder")
+    X, y = data_for("plateau")
     for write in (torch.save, lambda o, p: p.write_bytes(pickle.dumps(o))):
         path = tmp_path / "evil.checkpoint"
         write({"fingerprint": Evil()}, path)
         with pytest.raises(ValueError, match="is not a checkpoint of skaudio"):
-            clone(CASES["ladder"]).fit(X, y, checkpoint=path)
+            clone(CASES["plateau"]).fit(X, y, checkpoint=path)
     assert not (tmp_path / "executed").exists()
 
 

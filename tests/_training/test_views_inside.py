@@ -5,19 +5,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
+import skaudio.views._base
 from skaudio._training import _random_draws
-from skaudio._training._augmentation import Augmentation
-from skaudio._training._data import SegmentDataset, TrainingSegments, WaveformDataset
-from skaudio._training._input import TrainingInput
-from skaudio._training._views import OwnViews
+from skaudio._training._datasets import SegmentDataset, TrainingSegments
+from skaudio._training._front_ends import OwnViews, TrainingInput, WaveformDataset
+from skaudio._training._labels import ClassLabels
+from skaudio._training._options._augmentation import Augmentation
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
 from skaudio.persistence import load, save
 from skaudio.preprocessing import ViewScaler
-from skaudio.views import MelView, make_view_union
+from skaudio.views import MelView, RawView, make_view_union
 
 SR = 8000
 NET = {"width": 0.05, "max_epochs": 2, "random_state": 0}
@@ -110,16 +112,97 @@ def test_constant_q_inside(clips, scale, power):
     assert float((found - expected).abs().max()) < 0.05
 
 
-def test_mfcc_inside(clips):
-    """Away from a clip's ends, where deltas repeat the first and last frame."""
-    waves, _ = clips
-    before, dataset, front_ends = sources(
-        waves, union("mfcc").set_params(mfcc__delta=2)
+FRAMING = [
+    {},
+    {"window": "boxcar", "n_fft": 401, "win_length": 400},
+    {"pad_mode": "reflect"},
+    {"pad_mode": "symmetric", "n_fft": 511, "win_length": 300},
+    {"pad_mode": "edge", "preemphasis": 0.5},
+    {"preemphasis": 0.97},
+    {"pad_mode": "reflect", "preemphasis": 0.97},
+    {"center": False},
+    {"center": False, "preemphasis": 0.97, "window": ("kaiser", 8.0)},
+]
+
+
+def check_cuts(views, waves, atol):
+    """Segments at the start, inside and at the end of clips, and whole short clips."""
+    before, dataset, front_ends = sources(waves, views)
+    rate = min(before.rates.values())
+    n_hops = np.floor((before.durations - before.length) * rate + 1e-6)
+    for share in (0.0, 0.5, 1.0):
+        starts = np.floor(share * np.maximum(n_hops, 0)) / rate  # on the grid of hops
+        rows = np.arange(len(waves))
+        expected = before.inputs(rows, starts, np.zeros(len(rows), bool))
+        for name, view in inside(front_ends, dataset, rows, starts).items():
+            np.testing.assert_allclose(
+                view, expected[name], atol=atol, err_msg=f"{name} at {share}"
+            )
+
+
+@pytest.mark.parametrize("options", FRAMING, ids=str)
+def test_segments_are_cuts_whatever_the_frames(clips, options):
+    """What lies beyond a clip's ends is there in training as in prediction."""
+    waves = [wave for wave in clips[0] if len(wave) >= 512]
+    views = union("mel", "gammatone", "mfcc", "raw", top_db=30.0)
+    views.set_params(mfcc__delta=2, gammatone__hop_length=80)
+    for name in ("mel", "gammatone", "mfcc"):
+        views.set_params(**{f"{name}__{key}": v for key, v in options.items()})
+    check_cuts(views, waves, atol=2e-4)
+
+
+@pytest.mark.parametrize("hop_length", [160, 200, 1000])
+def test_margins_hold_whole_windows(clips, hop_length):
+    """Also where half a window is no multiple of the hop."""
+    views = union("mel", top_db=30.0)
+    views.set_params(mel__n_fft=512, mel__hop_length=hop_length)
+    check_cuts(views, clips[0], atol=2e-4)
+
+
+def test_views_may_differ_in_their_frames(clips):
+    """One waveform with its margins serves all of them."""
+    waves = [wave for wave in clips[0] if len(wave) >= 512]
+    views = union("mel", "gammatone", "mfcc", top_db=30.0).set_params(
+        mel__pad_mode="reflect", gammatone__center=False, mfcc__preemphasis=0.97
     )
-    rows, starts = np.array([0, 5, 8]), np.full(3, 0.4)
-    expected = before.inputs(rows, starts, np.zeros(3, bool))["mfcc"]
-    found = inside(front_ends, dataset, rows, starts)["mfcc"]
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    check_cuts(views, waves, atol=2e-4)
+
+
+def test_mirrored_constant_q_inside(clips):
+    """Within faint tails, as without; border frames show the mirror image."""
+    waves = [wave for wave in clips[0] if len(wave) > 12000]
+    views = union("cqt", top_db=20.0).set_params(
+        cqt__pad_mode="reflect", cqt__hop_length=160
+    )
+    check_cuts(views, waves, atol=0.05)
+
+
+def test_the_range_of_cepstra_is_that_of_the_clip(clips):
+    """As for spectrograms: a loud moment outside of a segment raises its floor."""
+    soft, loud = np.full(8000, 1e-3, np.float32), np.ones(8000, np.float32)
+    tone = np.sin(np.arange(16000) * 0.7).astype(np.float32)
+    waves = [tone * np.concatenate([soft, loud]), *clips[0][:2]]
+    check_cuts(union("mfcc", top_db=40.0), waves, atol=2e-4)
+
+
+def test_clips_are_not_joined_to_themselves(clips):
+    waves, y = clips
+    clf = CRNNClassifier(views=MelView(sr=SR, pad_mode="wrap"), **NET)
+    with pytest.raises(ValueError, match=r"'mel' has pad_mode='wrap'.*in a pipeline"):
+        clf.fit(waves, y)
+
+
+def test_training_without_padding(clips):
+    """Fewer frames, which start where they are counted; short clips are named."""
+    waves, y = clips
+    views = union("mel", "raw").set_params(mel__center=False)
+    long = [i for i, wave in enumerate(waves) if len(wave) >= 512]
+    clf = MultiViewBlendingClassifier(
+        views=views, augmentation=EVERYTHING, segment_length=0.5, **NET
+    ).fit([waves[i] for i in long], y[long])
+    assert clf.predict_proba([waves[0]]).shape == (1, 2)
+    with pytest.raises(ValueError, match="needs n_fft=512 samples or more; got 2"):
+        clf.predict(waves)
 
 
 def test_predictions_are_those_of_a_pipeline(clips):
@@ -175,6 +258,74 @@ def test_copies_and_files_predict_the_same(clips, tmp_path):
         assert copy.augmentation.snr == (5.0, 20.0)
 
 
+# ----------------------------------------------------------------- decoded once
+
+
+@pytest.mark.parametrize("rows", [slice(None), [0, 5, 7]])
+def test_clips_are_decoded_once(clips, tmp_path, monkeypatch, rows):
+    """Loading and computing are two steps: `fit` and `predict` open files once each."""
+    paths = [tmp_path / f"{i}.wav" for i in range(12)]
+    for path, wave in zip(paths, clips[0], strict=True):
+        soundfile.write(path, wave, 2 * SR)
+    opened, loaded = [], []
+    sound_file, load_clips = soundfile.SoundFile, skaudio.views._base.load_clips
+
+    def counting(path, *args, **kwargs):
+        opened.append(str(path))
+        return sound_file(path, *args, **kwargs)
+
+    def counting_clips(X, **options):
+        loaded.extend(X)
+        return load_clips(X, **options)
+
+    monkeypatch.setattr(soundfile, "SoundFile", counting)
+    monkeypatch.setattr(skaudio.views._base, "load_clips", counting_clips)
+    clf = CRNNClassifier(views=MelView(sr=SR), **NET).fit(paths, clips[1])
+    assert sorted(opened) == sorted(map(str, paths))
+    assert loaded == paths
+    chosen = list(np.array(paths)[rows])
+    opened.clear()
+    loaded.clear()
+    clf.predict(chosen)
+    assert sorted(opened) == sorted(map(str, chosen))
+    assert loaded == chosen
+
+
+def test_failed_clips_are_listed(clips):
+    """`errors_` of the classifier, not of anything in between."""
+    waves, y = clips
+    clf = CRNNClassifier(views=MelView(sr=SR, on_error="nan", duration=1.0), **NET)
+    clf.fit(waves, y)
+    assert not hasattr(clf, "errors_")
+    broken = [*waves[:2], np.full(4000, np.nan, np.float32)]
+    with pytest.raises(ValueError, match="NaN"):
+        clf.predict_proba(broken)
+    assert [error["row"] for error in clf.errors_] == [2]
+
+
+def test_a_raw_view_is_sound(clips):
+    """Samples that were loaded before, in `Views` or as one bin, are waveforms."""
+    waves, y = clips
+    matrix = np.stack([wave[:3000] for wave in waves if len(wave) >= 3000])
+    y = y[: len(matrix)]
+    expected = CRNNClassifier(views=MelView(sr=SR), **NET).fit(matrix, y)
+    expected = expected.predict_proba(matrix)
+    for X in (RawView(sr=SR).transform(matrix), union("raw").transform(matrix)):
+        clf = CRNNClassifier(views=MelView(sr=SR), **NET).fit(X, y)
+        np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
+def test_what_is_no_sound(clips):
+    waves, y = clips
+    clf = CRNNClassifier(views=MelView(sr=SR), **NET)
+    with pytest.raises(ValueError, match="CRNNClassifier reads samples: waveforms"):
+        clf.fit(union("mel").transform(waves), y)
+    raw = union("raw").transform(waves)
+    clf.set_params(views=MelView(sr=4000))
+    with pytest.raises(ValueError, match=r"8000 samples per second.*sr=4000"):
+        clf.fit(raw, y)
+
+
 # ----------------------------------------------------------------------- chance
 
 
@@ -192,7 +343,7 @@ EVERYTHING = Augmentation(
 def training_views(waves, y, augmentation, rows, epoch=0, seed=7):
     _, dataset, front_ends = sources(waves, union("mel", "raw"))
     data = TrainingSegments(
-        dataset, {"label": y}, augmentation, lambda t: np.eye(2)[t], seed
+        dataset, {"label": y}, augmentation, ClassLabels(np.arange(2)).mix, seed
     )
     data.epoch = epoch
     batch, targets = data.batch(np.asarray(rows))
@@ -203,7 +354,7 @@ def training_views(waves, y, augmentation, rows, epoch=0, seed=7):
 def test_what_happens_to_a_clip_depends_on_seed_epoch_and_clip_only(
     clips, augmentation
 ):
-    """In another order, or in another batch, every clip meets the same fate."""
+    """In another order, or in another batch, every clip has the same draws."""
     waves, y = clips
     together, targets = training_views(waves, y, augmentation, range(12))
     for rows in ([3], [11, 0, 3], list(range(12))[::-1]):
@@ -285,7 +436,7 @@ def test_mixup_is_the_mean_of_views(clips):
     augmentation = Augmentation(mix="mixup")
     before, _, _ = sources(waves, union("mel"))
     data = TrainingSegments(
-        before, {"label": y}, augmentation, lambda t: np.eye(2)[t], 7
+        before, {"label": y}, augmentation, ClassLabels(np.arange(2)).mix, 7
     )
     batch, _ = data.batch(np.arange(12))
     mixed = TrainingInput(None, augmentation)(batch)["mel"]

@@ -101,11 +101,25 @@ def test_frames_are_segments(net, sounds):
     embedder = LayerEmbedder(FrozenEstimator(net), layers=(-1,)).fit(X)
     features, times = embedder.transform_frames([X[0], X[1][:729]])
     assert [f.shape for f in features] == [(31, 3), (31, 1)]
-    np.testing.assert_allclose(times[0], (364.5 + np.array([0, 635.5, 1271])) / SR)
+    np.testing.assert_allclose(times[0], (364.5 + 729 * np.arange(3)) / SR)
     np.testing.assert_allclose(times[1], [364.5 / SR])
+    # the last one would end behind the clip: it is moved inside
+    segments = [X[0][:729], X[0][729:1458], X[0][-729:]]
+    np.testing.assert_allclose(features[0].T, embedder.transform(segments), atol=1e-6)
+
+
+def test_frames_have_a_hop(net, sounds):
+    X, _ = sounds
+    embedder = LayerEmbedder(FrozenEstimator(net), layers=(-1,)).fit(X)
+    features, times = embedder.transform_frames(X[:2], hop=243 / SR)
+    assert features.shape == (2, 31, times.shape[1])
+    np.testing.assert_allclose(np.diff(times), 243 / SR)
+    middle = X[0][243 * 3 + 121 - 364 :][:729]  # around the fourth time
     np.testing.assert_allclose(
-        features[0].mean(1), embedder.transform(X[:1])[0], atol=1e-6
+        features[0, :, 3], embedder.transform([middle])[0], atol=1e-6
     )
+    with pytest.raises(ValueError, match="hop must be a number of seconds above 0"):
+        embedder.transform_frames(X[:2], hop=0)
 
 
 def test_width_of_a_full_network(sounds):
@@ -172,7 +186,7 @@ def test_errors(net, sounds):
         LayerEmbedder(FrozenEstimator(net), layers=(-8,)).fit(X)
     with pytest.raises(ValueError, match="layers has 'conv9', which the network"):
         LayerEmbedder(FrozenEstimator(net), layers=("conv9",)).fit(X)
-    with pytest.raises(TypeError, match=r"neural classifier of skaudio.*got Logistic"):
+    with pytest.raises(TypeError, match=r"neural estimator of skaudio.*got Logistic"):
         LayerEmbedder(LogisticRegression()).fit(X, y)
     with pytest.raises(NotFittedError):
         LayerEmbedder(FrozenEstimator(net)).transform(X)
@@ -194,9 +208,9 @@ def test_layers_of_other_networks(sounds):
     crnn = CRNNClassifier(width=0.05, max_epochs=1, random_state=0)
     views = (MelView(sr=SR, n_mels=16), ViewScaler())
     model = make_pipeline(*views, crnn).fit(X, y)
-    embedder = LayerEmbedder(FrozenEstimator(model), layers=(-3, "heads.0.relu2"))
+    embedder = LayerEmbedder(FrozenEstimator(model), layers=(-3, "network.head.relu2"))
     Z = embedder.fit_transform(X)
-    assert embedder.layers_ == ["encoders.0.pool", "heads.0.relu2"]
+    assert embedder.layers_ == ["network.encoder.pool", "network.head.relu2"]
     assert Z.shape == (24, 2 * 13 + 26)
     mel = make_pipeline(*views).fit_transform(X)
     two = Views({"a": mel, "b": mel[:, :8]}, {"a": 50.0, "b": 50.0})

@@ -7,6 +7,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
+from skaudio._training._options._blending import BlendedWeights
+from skaudio._training._trainer import Trainer
 from skaudio.datasets import make_sounds
 from skaudio.neural_network import (
     Blending,
@@ -96,12 +98,12 @@ def test_adaptive_weights_follow_the_state_machine(toy):
 
 
 def test_auto_period_keeps_evaluations_to_their_share_of_the_time():
-    clf = MultiViewBlendingClassifier(batch_size=32)
+    weights = MultiViewBlendingClassifier()._loss_weights()
     for n_evaluated, period in [(80, 21), (10, 5), (10_000, 100)]:
-        assert clf._period(5, n_evaluated) == period
+        assert weights.period(5, n_evaluated, batch_size=32) == period
     # 80 segments forward only, against 21 steps of 32 segments there and back
     assert pytest.approx(0.04, rel=0.01) == (80 / 3) / (21 * 32)
-    assert clf.set_params(blending=Blending(period=7))._period(5, 80) == 7
+    assert BlendedWeights(Blending(period=7)).period(5, 80, batch_size=32) == 7
 
 
 def test_best_model_and_its_weights_are_kept(toy):
@@ -115,7 +117,7 @@ def test_best_model_and_its_weights_are_kept(toy):
     assert len(joint) > 3
     from skaudio.model_selection import StratifiedGroupShuffleSplit
 
-    split = StratifiedGroupShuffleSplit(test_size=0.1, random_state=clf._seed)
+    split = StratifiedGroupShuffleSplit(test_size=0.1, random_state=clf._spec.seed)
     _, valid = next(split.split(np.zeros(60), y, groups))
     clf.set_params(n_segments=1)
     decided = clf.classes_[clf.branch_proba(X[valid])["joint"].argmax(1)]
@@ -125,17 +127,15 @@ def test_best_model_and_its_weights_are_kept(toy):
 
 
 def test_validation_never_divides_a_source(toy, monkeypatch):
-    from skaudio._training import _base
-
     X, y, groups = toy
     seen = {}
-    original = _base.SegmentClassifier._split
+    original = Trainer._split
 
     def spy(self, y, groups):
         seen["rows"] = original(self, y, groups)
         return seen["rows"]
 
-    monkeypatch.setattr(_base.SegmentClassifier, "_split", spy)
+    monkeypatch.setattr(Trainer, "_split", spy)
     MultiViewBlendingClassifier(**NET, validation_fraction=0.2).fit(X, y, groups=groups)
     train, valid, check = seen["rows"]
     assert not set(groups[train]) & set(groups[valid])
@@ -156,7 +156,7 @@ def test_history_is_plain(toy):
 
 
 def test_schedules():
-    from skaudio._training._schedule import SCHEDULES
+    from skaudio._training._options._schedules import SCHEDULES
 
     cycle = [SCHEDULES["one-cycle"](p) for p in np.linspace(0, 1, 401)]
     assert cycle[0] == pytest.approx(0.04)
@@ -196,7 +196,7 @@ def test_float_seconds_need_rates(toy):
         ValueError, match="is in seconds, but the rate of a plain array"
     ):
         clf.fit(X["mel"], y)
-    assert clf.fit(X.select(["mel"]), y)._segment_seconds == 0.5
+    assert clf.fit(X.select(["mel"]), y)._spec.seconds == 0.5
 
 
 def test_int_steps_need_a_single_view(toy):
@@ -204,7 +204,7 @@ def test_int_steps_need_a_single_view(toy):
     with pytest.raises(ValueError, match="counts steps of a single view, but X has"):
         MultiViewBlendingClassifier(**NET, segment_length=25).fit(X, y)
     clf = CRNNClassifier(**NET, segment_length=25).fit(X.select(["mel"]), y)
-    assert clf._segment_seconds == 0.5
+    assert clf._spec.seconds == 0.5
 
 
 def test_more_segments_smooth_the_decision(toy):
@@ -305,7 +305,7 @@ def test_nothing_to_hold_out(toy):
 @pytest.mark.parametrize("n_rows", [1, 2, 63, 64, 65, 66, 128, 129, 130])
 def test_no_batch_of_one_clip_is_left_over(n_rows):
     """One clip has no batch statistics: it joins the batch before; none is lost."""
-    from skaudio._training._data import batches, n_batches_of
+    from skaudio._training._datasets import batches, n_batches_of
 
     parts = list(batches(np.arange(n_rows), 64))
     np.testing.assert_array_equal(np.concatenate(parts), np.arange(n_rows))
@@ -317,11 +317,11 @@ def test_no_batch_of_one_clip_is_left_over(n_rows):
 def test_width_of_a_cpu_network_as_documented():
     import torch
 
-    from skaudio.nn import MultiViewCRNN
+    from skaudio.nn import SingleViewCRNN
 
     with torch.device("meta"):  # sizes only: nothing is drawn
         nets = [
-            MultiViewCRNN({"mel": (64, 50.0)}, 10, branches="single", width=width)
+            SingleViewCRNN({"mel": (64, 50.0)}, 10, width=width)
             for width in (1.0, 0.25)
         ]
     full, narrow = (sum(p.numel() for p in net.parameters()) for net in nets)
@@ -395,7 +395,8 @@ def test_late_fusion_is_the_mean_of_networks_trained_apart(toy):
 def test_raw_waveform_network(sounds):
     X, y = sounds
     model = make_pipeline(RawView(sr=8000), ViewScaler(), CRNNClassifier(**NET))
-    assert type(model.fit(X, y)[-1].net_.module_.encoders[0]).__name__ == "CRNN1d"
+    encoder = model.fit(X, y)[-1].net_.module_.network.encoder
+    assert type(encoder).__name__ == "CRNN1d"
 
 
 def test_grid_search_over_views_and_network(sounds):

@@ -50,10 +50,11 @@ def fitted(tones):
 
 def test_the_default_is_the_papers():
     clf = SampleCNNClassifier()
-    assert clf.n_samples_ == 59049
+    assert not hasattr(clf, "n_samples_")  # before fit
+    assert clf._segment_length(None) == 59049
     assert (clf.optimizer, clf.lr, clf.lr_schedule) == (
         *("nesterov", 0.01),
-        "plateau-ladder",
+        "reduce-on-plateau",
     )
     module = clf._module()["module__network"](1, 50)
     assert isinstance(module, SampleCNN)
@@ -62,7 +63,7 @@ def test_the_default_is_the_papers():
 
 @pytest.mark.parametrize(("sr", "n_samples"), [(2000, 5184), (8000, 20736)])
 def test_rates_bring_their_configuration(sr, n_samples):
-    assert SampleCNNClassifier(sr=sr).n_samples_ == n_samples
+    assert SampleCNNClassifier(sr=sr)._segment_length(None) == n_samples
 
 
 def test_other_rates_need_sizes(tones):
@@ -194,7 +195,7 @@ def test_frame_level_on_bands(sounds):
     network = model[-1].net_.module_.network
     assert isinstance(network, FrameLevelCNN)
     assert network.blocks[0].conv.in_channels == 16
-    assert model[-1]._segment_seconds == 27  # frames, as arrays have no rate
+    assert model[-1]._spec.seconds == 27  # frames, as arrays have no rate
     assert model.predict_proba(X).shape == (20, 2)
 
 
@@ -206,7 +207,7 @@ def test_frame_level_on_samples(sounds):
     first = model[-1].net_.module_.network.blocks[0]
     assert first.conv.kernel_size == (100,)
     assert first.conv.stride == (40,)
-    assert model[-1]._segment_seconds == 27 * 40 / 8000
+    assert model[-1]._spec.seconds == 27 * 40 / 8000
 
 
 def test_windows_must_reach_the_next(sounds):

@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import average_precision_score
 from torch.nn import functional as F
 
-from skaudio._training._labels import Labels, Tags, kind_of
+from skaudio._training._labels import ClassLabels, TagIndicators, is_indicator
 from skaudio.neural_network import (
     Augmentation,
     CRNNClassifier,
@@ -67,8 +67,8 @@ def test_confidence_is_the_logarithm_of_probability(tagged):
 
 def test_certainty_stays_finite():
     proba = np.array([[0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
-    for kind in (Labels, Tags):
-        assert np.isfinite(kind.confidence(proba)).all()
+    for kind in (ClassLabels, TagIndicators):
+        assert np.isfinite(kind(np.arange(2)).confidence(proba)).all()
 
 
 def test_lists_and_sparse_matrices_are_tags_too(tagged):
@@ -82,11 +82,11 @@ def test_lists_and_sparse_matrices_are_tags_too(tagged):
         )
 
 
-def test_kind_of_target():
-    assert kind_of(np.array([[0, 1], [1, 1]])) is Tags
-    assert kind_of(np.array([0, 1, 1])) is Labels
-    assert kind_of(["a", "b"]) is Labels
-    assert kind_of(np.array([[0], [1]])) is Labels  # a column of labels
+def test_indicators_are_told_from_labels():
+    assert is_indicator(np.array([[0, 1], [1, 1]]))
+    assert not is_indicator(np.array([0, 1, 1]))
+    assert not is_indicator(["a", "b"])
+    assert not is_indicator(np.array([[0], [1]]))  # a column of labels
 
 
 def test_adaptive_blending_validates_by_average_precision(tagged):
@@ -102,25 +102,30 @@ def test_score_skips_tags_that_do_not_occur():
     truth = {"label": np.array([[1, 0, 0], [0, 0, 1], [1, 0, 1]])}
     proba = np.array([[0.9, 0.3, 0.8], [0.1, 0.2, 0.9], [0.8, 0.9, 0.1]])
     expected = (1.0 + (1 / 1 + 2 / 3) / 2) / 2  # tag 2: ranks 1 and 3
-    assert Tags.score(proba, truth) == pytest.approx(expected)
-    assert Tags.score(proba, {"label": np.zeros((3, 3))}) == 0
+    target = TagIndicators(np.arange(3))
+    assert target.score(proba, truth) == pytest.approx(expected)
+    assert target.score(proba, {"label": np.zeros((3, 3))}) == 0
 
 
 def test_strata_are_rarest_tags():
     Y = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 1], [0, 0, 0]])
-    np.testing.assert_array_equal(Tags(np.arange(3)).strata(Y), [1, 0, 2, -1])
+    strata = TagIndicators(np.arange(3)).strata({"label": Y}, len(Y))
+    np.testing.assert_array_equal(strata, [1, 0, 2, -1])
 
 
 def test_balanced_tags():
     """Presence and absence of every tag weigh alike in the loss."""
     Y = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1], [0, 1, 1]])
-    weight = Tags(np.arange(3)).criterion("balanced", Y, "float64")
-    weight = weight["criterion__tag_weight"].numpy()
+
+    def weight_of(class_weight):
+        target = TagIndicators(np.arange(3), class_weight)
+        return target.criterion({"label": Y}, "float64").tag_weight.numpy()
+
+    weight = weight_of("balanced")
     np.testing.assert_allclose(weight[:, 0], [4 / 6, 4 / 2])
     np.testing.assert_allclose(weight[:, 1], [1, 1])
     np.testing.assert_allclose(weight[:, 2], [1, 1])  # all clips have it
-    chosen = Tags(np.arange(3)).criterion({1: 5.0}, Y, "float64")
-    np.testing.assert_allclose(chosen["criterion__tag_weight"], [[1, 5, 1]] * 2)
+    np.testing.assert_allclose(weight_of({1: 5.0}), [[1, 5, 1]] * 2)
 
 
 def test_weighted_tag_loss_against_torch():

@@ -52,7 +52,7 @@ def test_a_batch_is_its_clips(front_end):
     clips = clips_of([30000] * 5)
     together = front_end(torch.from_numpy(np.stack(clips))).numpy()
     (alone,) = run_front_ends([front_end], clips, batch_size=4, device="cpu")
-    np.testing.assert_allclose(together, np.stack(alone), atol=2e-2)
+    np.testing.assert_allclose(together, np.stack(alone.arrays), atol=2e-2)
 
 
 def test_front_ends_are_built_once():
@@ -89,5 +89,5 @@ def test_batches_are_halved_when_memory_is_short(monkeypatch):
     with pytest.warns(UserWarning, match="meta is out of memory with . clips at once"):
         views = run_front_ends([front_end], clips, batch_size=6, device="meta")
     assert seen == [6, 3, 1, 1, 1, 1, 1, 1, 1]
-    for found, wanted in zip(views[0], expected[0], strict=True):
+    for found, wanted in zip(views[0].arrays, expected[0].arrays, strict=True):
         np.testing.assert_array_equal(found, wanted)

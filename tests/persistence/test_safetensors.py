@@ -28,7 +28,7 @@ from skaudio.mixture import GMMClassifier
 from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
-    PlateauLadder,
+    PlateauSchedule,
     SampleCNNClassifier,
 )
 from skaudio.nn import SampleCNN
@@ -52,7 +52,7 @@ MODELS = {
         FrameClassifier(GMMClassifier(n_components=2, random_state=0)),
     ),
     "samplecnn": SampleCNNClassifier(
-        **NET, sr=8000, sizes=(3,) * 6, lr_schedule=PlateauLadder(n_stages=1)
+        **NET, sr=8000, sizes=(3,) * 6, lr_schedule=PlateauSchedule(n_stages=1)
     ),
     "layers": make_probe(
         LayerEmbedder(SampleCNNClassifier(**NET, sr=8000, sizes=(3,) * 6)),

@@ -7,8 +7,9 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from skaudio._training._data import BETWEEN_CLASS, MIXUP
 from skaudio._utils._sklearn import Interval, StrOptions
+
+BETWEEN_CLASS, MIXUP = "between-class", "mixup"  # values of mix
 
 
 class Augmentation(BaseEstimator):
@@ -103,6 +104,10 @@ class Augmentation(BaseEstimator):
         self.mix_alpha = mix_alpha
         self.freq_mask = freq_mask
         self.time_mask = time_mask
+
+    @property
+    def _mixes_waveforms(self) -> bool:
+        return self.mix == BETWEEN_CLASS
 
     def _check(self, on_waveforms: bool) -> None:
         """Refuse values that do not fit together, or that need waveforms."""

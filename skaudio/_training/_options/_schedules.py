@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+PLATEAU = "reduce-on-plateau"
+
 
 def _one_cycle(progress: float) -> float:
     """Rise from 1/25 over the first quarter, then fall to zero, along cosines."""

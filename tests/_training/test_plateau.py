@@ -1,4 +1,4 @@
-"""`PlateauLadder`: stages of falling rates, by hand and in real training."""
+"""`PlateauSchedule`: stages of falling rates, by hand and in real training."""
 
 from types import SimpleNamespace
 
@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.model_selection import GridSearchCV
 
-from skaudio._training._ladder import Ladder
+from skaudio._training._callbacks import PlateauSteps
 from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
-    PlateauLadder,
+    PlateauSchedule,
     SampleCNNClassifier,
 )
 
@@ -41,13 +41,13 @@ class Net(SimpleNamespace):
 
 def run(losses, **options):
     """Rates of the epochs, and the net after each."""
-    net, ladder = Net(), Ladder(PlateauLadder(**options))
+    net, steps = Net(), PlateauSteps(PlateauSchedule(**options))
     rates, weights, fresh = [], [], []
     for number, loss in enumerate(losses):
-        ladder.on_batch_begin(net)
+        steps.on_batch_begin(net)
         rates.append(net.optimizer_.param_groups[0]["lr"])
         net.epoch(number, loss)
-        ladder.on_epoch_end(net)
+        steps.on_epoch_end(net)
         weights.append(net.weight)
         fresh.append(not net.optimizer_.state)
         if net.is_finished:
@@ -92,7 +92,7 @@ def noise():
 SMALL = {
     "sizes": (4, 4, 4),
     "width": 0.05,
-    "lr_schedule": PlateauLadder(patience=0, n_stages=3),
+    "lr_schedule": PlateauSchedule(patience=0, n_stages=3),
     "validation_fraction": 0.2,
     "random_state": 0,
 }
@@ -113,7 +113,7 @@ def test_any_classifier_takes_it(cls, noise):
     X, y = noise
     clf = cls(
         width=0.05,
-        lr_schedule="plateau-ladder",
+        lr_schedule="reduce-on-plateau",
         validation_fraction=0.2,
         max_epochs=2,
         random_state=0,
@@ -128,8 +128,8 @@ def test_it_needs_a_validation_set(noise):
 
 
 def test_its_values_are_checked(noise):
-    clf = SampleCNNClassifier(**(SMALL | {"lr_schedule": PlateauLadder(factor=1)}))
-    with pytest.raises(ValueError, match="'factor' parameter of PlateauLadder"):
+    clf = SampleCNNClassifier(**(SMALL | {"lr_schedule": PlateauSchedule(factor=1)}))
+    with pytest.raises(ValueError, match="'factor' parameter of PlateauSchedule"):
         clf.fit(*noise)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from skaudio._blending import ADAPTIVE, FIXED, NONE, UNIFORM, BlendingWeights
+from skaudio._training._loss_weights import LossWeights, WeightRule
 from skaudio._utils._sklearn import Interval, StrOptions
+
+EVALUATION_SHARE = 0.04  # of the training time
 
 
 class Blending(BaseEstimator):
@@ -140,3 +144,30 @@ NAMED: dict[str, dict[str, Any]] = {
 def as_blending(value: Blending | str) -> Blending:
     """Return the rule that a name stands for, or the rule itself."""
     return value if isinstance(value, Blending) else Blending(**NAMED[value])
+
+
+class BlendedWeights(LossWeights):
+    """Weights by how well the branches of a network generalise.
+
+    Parameters
+    ----------
+    blending : Blending
+        The rule.
+    """
+
+    watches_training: ClassVar[bool] = True
+
+    def __init__(self, blending: Blending) -> None:
+        self.blending = blending
+
+    def begin(self, terms: tuple[str, ...], n_evaluations: int) -> WeightRule:
+        """Start from uniform weights."""
+        return self.blending._weights(len(terms), n_evaluations)
+
+    def period(self, n_batches: int, n_evaluated: int, batch_size: int) -> int:
+        """Steps between evaluations, rationed to a share of the training time."""
+        if self.blending.period != "auto":
+            return int(self.blending.period)
+        # a segment costs a third of what it costs in training: forward only
+        steps = n_evaluated / (3 * batch_size * EVALUATION_SHARE)
+        return int(np.clip(np.ceil(steps), 5, 100))

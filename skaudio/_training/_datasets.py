@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,15 +11,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from skaudio._segments import cut, even_starts, span, to_steps
+from skaudio._segments import cut, even_segments, frame_times, span, to_steps
 from skaudio._training import _random_draws
-from skaudio._utils._container import Views
+from skaudio._training._random_draws import Changes
+from skaudio._utils._types import ViewsLike
 from skaudio.nn.devices import moved
 
-BETWEEN_CLASS, MIXUP = "between-class", "mixup"  # values of Augmentation.mix
+WAVEFORM = "waveform"  # name of the sound in a batch whose views are computed later
 
 Arrays = dict[str, Tensor]
 Batch = tuple[Arrays, Arrays]
+# name of a target, the clips' own, those to mix in, and the share of their own
+MixTargets = Callable[[str, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class SegmentDataset(Dataset):
@@ -27,7 +30,7 @@ class SegmentDataset(Dataset):
 
     Parameters
     ----------
-    views : Views
+    views : ViewsLike
         Checked views.
     rates : dict of str to float
         Steps per second of every view.
@@ -41,7 +44,7 @@ class SegmentDataset(Dataset):
 
     def __init__(
         self,
-        views: Views,
+        views: ViewsLike,
         rates: dict[str, float],
         length: float,
         targets: dict[str, np.ndarray],
@@ -65,11 +68,15 @@ class SegmentDataset(Dataset):
 
     def batch(self, rows: np.ndarray, starts: np.ndarray) -> Batch:
         """Segments of clips ``rows`` from ``starts`` seconds, and their targets."""
-        y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
-        return self.inputs(rows, starts, np.zeros(len(rows), bool)), y
+        tiled = np.zeros(len(rows), bool)
+        return self.inputs(rows, starts, tiled), self.targets_of(rows)
+
+    def targets_of(self, rows: np.ndarray) -> Arrays:
+        """Targets of clips ``rows``."""
+        return {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
 
     def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
-        """Segments (clips, bins, steps) of all views; short clips are always tiled."""
+        """Segments (clips, bins, steps) of all views; ``tiled`` is for waveforms."""
         X = {}
         for name, n in self.n_steps.items():
             clips, rate = self.clips[name], self.rates[name]
@@ -88,92 +95,33 @@ class SegmentDataset(Dataset):
         """
         # positions closer than a step of the slowest view are the same segment
         step = 1.0 / min(self.rates.values())
-        starts = []
-        for duration in self.durations:
-            longer = duration - self.length >= step
-            n = int(duration / self.length) + 1 if n_segments is None else n_segments
-            starts.append(even_starts(duration if longer else 0.0, self.length, n))
-        rows = np.repeat(np.arange(len(self)), [len(s) for s in starts])
-        return rows, np.concatenate(starts)
+        starts = [
+            even_segments(duration, self.length, n_segments, step=step)
+            for duration in self.durations
+        ]
+        return self._rows_of(starts), np.concatenate(starts)
 
+    def segments_every(
+        self, hop: float
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Rows and starts of segments every ``hop`` seconds, and times of every clip.
 
-@dataclass(frozen=True)
-class Geometry:
-    """What segments of waveforms must hold for views to be computed from them."""
-
-    sr: float
-    margin: int  # samples before and after, so that no frame sees a border
-    n_samples: int  # between the margins
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Waveforms of clips, and the maximum of each of their views."""
-
-    waveforms: list[np.ndarray]
-    maxima: np.ndarray  # (clips, views)
-
-    def __getitem__(self, rows: np.ndarray) -> Sound:
-        return Sound([self.waveforms[i] for i in rows], self.maxima[rows])
-
-
-class WaveformDataset:
-    """Waveforms of the clips, cut where `SegmentDataset` cuts their views.
-
-    Parameters
-    ----------
-    sound : Sound
-        Waveforms, and the maxima of their views.
-    views : SegmentDataset
-        Views of the same clips, which say how long a clip is in each.
-    geometry : Geometry
-        Length and margins of a segment.
-    """
-
-    WAVEFORM, AVAILABLE, MAXIMA = "waveform", "available", "maxima"
-
-    def __init__(self, sound: Sound, views: SegmentDataset, geometry: Geometry) -> None:
-        self.clips = sound.waveforms
-        self.geometry = geometry
-        self.length, self.durations = views.length, views.durations
-        self.dtype, self.n_steps = views.dtype, views.n_steps
-        frames = [[c.shape[1] for c in views.clips[name]] for name in views.n_steps]
-        self.n_available = np.array(frames).T  # (clips, views)
-        self.maxima = sound.maxima.astype(self.dtype)
-
-    def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
-        """Waveforms with margins, steps of each clip in each view, and maxima.
-
-        A clip shorter than a segment is surrounded by silence, and its views are to be
-        repeated. Where ``tiled``, for sounds that will be mixed, the waveform is
-        repeated instead, and maxima are unknown.
+        Segments are centred at the times, see `frame_times`; those that would reach
+        over the border of a clip are moved inside.
         """
-        shape = (len(rows), self.geometry.n_samples + 2 * self.geometry.margin)
-        waveforms = np.zeros(shape, dtype=self.dtype)
-        available, maxima = self.n_available[rows], self.maxima[rows]
-        maxima[tiled] = np.nan
-        for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
-            clip = self.clips[row]
-            if tiled[i] and len(clip) < self.geometry.n_samples:
-                needed = self.geometry.n_samples + self.geometry.margin
-                clip = np.tile(clip, -(-needed // len(clip)))
-                available[i] = np.iinfo(np.int64).max
-            self._fill(waveforms[i], clip, start)
-        return {
-            self.WAVEFORM: torch.from_numpy(waveforms),
-            self.AVAILABLE: torch.from_numpy(available),
-            self.MAXIMA: torch.from_numpy(maxima),
-        }
+        times = [frame_times(duration, hop) for duration in self.durations]
+        starts = [
+            np.clip(of_clip - self.length / 2, 0.0, max(duration - self.length, 0.0))
+            for of_clip, duration in zip(times, self.durations, strict=True)
+        ]
+        return self._rows_of(starts), np.concatenate(starts), times
 
-    def _fill(self, out: np.ndarray, clip: np.ndarray, start: float) -> None:
-        first = int(np.floor(start * self.geometry.sr + 0.5)) - self.geometry.margin
-        piece = clip[max(0, first) : first + len(out)]
-        left = max(0, -first)
-        out[left : left + len(piece)] = piece
+    def _rows_of(self, starts: list[np.ndarray]) -> np.ndarray:
+        return np.repeat(np.arange(len(self)), [len(s) for s in starts])
 
 
 class Source(Protocol):
-    """What training segments are cut from: `SegmentDataset` or `WaveformDataset`."""
+    """What training segments are cut from: views, or waveforms."""
 
     length: float
     durations: np.ndarray
@@ -186,11 +134,14 @@ class Source(Protocol):
 
 @dataclass
 class TrainingBatch:
-    """Segments to train on, those to mix them with, and what chance decided."""
+    """Segments to train on, those to mix them with, and the random draws."""
 
     own: Arrays
     partner: Arrays | None = None
     draws: Arrays = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.own.values())))
 
     def to(self, device: str) -> TrainingBatch:
         """Copy to ``device``, without waiting for it."""
@@ -210,9 +161,9 @@ class TrainingSegments(Dataset):
     targets : dict of str to ndarray of shape (n_clips, ...)
         Named targets.
     augmentation : Augmentation
-        How likely things are.
-    soften : callable
-        Turns a batch of targets into shares that can be mixed.
+        Random changes of segments.
+    mix : callable
+        ``mix(name, own, partner, ratio)`` mixes targets, as `Target.mix` does.
     seed : int
         Of everything that is drawn.
     """
@@ -221,14 +172,14 @@ class TrainingSegments(Dataset):
         self,
         source: Source,
         targets: dict[str, np.ndarray],
-        augmentation: Any,
-        soften: Any,
+        augmentation: Changes,
+        mix: MixTargets,
         seed: int,
     ) -> None:
         self.source = source
         self.targets = targets
         self.augmentation = augmentation
-        self.soften = soften
+        self.mix = mix
         self.seed = seed
         self.epoch = 0
         n_axes = bool(augmentation.freq_mask) + bool(augmentation.time_mask)
@@ -254,7 +205,7 @@ class TrainingSegments(Dataset):
             self.seed, self.epoch, rows, len(self), self.augmentation, self.n_masks
         )
         # a mixture has no length of its own to repeat: repeat the sounds before
-        tiled = draws.is_mixed & (self.augmentation.mix == BETWEEN_CLASS)
+        tiled = draws.is_mixed & self.augmentation._mixes_waveforms
         own = self._inputs(rows, draws.start, tiled)
         y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
         partner = None
@@ -271,10 +222,9 @@ class TrainingSegments(Dataset):
         ratio = _ratio(draws)[:, None]
         return {
             name: torch.from_numpy(
-                (
-                    ratio * self.soften(t[rows])
-                    + (1 - ratio) * self.soften(t[draws.partner])
-                ).astype(self.source.dtype)
+                self.mix(name, t[rows], t[draws.partner], ratio).astype(
+                    self.source.dtype
+                )
             )
             for name, t in self.targets.items()
         }
@@ -290,7 +240,7 @@ class TrainingSegments(Dataset):
         if options.snr is not None:
             low, high = options.snr
             arrays["snr"] = low + (high - low) * draws.snr
-            n_samples = own[WaveformDataset.WAVEFORM].shape[1]
+            n_samples = own[WAVEFORM].shape[1]
             noises = [
                 _random_draws.noise(self.seed, self.epoch, int(row), n_samples)
                 for row in rows

@@ -1,0 +1,197 @@
+"""skorch callbacks of a training: learning rates, records, weights to start from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from skorch.utils import freeze_parameter
+
+from skaudio._training._options._cosine import CosineRestarts
+from skaudio._training._options._plateau import PlateauSchedule
+from skaudio._training._options._schedules import PLATEAU, SCHEDULES
+from skaudio.nn.layers import copy_of_state
+
+
+def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback:
+    """Make the callback that sets the learning rate.
+
+    Parameters
+    ----------
+    schedule : str, PlateauSchedule or CosineRestarts
+        Value of ``lr_schedule``.
+    n_steps : int
+        Steps of the whole training.
+    has_validation : bool
+        Whether there is a validation loss to watch.
+    """
+    if schedule in SCHEDULES:
+        return StepSchedule(schedule, n_steps)
+    if schedule == PLATEAU:
+        schedule = PlateauSchedule()
+    schedule._validate_params()
+    if isinstance(schedule, CosineRestarts):
+        return EpochSchedule(schedule)
+    if not has_validation:
+        raise ValueError(
+            f"lr_schedule={schedule!r} watches the validation loss. Set "
+            "validation_fraction, e.g. 0.1, or another schedule."
+        )
+    return PlateauSteps(schedule)
+
+
+def set_rate(net: Any, lr: float) -> None:
+    """Set the learning rate of all parameters."""
+    for group in net.optimizer_.param_groups:
+        group["lr"] = lr
+
+
+class StepSchedule(Callback):
+    """A rate for every step, from the progress through training."""
+
+    STATE = ("step",)
+
+    def __init__(self, name: str, n_steps: int) -> None:
+        self.name = name
+        self.n_steps = n_steps
+        self.step = 0
+
+    def on_batch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Scale the base rate for the coming step."""
+        set_rate(net, net.lr * SCHEDULES[self.name](self.step / max(1, self.n_steps)))
+        self.step += 1
+
+
+class EpochSchedule(Callback):
+    """A rate for every epoch, from its number."""
+
+    STATE: tuple[str, ...] = ()
+
+    def __init__(self, schedule: CosineRestarts) -> None:
+        self.schedule = schedule
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Set the rate; skorch has opened the record of this epoch already."""
+        set_rate(net, self.schedule._rate(net.lr, len(net.history) - 1))
+
+
+class PlateauSteps(Callback):
+    """Lower the rate by a `PlateauSchedule` and the validation loss of every epoch."""
+
+    STATE = ("stage", "n_waited", "best_loss", "best_state")
+
+    def __init__(self, schedule: PlateauSchedule) -> None:
+        self.schedule = schedule
+        self.stage = self.n_waited = 0
+        self.best_loss = math.inf
+        self.best_state: dict[str, torch.Tensor] = {}
+
+    def on_batch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Set the rate of the stage."""
+        set_rate(net, net.lr / self.schedule.factor**self.stage)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Keep the best weights, or end the stage."""
+        loss = net.history[-1]["valid_loss"]
+        if loss < self.best_loss:
+            self.best_loss, self.n_waited = loss, 0
+            self.best_state = copy_of_state(net.module_)
+            return
+        self.n_waited += 1
+        if self.n_waited > self.schedule.patience:
+            self._next_stage(net)
+
+    def _next_stage(self, net: Any) -> None:
+        self.stage += 1
+        self.n_waited, self.best_loss = 0, math.inf
+        net.is_finished = self.stage == self.schedule.n_stages
+        if self.best_state:  # unless no loss was a number
+            net.module_.load_state_dict(self.best_state)
+        net.optimizer_.state.clear()
+
+
+class Records(Callback):
+    """Per-epoch records in plain Python, and a progress bar on demand."""
+
+    STATE = ("epochs",)
+
+    def __init__(self, verbose: int) -> None:
+        self.verbose = verbose
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open the bar."""
+        from tqdm.auto import tqdm
+
+        self.bar = tqdm(
+            total=net.max_epochs, desc="Training", disable=not self.verbose, unit="ep"
+        )
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Read skorch's record of the epoch."""
+        last = net.history[-1]
+        row = {
+            "epoch": len(self.epochs) + 1,
+            "train_loss": last["train_loss"],
+            "valid_loss": last.get("valid_loss", math.nan),
+            "valid_score": last.get("valid_score", math.nan),
+            "test_loss": last.get("test_loss", math.nan),
+            "lr": net.optimizer_.param_groups[0]["lr"],
+            "seconds": time.perf_counter() - self.started,
+        }
+        self.epochs.append(row)
+        self.bar.set_postfix(
+            {k: f"{row[k]:.3g}" for k in ("train_loss", "valid_score")}
+        )
+        self.bar.update()
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar.close()
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights to start a training from, instead of random ones.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        By name, as in a state dictionary. What is missing is initialised at random.
+    frozen : sequence of str
+        Names of modules that stay as they are, statistics of normalisation included.
+    """
+
+    weights: Mapping[str, np.ndarray]
+    frozen: Sequence[str] = ()
+
+
+class FromWeights(Callback):
+    """Load weights into a new network, and freeze some of its modules.
+
+    skorch's ``Freezer`` acts in the first epoch only, which a training that goes on
+    from a checkpoint does not have, and leaves the statistics of normalisation alone.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Load and freeze before anything is evaluated."""
+        state = net.module_.state_dict()
+        for name, array in self.start.weights.items():
+            state[name].copy_(torch.as_tensor(array))
+        net.frozen = [net.module_.get_submodule(name) for name in self.start.frozen]
+        for module in net.frozen:
+            for parameter in module.parameters():
+                freeze_parameter(parameter)

@@ -1,0 +1,152 @@
+"""`SegmentClassifier`: classes or tags of clips, from a network on their segments."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from skaudio._training._estimator import FittedNetwork, SegmentEstimator
+from skaudio._training._labels import ClassLabels, TagIndicators, target_of
+from skaudio._training._targets import Target
+from skaudio._training._trainer import Trained
+from skaudio._utils._container import Views
+from skaudio._utils._sklearn import _fit_context
+
+
+class SegmentClassifier(ClassifierMixin, SegmentEstimator):
+    """Trains a network to tell classes or tags, and averages it over segments."""
+
+    _target: ClassLabels | TagIndicators
+    _target_kinds: ClassVar[tuple[type[Target], ...]] = (ClassLabels, TagIndicators)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, groups=None, X_test=None, y_test=None, checkpoint=None):
+        """Train the network on clips and their labels.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_clips, n_bins, n_frames)
+            Views of the clips. A list of (n_bins, n_frames_i) arrays holds clips of
+            different lengths; a 2-D array has one frame per clip. For a classifier
+            that computes its views itself: waveforms (n_clips, n_samples), or a list
+            of waveforms or paths.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags)
+            Class labels of any type, or zeros and ones that say which tags a clip has.
+        groups : array-like of shape (n_clips,), default=None
+            Source of each clip. With ``validation_fraction``, no source is divided
+            between training and validation.
+        X_test : like X, default=None
+            Clips to watch during training: their losses are recorded, and nothing
+            depends on them.
+        y_test : like y, default=None
+            Labels of ``X_test``.
+        checkpoint : path-like, default=None
+            File that keeps the state of training after every epoch, about three times
+            as large as the network. If it is there, training goes on from it, to the
+            same result as without an interruption; a finished one is not repeated.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._fit_labels(X, y, groups, (X_test, y_test), checkpoint)
+        return self
+
+    def _fit_labels(
+        self,
+        X: Any,
+        y: Any,
+        groups: Any,
+        test: tuple[Any, Any],
+        checkpoint: Any,
+        network: FittedNetwork | None = None,
+    ) -> Trained:
+        """Train on labels, from random weights or from those of a fitted network."""
+        X_test, y_test = test
+        if (X_test is None) != (y_test is None):
+            raise ValueError("X_test and y_test go together; got only one of them.")
+
+        def encode(views: Views) -> tuple[Target, dict[str, np.ndarray]]:
+            target, arrays = target_of(self, views, y, self.class_weight)
+            self.classes_ = target.classes
+            return target, arrays
+
+        def encode_test(target: Any, views: Views) -> dict[str, np.ndarray]:
+            arrays: dict[str, np.ndarray] = target.encode(self, views, y_test)
+            return arrays
+
+        return self._fit(
+            X,
+            encode,
+            groups=groups,
+            encode_test=None if X_test is None else encode_test,
+            X_test=X_test,
+            checkpoint=checkpoint,
+            network=network,
+        )
+
+    def _branch_proba(self, X: Any) -> dict[str, np.ndarray]:
+        """Probabilities (n_clips, n_classes) of every branch, mean over segments."""
+        outputs = self._outputs(X, self._target.activate)
+        return {name: outputs[name] for name in self.net_.module_.branch_names}
+
+    def predict_proba(self, X):
+        """Predict class probabilities, averaged over ``n_segments`` even segments.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_clips, n_bins, n_frames)
+            Clips, as in `fit`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_clips, n_classes)
+            Probabilities in the order of ``classes_``. They sum to one, but for tags
+            each is a probability of its own.
+        """
+        branches = self._branch_proba(X)
+        return branches[self.net_.module_.decision]
+
+    def predict(self, X):
+        """Predict the most probable class of every clip, or its tags.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_clips, n_bins, n_frames)
+            Clips, as in `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_clips,) or (n_clips, n_tags)
+            Labels as seen in `fit`; of tags, a one where the probability exceeds 0.5.
+        """
+        proba = self.predict_proba(X)
+        return self._target.decide(proba)
+
+    def decision_function(self, X):
+        """Confidence in every class as a logarithm, in which evidence adds up.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_clips, n_bins, n_frames)
+            Clips, as in `fit`.
+
+        Returns
+        -------
+        confidence : ndarray of shape (n_clips, n_classes) or (n_clips,)
+            Logarithms of `predict_proba`; of two classes, one column of log-odds for
+            the second; of tags, the log-odds of each.
+        """
+        proba = self.predict_proba(X)
+        return self._target.confidence(proba)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags are labels, too."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        # a table of features is no sound
+        tags.classifier_tags.poor_score = self._source is not None
+        return tags

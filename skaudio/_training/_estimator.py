@@ -1,0 +1,383 @@
+"""`SegmentEstimator`: the base of all estimators that train a network on segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from numbers import Integral
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from torch import Tensor
+
+from skaudio._segments import clip_means, to_steps
+from skaudio._training._callbacks import Start
+from skaudio._training._checkpoint import read
+from skaudio._training._datasets import SegmentDataset, Source
+from skaudio._training._front_ends import (
+    OwnViews,
+    Sound,
+    TrainingInput,
+    WaveformDataset,
+)
+from skaudio._training._loss_weights import LossWeights, UniformWeights
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._spec import SegmentSpec, dtype_of
+from skaudio._training._targets import NoTarget, Target
+from skaudio._training._trainer import (
+    NOT_IN_FINGERPRINT,
+    Clips,
+    Trained,
+    Trainer,
+    TrainingOptions,
+    inference_net,
+)
+from skaudio._utils._container import Views
+from skaudio._utils._random import draw_seed
+from skaudio._utils._validation import check_views
+from skaudio.nn.devices import available_device, resolve_device
+from skaudio.preprocessing._view_scaler import ViewScaler
+
+# from views of checked clips to a target and its arrays, one row per clip
+Encode = Callable[[Views], tuple[Target, dict[str, np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A network to train further.
+
+    Parameters
+    ----------
+    estimator : SegmentEstimator
+        Fitted, with the network.
+    frozen : sequence of str
+        Names of modules that training leaves as they are.
+    reset_head : bool or "auto"
+        Whether the output layers start anew; "auto" where the target is another one.
+    """
+
+    estimator: SegmentEstimator
+    frozen: Sequence[str]
+    reset_head: bool | str
+
+    @property
+    def scaler(self) -> ViewScaler | None:
+        """What standardises views that are computed for the network."""
+        return getattr(self.estimator, "scaler_", None)
+
+    def spec(self, estimator: Any, views: Views, seed: int) -> SegmentSpec:
+        """Segments as the network takes them, cut from other views."""
+        spec = self.estimator._spec
+        spec.check(estimator, views)
+        return replace(spec, seed=seed, dtype=dtype_of(views))
+
+    def start(self, target: Target) -> Start:
+        """Weights to start from, for a target of the new training."""
+        module = self.estimator.net_.module_
+        is_same = target.is_like(self.estimator._target)
+        if self.reset_head is False and not is_same:
+            raise ValueError(
+                "The network was trained for other classes or tags, so its output "
+                "layers cannot be kept. Set reset_head='auto', or True."
+            )
+        keep = is_same if self.reset_head == "auto" else not self.reset_head
+        dropped = () if keep else tuple(f"{name}." for name in module.output_layers)
+        weights = {
+            name: tensor.cpu().numpy()
+            for name, tensor in module.state_dict().items()
+            if not name.startswith(dropped)
+        }
+        return Start(weights, self.frozen)
+
+
+def network_of(model: Any) -> tuple[Pipeline | None, SegmentEstimator]:
+    """Find the fitted neural estimator in a model, and the steps before it.
+
+    Parameters
+    ----------
+    model : estimator
+        A `SegmentEstimator`, a Pipeline that ends in one, or either of them frozen.
+
+    Returns
+    -------
+    steps : Pipeline or None
+        What X goes through before.
+    estimator : SegmentEstimator
+        Fitted.
+    """
+    while isinstance(model, FrozenEstimator):
+        model = model.estimator
+    steps = model[:-1] if isinstance(model, Pipeline) else None
+    final = model[-1] if isinstance(model, Pipeline) else model
+    if not isinstance(final, SegmentEstimator):
+        raise TypeError(
+            "Expected a neural estimator of skaudio, or a Pipeline that ends in one; "
+            f"got {type(final).__name__}."
+        )
+    check_is_fitted(final)
+    return steps, final
+
+
+class SegmentEstimator(BaseEstimator):
+    """Trains a network on segments of clips, and runs it on even segments of others.
+
+    It reads X, cuts segments and keeps what is learned, but knows neither labels nor
+    what the outputs of the network mean: a subclass hands `_fit` a target. Subclasses
+    state their network in `_module`, and where they need to, `_loss_weights`,
+    `_segment_length`, `_source` and `_check_input`.
+    """
+
+    _standardises = True  # whether views that are computed here are standardised
+    _target_kinds: ClassVar[tuple[type[Target], ...]] = (NoTarget,)
+
+    # -- what a subclass says -------------------------------------------------------
+    def _module(self) -> dict[str, Any]:
+        """skorch's module class and those of its parameters that are not shared.
+
+        The module gets ``views``, {name: (bins, rate)}, and the sizes that follow from
+        the target. It maps inputs by name to outputs by name.
+        """
+        raise NotImplementedError
+
+    def _loss_weights(self) -> LossWeights:
+        """How the terms of the loss are weighted."""
+        return UniformWeights()
+
+    def _segment_length(self, views: Views) -> int | float | None:
+        """Segment length: steps, seconds, or None for the median clip."""
+        length: int | float | None = self.segment_length
+        return length
+
+    @property
+    def _source(self) -> Any:
+        """What computes the views, a `ViewSource`, if this estimator does it itself."""
+        return self.views
+
+    def _check_input(self, X: Views) -> None:
+        """Refuse views that the network cannot take."""
+
+    # -- fit ------------------------------------------------------------------------
+    def _fit(
+        self,
+        X: Any,
+        encode: Encode,
+        *,
+        groups: Any = None,
+        encode_test: Callable[[Target, Views], dict[str, np.ndarray]] | None = None,
+        X_test: Any = None,
+        checkpoint: Any = None,
+        network: FittedNetwork | None = None,
+    ) -> Trained:
+        """Train a network on clips; see `SegmentClassifier.fit`.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Clips.
+        encode : callable
+            Makes the target and its arrays, one row per clip, of the views of X.
+        groups : array-like or None
+            Source of each clip.
+        encode_test : callable or None
+            Makes the arrays of ``X_test``, from the target and the views.
+        X_test : like X, or None
+            Clips to watch.
+        checkpoint : path-like or None
+            File for the state of training.
+        network : FittedNetwork or None
+            What to start from, instead of random weights.
+        """
+        augmentation = self.augmentation or Augmentation()
+        augmentation._check(on_waveforms=self._source is not None)
+        views, sound = self._read(X, reset=True, network=network)
+        self._check_input(views)
+        self._target, targets = encode(views)
+        check_consistent_length(views, groups)
+        seed = self._draw_seed(checkpoint)
+        if network is None:
+            self._spec = SegmentSpec.of(views, self._segment_length(views), seed)
+        else:
+            self._spec = network.spec(self, views, seed)
+        test = None
+        if encode_test is not None:
+            test_views, _ = self._read(X_test, reset=False)
+            self._spec.check(self, test_views)
+            watched = encode_test(self._target, test_views)
+            test = self._spec.dataset(test_views, watched)
+        trainer = Trainer(
+            self._module(),
+            self._spec,
+            self._target,
+            self._loss_weights(),
+            TrainingOptions.of(self),
+            augmentation,
+            None if network is None else network.start(self._target),
+        )
+        source = partial(self._training_source, views, sound, augmentation)
+        trained = trainer.train(
+            Clips(views, targets, groups, source),
+            test=test,
+            checkpoint=checkpoint,
+            settings=self._settings(),
+        )
+        self.history_ = trained.history
+        self.net_ = self._inference_net(trained.weights)
+        return trained
+
+    def _draw_seed(self, checkpoint: Any) -> int:
+        """Seed of this training, or of the one that is to go on."""
+        saved = None if checkpoint is None else read(Path(checkpoint))
+        if saved is not None and not isinstance(self.random_state, Integral):
+            return int(saved["seed"])
+        return draw_seed(self.random_state)
+
+    def _settings(self) -> dict[str, Any]:
+        """What tells this training from others, next to the clips."""
+        settings = self.get_params()
+        for name in NOT_IN_FINGERPRINT:
+            settings.pop(name, None)
+        return settings | {"class": type(self).__name__, "seed": self._spec.seed}
+
+    def _read(
+        self, X: Any, reset: bool, network: FittedNetwork | None = None
+    ) -> tuple[Views, Sound | None]:
+        """Views to work on, and their sound if they are computed here."""
+        if self._source is None:
+            return check_views(self, X, reset=reset), None
+        device = resolve_device if reset else available_device
+        own = OwnViews(self._source, device(self.device))
+        computed, sound = own.compute(own.load(self, X, reset=reset))
+        if not self._standardises:
+            return computed, sound
+        if reset:
+            known = None if network is None else network.scaler
+            self.scaler_ = known or ViewScaler().fit(computed)
+        return self.scaler_.transform(computed), sound
+
+    def _training_source(
+        self,
+        views: Views,
+        sound: Sound | None,
+        augmentation: Augmentation,
+        rows: np.ndarray,
+    ) -> tuple[Source, TrainingInput]:
+        """Where segments are cut from, and what turns them into the network's input."""
+        source = self._spec.dataset(views[rows])
+        if sound is None:
+            return source, TrainingInput(None, augmentation)
+        own = OwnViews(self._source, resolve_device(self.device))
+        scaler = self.scaler_ if self._standardises else None
+        front_ends, geometry = own.front_ends(scaler, source.n_steps, self._spec.dtype)
+        return (
+            WaveformDataset(sound[rows], source, geometry),
+            TrainingInput(front_ends, augmentation),
+        )
+
+    # -- outputs --------------------------------------------------------------------
+    def _dataset(self, X: Any) -> SegmentDataset:
+        """Checked clips to cut segments from."""
+        check_is_fitted(self)
+        views, _ = self._read(X, reset=False)
+        self._spec.check(self, views)
+        return self._spec.dataset(views)
+
+    def _outputs(
+        self, X: Any, activate: Callable[[Tensor], np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Outputs (n_clips, ...) of the network by name, mean over even segments.
+
+        ``activate`` makes of the outputs of segments what is averaged.
+        """
+        data = self._dataset(X)
+        rows, starts = data.even_segments(self.n_segments)
+        outputs = self.net_.outputs(data, rows, starts)
+        return {
+            name: clip_means(activate(output), rows, len(data))
+            for name, output in outputs.items()
+        }
+
+    def _features(
+        self, X: Any, layers: list[str], pooling: str, n_segments: int | None
+    ) -> np.ndarray:
+        """Outputs (n_clips, n_features) of hidden layers, mean over even segments."""
+        data = self._dataset(X)
+        rows, starts = data.even_segments(n_segments)
+        values = self.net_.features(data, rows, starts, layers, pooling)
+        return clip_means(values, rows, len(data))
+
+    def _frame_features(
+        self, X: Any, layers: list[str], pooling: str, hop: float | None
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """For every clip (n_features, n_segments), and the segments' times in seconds.
+
+        Segments lie ``hop`` seconds apart, None: side by side.
+        """
+        data = self._dataset(X)
+        rows, starts, times = data.segments_every(hop or self._spec.seconds)
+        values = self.net_.features(data, rows, starts, layers, pooling)
+        ends = np.cumsum([len(of_clip) for of_clip in times])
+        return [part.T for part in np.split(values, ends[:-1])], times
+
+    def _n_features(self, layers: list[str]) -> int:
+        """Count the features of hidden layers, by a segment of zeros."""
+        spec = self._spec
+        zeros = {
+            name: np.zeros((1, spec.n_bins[name], to_steps(spec.seconds, rate)))
+            for name, rate in spec.rates.items()
+        }
+        data = spec.dataset(Views(zeros, dict(spec.rates)))
+        rows = np.zeros(1, dtype=np.intp)
+        return self.net_.features(data, rows, np.zeros(1), layers, "max").shape[1]
+
+    # -- state ----------------------------------------------------------------------
+    def _inference_net(self, weights: Any) -> Any:
+        """A net with the given weights and nothing left of training."""
+        options = TrainingOptions.of(self)
+        return inference_net(self._module(), self._spec, self._target, options, weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Arrays and plain values: loads anywhere, and no code travels with it."""
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            weights = state.pop("net_").module_.state_dict()
+            state["_weights"] = {k: v.cpu().numpy() for k, v in weights.items()}
+            state["_spec"] = self._spec.state()
+            kind = type(self._target).__name__
+            state["_target"] = {"kind": kind, "state": self._target.state()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild the network at once, so that predicting changes nothing."""
+        state = dict(state)
+        weights = state.pop("_weights", None)
+        if weights is not None:
+            state["_spec"] = SegmentSpec(**state["_spec"])
+            state["_target"] = self._known_target(**state["_target"])
+        super().__setstate__(state)
+        if weights is not None:
+            # copies: the arrays may be read-only, as those of memory maps are
+            self.net_ = self._inference_net(
+                {name: np.array(array) for name, array in weights.items()}
+            )
+
+    def _known_target(self, kind: str, state: dict[str, Any]) -> Target:
+        known = {cls.__name__: cls for cls in self._target_kinds}
+        if kind not in known:
+            raise ValueError(
+                f"{type(self).__name__} knows the targets {sorted(known)}, but was "
+                f"saved with {kind!r}. Was it saved by another version of skaudio?"
+            )
+        return known[kind].from_state(state)
+
+    def __sklearn_tags__(self) -> Any:
+        """Views have three dimensions."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = self._source is not None
+        return tags

@@ -1,0 +1,1 @@
+"""Options of training that are values with parameters of their own."""

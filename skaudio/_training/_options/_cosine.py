@@ -1,0 +1,74 @@
+"""`CosineRestarts`: cosine annealing with warm restarts at given epochs."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from skaudio._utils._sklearn import Interval
+
+
+class CosineRestarts(BaseEstimator):
+    """Cosine annealing with warm restarts, by the number of the epoch.
+
+    Within a cycle of period T the learning rate falls from ``lr`` to ``min_lr`` along
+    half a cosine, over the epochs t = 0 to T; then it starts anew with a longer period.
+    So a cycle has T + 1 epochs, and with the default periods 1, 2, 4, 8, ... the rate
+    restarts at the epochs 2, 5, 10, 19, 36 and 69, counted from 0, however many epochs
+    there are. A value of ``lr_schedule``.
+
+    Parameters
+    ----------
+    first_period : int, default=1
+        Epochs from the highest to the lowest rate of the first cycle.
+    factor : int, default=2
+        What the period is multiplied by from cycle to cycle; 1 keeps it.
+    min_lr : float, default=0.0
+        Lowest rate. The authors of SwishNet go from ``lr=5e-4`` to 1e-5.
+
+    See Also
+    --------
+    PlateauSchedule : Rates by the validation loss.
+
+    Notes
+    -----
+    ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`` has cycles of T epochs that
+    end one step above the lowest rate.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, "SGDR: Stochastic gradient descent with warm restarts",
+    ICLR 2017, Equation 5. Hussain and Haque, "SwishNet", 2018, use it.
+
+    Examples
+    --------
+    >>> from skaudio.neural_network import CosineRestarts, CRNNClassifier
+    >>> clf = CRNNClassifier(lr=5e-4, lr_schedule=CosineRestarts(min_lr=1e-5))
+    >>> clf.set_params(lr_schedule__first_period=4).lr_schedule.first_period
+    4
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "first_period": [Interval(Integral, 1, None, closed="left")],
+        "factor": [Interval(Integral, 1, None, closed="left")],
+        "min_lr": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self, *, first_period: int = 1, factor: int = 2, min_lr: float = 0.0
+    ) -> None:
+        self.first_period = first_period
+        self.factor = factor
+        self.min_lr = min_lr
+
+    def _rate(self, lr: float, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0, for the base rate ``lr``."""
+        period = self.first_period
+        while epoch > period:
+            epoch -= period + 1
+            period *= self.factor
+        share = (1 + math.cos(math.pi * epoch / period)) / 2
+        return self.min_lr + (lr - self.min_lr) * share

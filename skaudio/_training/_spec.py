@@ -1,0 +1,77 @@
+"""What describes the segments that a network sees, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from skaudio._training._datasets import SegmentDataset
+from skaudio._training._rates import check_rates, known_rates, segment_seconds
+from skaudio._utils._types import ViewsLike
+
+
+@dataclass(frozen=True)
+class SegmentSpec:
+    """Segments of clips, as a network was built for them.
+
+    Parameters
+    ----------
+    rates : dict of str to float
+        Steps per second of every view; 1 where they are unknown.
+    n_bins : dict of str to int
+        Bins of every view.
+    seconds : float
+        Length of a segment.
+    dtype : str
+        Type of segments and weights, "float32" or "float64".
+    seed : int
+        What everything random in the training is derived from.
+    """
+
+    rates: dict[str, float]
+    n_bins: dict[str, int]
+    seconds: float
+    dtype: str
+    seed: int
+
+    @classmethod
+    def of(cls, views: ViewsLike, length: int | float | None, seed: int) -> Self:
+        """Describe segments of ``length`` steps or seconds; None: the median clip."""
+        rates = known_rates(views)
+        return cls(
+            rates=rates,
+            n_bins=dict(views.n_bins),
+            seconds=segment_seconds(length, views, rates),
+            dtype=dtype_of(views),
+            seed=seed,
+        )
+
+    @property
+    def module_arguments(self) -> dict[str, Any]:
+        """What every network is built from, as parameters of skorch."""
+        views = {name: (self.n_bins[name], rate) for name, rate in self.rates.items()}
+        return {"module__views": views}
+
+    def check(self, estimator: Any, views: ViewsLike) -> None:
+        """Refuse views of other rates."""
+        check_rates(estimator, views, self.rates)
+
+    def dataset(
+        self, views: ViewsLike, targets: Mapping[str, np.ndarray] | None = None
+    ) -> SegmentDataset:
+        """Clips to cut such segments from."""
+        return SegmentDataset(
+            views, self.rates, self.seconds, dict(targets or {}), self.dtype
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, for a file."""
+        return asdict(self)
+
+
+def dtype_of(views: ViewsLike) -> str:
+    """Type that holds the values of all views."""
+    return str(np.result_type(*(views.clips(name)[0] for name in views.names)))

@@ -1,0 +1,328 @@
+"""One training: split, sets to evaluate, callbacks, the best weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from skaudio._training._callbacks import FromWeights, Records, Start, learning_rate
+from skaudio._training._checkpoint import Checkpoint, fingerprint
+from skaudio._training._datasets import (
+    RandomSegments,
+    SegmentDataset,
+    Source,
+    TrainingSegments,
+    n_batches_of,
+)
+from skaudio._training._evaluation import Evaluation, FixedSegments
+from skaudio._training._loss_weights import LossWeights
+from skaudio._training._net import OPTIMIZERS, SegmentNet
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._spec import SegmentSpec
+from skaudio._training._targets import Target
+from skaudio._utils._container import Views
+from skaudio._utils._random import generators
+from skaudio.model_selection._split import StratifiedGroupShuffleSplit
+from skaudio.nn.devices import available_device, resolve_device
+
+# Parameters that do not change what is learned
+NOT_IN_FINGERPRINT = ("verbose", "device", "callbacks", "random_state", "compile")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Parameters that all neural estimators share, as the trainer takes them."""
+
+    max_epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str
+    lr_schedule: Any
+    validation_fraction: float | int | None
+    callbacks: Any
+    device: str
+    mixed_precision: bool
+    compile: bool
+    verbose: int
+
+    @classmethod
+    def of(cls, estimator: Any) -> Self:
+        """Take the parameters of an estimator."""
+        return cls(**{f.name: getattr(estimator, f.name) for f in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What a network learns from.
+
+    Parameters
+    ----------
+    views : Views
+        Views of the clips.
+    targets : dict of str to ndarray
+        Named arrays of the target, one row per clip.
+    groups : array-like or None
+        Source of every clip.
+    source : callable
+        From rows to what training segments are cut from, and what makes them the
+        network's input.
+    """
+
+    views: Views
+    targets: dict[str, np.ndarray]
+    groups: Any
+    source: Callable[[np.ndarray], tuple[Source, Any]]
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """Everything that training depends on."""
+        for name in self.views.names:
+            yield from self.views.clips(name)
+        yield from self.targets.values()
+        if self.groups is not None:
+            yield np.unique(self.groups, return_inverse=True)[1]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training ends with.
+
+    Parameters
+    ----------
+    weights : dict of str to Tensor
+        Weights that were kept, by name.
+    history : list of dict
+        One row per epoch.
+    terms : tuple of str
+        Terms of the loss.
+    loss_weights : ndarray of shape (n_terms,)
+        Weights of the terms at the model that was kept.
+    records : list of dict
+        One row per evaluation and term.
+    """
+
+    weights: dict[str, torch.Tensor]
+    history: list[dict[str, float]]
+    terms: tuple[str, ...]
+    loss_weights: np.ndarray
+    records: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains a network on clips.
+
+    Parameters
+    ----------
+    module : dict of str to Any
+        skorch's module class and its parameters.
+    spec : SegmentSpec
+        Segments that the network sees.
+    target : Target
+        What it is trained to do.
+    loss_weights : LossWeights
+        How the terms of the loss are weighted.
+    options : TrainingOptions
+        Parameters of the estimator.
+    augmentation : Augmentation
+        Random changes of segments.
+    start : Start or None, default=None
+        Weights to start from.
+    """
+
+    module: dict[str, Any]
+    spec: SegmentSpec
+    target: Target
+    loss_weights: LossWeights
+    options: TrainingOptions
+    augmentation: Augmentation
+    start: Start | None = None
+
+    def train(
+        self,
+        clips: Clips,
+        *,
+        test: SegmentDataset | None = None,
+        checkpoint: Any = None,
+        settings: dict[str, Any] | None = None,
+    ) -> Trained:
+        """Train a new network.
+
+        Parameters
+        ----------
+        clips : Clips
+            What to learn from.
+        test : SegmentDataset or None, default=None
+            Clips to watch.
+        checkpoint : path-like or None, default=None
+            File for the state of training after every epoch.
+        settings : dict or None, default=None
+            What tells this training from others, next to the clips.
+
+        Returns
+        -------
+        trained : Trained
+            Weights and records.
+        """
+        strata = self.target.strata(clips.targets, len(clips.views))
+        train, valid, check = self._split(strata, clips.groups)
+        source, training_input = clips.source(train)
+        targets = {name: array[train] for name, array in clips.targets.items()}
+        data = TrainingSegments(
+            source, targets, self.augmentation, self.target.mix, self.spec.seed
+        )
+        rows = {"train": check, "valid": valid}
+        parts = {k: self._part(clips, r) for k, r in rows.items() if r is not None}
+        if test is not None:
+            parts["test"] = FixedSegments(test, self.target)
+        evaluation, records, rate = self._callbacks(parts, len(data))
+        callbacks = [evaluation, records, rate]
+        if self.start is not None:
+            callbacks.insert(0, FromWeights(self.start))
+        if checkpoint is not None:
+            identity = fingerprint(settings or {}, self._arrays(clips))
+            own = (evaluation, records, rate)
+            callbacks.append(
+                Checkpoint(Path(checkpoint), identity, self.spec.seed, data, own)
+            )
+        net = new_net(
+            self.module,
+            self.spec,
+            self.target,
+            self.options,
+            device=resolve_device(self.options.device),
+            criterion=self.target.criterion(targets, self.spec.dtype),
+            callbacks=[*callbacks, *self._user_callbacks()],
+            training_input=training_input,
+        )
+        net.fit(data)
+        return Trained(
+            net.module_.state_dict(),
+            records.epochs,
+            evaluation.terms,
+            evaluation.best_weights,
+            evaluation.records,
+        )
+
+    def _split(self, strata: np.ndarray, groups: Any) -> tuple[Any, Any, Any]:
+        """Rows to train on, to validate with, and to check training losses with."""
+        fraction = self.options.validation_fraction
+        if fraction is None:
+            return np.arange(len(strata)), None, None
+        whole = isinstance(fraction, Integral)
+        size: dict[str, Any] = {"groups_per_class" if whole else "test_size": fraction}
+        splitter = StratifiedGroupShuffleSplit(
+            n_splits=1, random_state=self.spec.seed, **size
+        )
+        train, valid = next(splitter.split(np.zeros(len(strata)), strata, groups))
+        if not self.loss_weights.watches_training:
+            return train, valid, None
+        (rng,) = generators(self.spec.seed, 1)
+        return train, valid, _same_strata(strata, train, valid, rng)
+
+    def _part(self, clips: Clips, rows: np.ndarray) -> FixedSegments:
+        targets = {name: array[rows] for name, array in clips.targets.items()}
+        return FixedSegments(self.spec.dataset(clips.views[rows], targets), self.target)
+
+    def _callbacks(
+        self, parts: dict[str, FixedSegments], n_clips: int
+    ) -> tuple[Evaluation, Records, Any]:
+        """What evaluates, records, and sets the learning rate."""
+        options = self.options
+        n_batches = n_batches_of(n_clips, options.batch_size)
+        n_steps = n_batches * options.max_epochs
+        n_evaluated = sum(len(parts[k]) for k in ("train", "valid") if k in parts)
+        period = self.loss_weights.period(n_batches, n_evaluated, options.batch_size)
+        evaluation = Evaluation(
+            parts,
+            self.target,
+            self.loss_weights,
+            period=period,
+            n_evaluations=n_steps // period,
+        )
+        rate = learning_rate(options.lr_schedule, n_steps, "valid" in parts)
+        return evaluation, Records(options.verbose), rate
+
+    def _arrays(self, clips: Clips) -> Iterator[np.ndarray]:
+        """Everything that the result depends on, next to the settings."""
+        yield from clips.arrays()
+        if self.start is not None:
+            yield from self.start.weights.values()
+
+    def _user_callbacks(self) -> list[Any]:
+        # copies: a callback's state must not leak from one fit into the next
+        return [copy.deepcopy(callback) for callback in self.options.callbacks or ()]
+
+
+def new_net(
+    module: dict[str, Any],
+    spec: SegmentSpec,
+    target: Target,
+    options: TrainingOptions,
+    *,
+    device: str,
+    criterion: nn.Module,
+    callbacks: Sequence[Any] = (),
+    training_input: Any = None,
+) -> SegmentNet:
+    """Make a net that is not yet initialised."""
+    sizes = {f"module__{name}": size for name, size in target.sizes.items()}
+    return SegmentNet(
+        **module,
+        **spec.module_arguments,
+        **sizes,
+        **OPTIMIZERS[options.optimizer],
+        criterion=criterion,
+        lr=options.lr,
+        max_epochs=options.max_epochs,
+        batch_size=options.batch_size,
+        iterator_train=RandomSegments,
+        train_split=None,
+        callbacks=[(f"callback{i}", c) for i, c in enumerate(callbacks)],
+        verbose=0,
+        device=device,
+        seed=spec.seed,
+        dtype=spec.dtype,
+        mixed_precision=options.mixed_precision,
+        compiled=options.compile,
+        training_input=training_input,
+        target_inputs=target.inputs,
+    )
+
+
+def inference_net(
+    module: dict[str, Any],
+    spec: SegmentSpec,
+    target: Target,
+    options: TrainingOptions,
+    weights: Mapping[str, Any],
+) -> SegmentNet:
+    """Make a net with the given weights and nothing left of training."""
+    device = available_device(options.device)
+    net = new_net(
+        module, spec, target, options, device=device, criterion=nn.Identity()
+    ).initialize()
+    net.module_.load_state_dict({k: torch.as_tensor(v) for k, v in weights.items()})
+    return net
+
+
+def _same_strata(
+    strata: np.ndarray, train: np.ndarray, valid: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """As many training clips of every stratum as there are validation clips of it.
+
+    Otherwise the difference of both losses is one of classes, not of overfitting.
+    """
+    shuffled = rng.permutation(train)
+    chosen = [
+        shuffled[strata[shuffled] == k][:count]
+        for k, count in zip(*np.unique(strata[valid], return_counts=True), strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,266 @@
+"""`FineTunedClassifier`: train a fitted network further, some of its layers frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from skaudio._training._classifier import SegmentClassifier
+from skaudio._training._constraints import SHARED_CONSTRAINTS
+from skaudio._training._estimator import FittedNetwork, network_of
+from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from skaudio.nn.layers import layer_names
+
+AUTO = "auto"
+
+
+class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Train a fitted network further, on other clips and perhaps other classes.
+
+    Training starts from the weights of a fitted classifier instead of random ones, at a
+    lower rate. Lower layers may be frozen: they keep their weights and the statistics
+    of their normalisation to the bit. For classes or tags that differ from the first
+    ones, the output layers are replaced. Everything else, such as batch size, optimiser
+    or augmentation, is as in the classifier itself.
+
+    Parameters
+    ----------
+    estimator : neural classifier, or Pipeline that ends in one
+        What to start from: ``FrozenEstimator(classifier)`` for one that is fitted. One
+        that is not frozen is trained on the same clips first.
+    freeze : float, or sequence of int or str, default=0.0
+        What stays as it is: a share of the network's stages, counted from the bottom (1
+        freezes all but the output layers), or layers by their place among
+        ``net_.module_.hidden_layers`` or by name.
+    reset_head : bool or "auto", default="auto"
+        Whether the output layers start from random weights; "auto" does so where
+        classes differ from those of the estimator.
+    lr : float or None, default=None
+        Base learning rate; None is a tenth of the estimator's.
+    max_epochs : int or None, default=None
+        Number of passes over the training clips; None is the estimator's.
+    lr_schedule : PlateauSchedule, CosineRestarts, name or None, default=None
+        What becomes of the rate; None is the estimator's.
+    random_state : int, RandomState instance or None, default=None
+        Seed of new output layers, order, segments, dropout and validation split.
+    verbose : bool or int, default=0
+        Whether to show a progress bar over epochs.
+
+    Attributes
+    ----------
+    estimator_ : classifier or Pipeline
+        The fine-tuned classifier, behind the estimator's own steps.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; column numbers if y is an indicator matrix of tags.
+    frozen_layers_ : list of str
+        Names of the modules that were frozen.
+    history_ : list of dict
+        Per epoch, as in the classifier.
+    n_features_in_ : int
+        That of the estimator, where it has one.
+
+    See Also
+    --------
+    skaudio.embedding.LayerEmbedder : Hidden layers as features, without training.
+
+    Notes
+    -----
+    Segments are as long as the network was made for, and views that it computes itself
+    are standardised as in its first training.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.neural_network import FineTunedClassifier, SampleCNNClassifier
+    >>> X, y = make_sounds(n_clips=20, n_classes=4, sr=8000, random_state=0)
+    >>> net = SampleCNNClassifier(sr=8000, width=0.02, max_epochs=1, random_state=0)
+    >>> tuned = FineTunedClassifier(
+    ...     FrozenEstimator(net.fit(X, y)), freeze=0.5, max_epochs=1, random_state=0
+    ... )
+    >>> few, labels = make_sounds(n_clips=10, n_classes=2, sr=8000, random_state=1)
+    >>> tuned.fit(few, labels).predict_proba(few).shape
+    (10, 2)
+    >>> len(tuned.frozen_layers_)
+    5
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "freeze": [Interval(Real, 0, 1, closed="both"), "array-like"],
+        "reset_head": ["boolean", StrOptions({AUTO})],
+        "lr": [*SHARED_CONSTRAINTS["lr"], None],
+        "max_epochs": [*SHARED_CONSTRAINTS["max_epochs"], None],
+        "lr_schedule": [*SHARED_CONSTRAINTS["lr_schedule"], None],
+        "random_state": SHARED_CONSTRAINTS["random_state"],
+        "verbose": SHARED_CONSTRAINTS["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        freeze: float | Sequence[int | str] = 0.0,
+        reset_head: bool | str = AUTO,
+        lr: float | None = None,
+        max_epochs: int | None = None,
+        lr_schedule: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.freeze = freeze
+        self.reset_head = reset_head
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.lr_schedule = lr_schedule
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, groups=None, X_test=None, y_test=None, checkpoint=None):
+        """Train the network further on clips and their labels.
+
+        Parameters
+        ----------
+        X : whatever the estimator takes
+            Clips.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags)
+            Class labels of any type, or zeros and ones that say which tags a clip has.
+        groups : array-like of shape (n_clips,), default=None
+            Source of each clip. With ``validation_fraction``, no source is divided
+            between training and validation.
+        X_test : like X, default=None
+            Clips to watch during training: their losses are recorded, and nothing
+            depends on them.
+        y_test : like y, default=None
+            Labels of ``X_test``.
+        checkpoint : path-like, default=None
+            File that keeps the state of fine-tuning after every epoch, see
+            `CRNNClassifier.fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        model = clone(self.estimator)
+        if not isinstance(model, FrozenEstimator):
+            model.fit(X, y, **_with_groups(model, groups))
+        steps, fitted = network_of(model)
+        if not isinstance(fitted, SegmentClassifier):
+            raise TypeError(
+                f"FineTunedClassifier needs a classifier; got {type(fitted).__name__}."
+            )
+        self.frozen_layers_ = _frozen_layers(fitted.net_.module_, self.freeze)
+        tuned = clone(fitted).set_params(**self._settings(fitted))
+        network = FittedNetwork(fitted, self.frozen_layers_, self.reset_head)
+
+        def before(clips: Any) -> Any:
+            return clips if steps is None or clips is None else steps.transform(clips)
+
+        test = before(X_test), y_test
+        tuned._fit_labels(before(X), y, groups, test, checkpoint, network)
+        self.classes_ = tuned.classes_
+        self.history_ = tuned.history_
+        self.estimator_ = tuned if steps is None else _behind(steps, tuned)
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+    def _settings(self, fitted: SegmentClassifier) -> dict[str, Any]:
+        """Parameters of the classifier that differ from those of the first training."""
+        given = {
+            "lr": fitted.lr / 10 if self.lr is None else self.lr,
+            "max_epochs": self.max_epochs,
+            "lr_schedule": self.lr_schedule,
+            "verbose": self.verbose,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        return {**given, "random_state": self.random_state}
+
+    def predict(self, X):
+        """Predict the most probable class of every clip, or its tags.
+
+        Parameters
+        ----------
+        X : whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        y : ndarray of shape (n_clips,) or (n_clips, n_tags)
+            Labels as seen in `fit`; of tags, a one where the probability exceeds 0.5.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    def predict_proba(self, X):
+        """Predict class probabilities, as the classifier does.
+
+        Parameters
+        ----------
+        X : whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_clips, n_classes)
+            Probabilities in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    def decision_function(self, X):
+        """Confidence in every class as a logarithm, as the classifier has it.
+
+        Parameters
+        ----------
+        X : whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        confidence : ndarray of shape (n_clips, n_classes) or (n_clips,)
+            Logarithms of `predict_proba`; of two classes, log-odds for the second.
+        """
+        check_is_fitted(self)
+        return self.estimator_.decision_function(X)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        below = get_tags(self.estimator)
+        tags.input_tags = below.input_tags
+        tags.classifier_tags = below.classifier_tags
+        return tags
+
+
+def _frozen_layers(module: Any, freeze: Any) -> list[str]:
+    """Names of the modules that a value of ``freeze`` means."""
+    if not isinstance(freeze, Real):
+        return layer_names(module, list(freeze)) if len(freeze) else []
+    stages: tuple[tuple[str, ...], ...] = module.stages
+    n_frozen = int(float(freeze) * len(stages))
+    return [name for stage in stages[:n_frozen] for name in stage]
+
+
+def _behind(steps: Pipeline, tuned: SegmentClassifier) -> Pipeline:
+    """The fitted steps with the fine-tuned classifier at their end."""
+    return Pipeline([*steps.steps, ("classifier", tuned)])
+
+
+def _with_groups(model: Any, groups: Any) -> dict[str, Any]:
+    """Arguments of ``fit`` that hand groups to the classifier in a model."""
+    if groups is None:
+        return {}
+    is_pipeline = isinstance(model, Pipeline)
+    return {f"{model.steps[-1][0]}__groups" if is_pipeline else "groups": groups}
