@@ -112,8 +112,8 @@ class ClipCache:
     ) -> list[np.ndarray | None]:
         """One array per key, computed where there is none yet.
 
-        Equal keys are computed once, also by several threads at a time: whoever comes
-        first computes, the others wait.
+        Equal keys are computed once, also by several threads at a time: the
+        first one computes, the others wait.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class ClipCache:
         rows : list of ndarray or None
             Not to be written to: others may hold the same arrays.
         """
-        token = uuid4().hex  # clips without a key are nobody else's
+        token = uuid4().hex  # clips without a key are not shared
         names = [key or f"{token} {i}" for i, key in enumerate(keys)]
         first = {name: i for i, name in reversed(list(enumerate(names)))}
         found: dict[str, np.ndarray | None] = {}

@@ -59,8 +59,8 @@ def load_clips(
 
     A file counts as cut short when its own structure says so: a RIFF wav with fewer
     bytes than its data chunk announces, an Ogg stream without its last page, a flac
-    that loses sync. An mp3 that was cut cannot be told from a shorter one. With
-    `duration`, only what is needed is decoded, so damage behind it goes unnoticed.
+    that loses sync. An mp3 that was cut looks like a shorter one. With `duration`, only
+    what is needed is decoded, so damage behind it goes unnoticed.
 
     Parameters
     ----------

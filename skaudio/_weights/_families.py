@@ -3,7 +3,8 @@
 A family is a `Family`: its networks, the layouts of the files that hold them, how the
 networks follow from the shapes of tensors, and whether they need a scaler. To add one,
 write a module like `_samplecnn` or `_coala` and list its entry here; to embed with it,
-add a class to ``skaudio/embedding/_backends``.
+add a class to ``skaudio/embedding/_backends``. Files of Keras and ONNX have readers of
+their own, which know SampleCNN only: layouts are for state dictionaries.
 """
 
 from __future__ import annotations
@@ -18,12 +19,6 @@ from skaudio._weights._layouts import Family, Layout, Weights, find_prefix, rena
 from skaudio._weights._samplecnn import SAMPLECNN
 
 FAMILIES: tuple[Family, ...] = (SAMPLECNN, COALA)
-LAYOUTS: tuple[Layout, ...] = tuple(
-    layout for family in FAMILIES for layout in family.layouts
-)
-NETWORKS: dict[str, type[nn.Module]] = {
-    network.__name__: network for family in FAMILIES for network in family.networks
-}
 # of no family: a name that gives it away, and what to say
 OTHERS = (
     (
@@ -32,6 +27,21 @@ OTHERS = (
     ),
     (r"\d+\.(weight|bias)$", "a classifier's last layers only, without the network"),
 )
+
+
+def networks() -> dict[str, type[nn.Module]]:
+    """Classes of networks of all families, by name."""
+    return {n.__name__: n for family in FAMILIES for n in family.networks}
+
+
+def layouts() -> list[Layout]:
+    """Layouts of all families."""
+    return [layout for family in FAMILIES for layout in family.layouts]
+
+
+def with_scaler() -> list[str]:
+    """Titles of the families that need a scaler."""
+    return [family.title for family in FAMILIES if family.scaler]
 
 
 def family_of(network: type[nn.Module]) -> Family:
@@ -43,7 +53,7 @@ def recognise(tensors: dict[str, Tensor], is_lightning: bool = False) -> Weights
     """Find the layout of a state dictionary and rename its tensors."""
     if tensors and all(name.startswith("module.") for name in tensors):
         tensors = {name[len("module.") :]: t for name, t in tensors.items()}
-    for layout in LAYOUTS:
+    for layout in layouts():
         prefix = find_prefix(tensors, layout)
         if prefix is None:
             continue
@@ -57,7 +67,7 @@ def recognise(tensors: dict[str, Tensor], is_lightning: bool = False) -> Weights
     raise ValueError(
         f"No known layout has tensors named {shortened(tensors)}."
         f"{_looks_like(list(tensors))} Known layouts: "
-        f"{', '.join(layout.name for layout in LAYOUTS)}."
+        f"{', '.join(layout.name for layout in layouts())}."
     )
 
 

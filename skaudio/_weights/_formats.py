@@ -1,4 +1,4 @@
-"""Files of weights to named tensors: the kind of file is told from its first bytes.
+"""Files of weights to named tensors: a file is recognised by its first bytes.
 
 Nothing in a file is executed: pickles are read by torch with ``weights_only=True``,
 and everything else is arrays.

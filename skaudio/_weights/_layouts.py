@@ -25,7 +25,8 @@ class Weights:
     sr: float
     tensors: Tensors
     origin: dict[str, str] = field(default_factory=dict)  # names in the file
-    arguments: dict[str, Any] = field(default_factory=dict)  # that shapes do not tell
+    # of the constructor, as far as they do not follow from shapes
+    arguments: dict[str, Any] = field(default_factory=dict)
     network: type[nn.Module] = field(kw_only=True)
 
 
@@ -50,7 +51,8 @@ class Layout:
     first: int = 1  # number of the first block
     step: int = 1  # from the number of a block to that of the next
     ignored: str = ""  # tensors that belong to something else
-    arguments: dict[str, Any] = field(default_factory=dict)  # that shapes do not tell
+    # of the constructor, as far as they do not follow from shapes
+    arguments: dict[str, Any] = field(default_factory=dict)
     # name as reported, of the name above, the prefix, and whether Lightning wrote it
     variant: Callable[[str, str, bool], str] = _as_named
     check: Callable[[Weights], None] = _anything  # refuses what ours cannot reproduce
@@ -73,7 +75,7 @@ def _no_change(network: nn.Module, tensors: Tensors) -> None:
 class Family:
     """Networks of one kind with everything that is known about their files."""
 
-    kind: str  # by which embedders know it
+    kind: str  # the name of its backend in skaudio.embedding
     title: str  # of messages
     networks: tuple[type[nn.Module], ...]
     layouts: tuple[Layout, ...]

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from skaudio._weights._build import build
-from skaudio._weights._families import FAMILIES, NETWORKS, family_of, recognise
+from skaudio._weights._families import family_of, networks, recognise, with_scaler
 from skaudio._weights._formats import WeightFile, open_weights, shortened
 from skaudio._weights._keras import read_keras
 from skaudio._weights._layouts import Family, Weights
@@ -102,9 +102,9 @@ def read_weights(
 
     Notes
     -----
-    Filters, their number and their lengths are read from shapes. What shapes do not
-    tell is taken from the code that wrote the file: the rate, where zeros are padded,
-    and that pooling windows and strides are as long as filters.
+    Filters, their number and their lengths are read from shapes. What does not
+    follow from them is taken from the code that wrote the file: the rate, where zeros
+    are padded, and that pooling windows and strides are as long as filters.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def _set_scaler(
     if scaler is None:
         if path is None:
             return ""
-        users = " and ".join(f"{f.title}'s" for f in FAMILIES if f.scaler)
+        users = " and ".join(f"{title}'s" for title in with_scaler())
         raise ValueError(
             f"scaler={os.fspath(path)!r} goes with {users} weights, but {name} is a "
             f"{family.title} ({weights.layout}), which needs none."
@@ -182,15 +182,15 @@ def _weights_of(file: WeightFile, name: str) -> Weights:
 
 def _own_weights(file: WeightFile, name: str) -> Weights:
     about = json.loads(file.metadata[HEADER])
-    if about.get("network") not in NETWORKS:
+    if about.get("network") not in networks():
         raise ValueError(
             f"{name} holds a network {about.get('network')!r}; this version of skaudio "
-            f"knows {shortened(NETWORKS)}."
+            f"knows {shortened(networks())}."
         )
     return Weights(
         about["layout"],
         about["sr"],
         file.tensors,
         arguments=about["arguments"],
-        network=NETWORKS[about["network"]],
+        network=networks()[about["network"]],
     )

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from skaudio._utils._files import replacing
-from skaudio._weights._families import NETWORKS
+from skaudio._weights._families import networks
 from skaudio._weights._formats import shortened
 from skaudio._weights._read import HEADER, Pretrained
 
@@ -75,9 +75,9 @@ def save_weights(
 
 def _config_of(network: nn.Module) -> dict[str, Any]:
     """Arguments of the constructor that make an equal network."""
-    if NETWORKS.get(type(network).__name__) is not type(network):
+    if networks().get(type(network).__name__) is not type(network):
         raise TypeError(
-            f"Cannot save a {type(network).__name__}: expected {shortened(NETWORKS)}."
+            f"Cannot save a {type(network).__name__}: expected {shortened(networks())}."
         )
     for name, part in network.named_modules():
         if name.endswith(".norm") and isinstance(part, nn.Identity):

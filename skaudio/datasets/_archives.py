@@ -78,17 +78,17 @@ def fetch(
 def _refuse(
     what: str, archives: Sequence[Archive], folder: Path, error: Exception
 ) -> OSError:
-    """Delete what nobody vouches for, and say what is wrong."""
-    suspects = [archive for archive in archives if archive.checksum is None]
-    for archive in suspects:
+    """Delete files without a published checksum, and say what is wrong."""
+    unverified = [archive for archive in archives if archive.checksum is None]
+    for archive in unverified:
         (folder / archive.name).unlink(missing_ok=True)
-    if not suspects:
+    if not unverified:
         return OSError(
             f"The files of {what} are not as described: {error}. Their checksums are "
             "the published ones, so the fault is in skaudio: please report it. The "
             f"download is kept in {folder}."
         )
-    sent = " and ".join(archive.url for archive in suspects)
+    sent = " and ".join(archive.url for archive in unverified)
     return OSError(
         f"What {sent} sent is not {what}: {error}. It was deleted. Call again; if this "
         "stays so, a proxy may be in the way, or the address has changed."

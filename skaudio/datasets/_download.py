@@ -43,10 +43,10 @@ class ResumingDownloader:
                 self._attempt(url)
                 break
             except BROKEN as error:
-                hopeless = isinstance(error, urllib.error.HTTPError) and (
+                is_permanent = isinstance(error, urllib.error.HTTPError) and (
                     400 <= error.code < 500 and error.code not in (408, 416, 429)
                 )
-                if hopeless or not attempts_left:
+                if is_permanent or not attempts_left:
                     raise OSError(self._explain(url, error)) from error
                 time.sleep(self.delay)
         self.part.replace(output_file)
@@ -121,7 +121,7 @@ def download(
 
 
 def remembered(folder: Path) -> dict[str, str]:
-    """The sha256 of each URL that was fetched and found good in ``folder``."""
+    """The sha256 of each URL that was fetched into and checked in ``folder``."""
     path = folder / CHECKSUMS
     if not path.exists():
         return {}
@@ -130,7 +130,7 @@ def remembered(folder: Path) -> dict[str, str]:
 
 
 def remember(folder: Path, url: str, path: Path) -> None:
-    """Note the sha256 of a download that proved good, for the next time."""
+    """Note the sha256 of a download that was checked, for the next time."""
     import pooch
 
     known = {**remembered(folder), url: str(pooch.file_hash(str(path)))}

@@ -1,4 +1,4 @@
-"""Embeddings: clips as tables of what networks have learned to hear."""
+"""Embeddings: a row of features per clip, computed by a trained network."""
 
 from skaudio._cache import clear_cache
 from skaudio._weights._save import save_weights

@@ -80,7 +80,7 @@ class PretrainedEmbedder(
         the clip, and one more, as the authors did.
     sr : float or None, default=None
         Sampling rate in Hz of the arrays in X, which are resampled to that of the
-        network; None means that they are at that rate. Files know their rate.
+        network; None means that they are at that rate. Files state their rate.
     model_sr : float or None, default=None
         Rate in Hz that the network takes, where that of the published form is wrong
         for weights of your own.
@@ -141,10 +141,10 @@ class PretrainedEmbedder(
     clips, as in the authors' code; the embeddings of patches side by side are averaged
     and what is left at the end is dropped.
 
-    Embeddings are float32. Clips that could not be loaded are not remembered. A file
+    Embeddings are float32. Clips that could not be loaded are not cached. A file
     that changes without changing its size and time of change goes unnoticed. A model of
-    the HEAR protocol is known by what a pickle of it would hold, and is not remembered
-    if it cannot be pickled: empty the folder of `cache` when its code changes, or a
+    the HEAR protocol is known by what a pickle of it would hold, and is not cached if
+    it cannot be pickled: empty the folder of `cache` when its code changes, or a
     file that it reads by itself.
 
     References
@@ -279,7 +279,7 @@ class PretrainedEmbedder(
         A frame is what the network sees at once, centred at its time. Times lie `hop`
         apart from half of it on, as many as end within the clip; a clip shorter than
         that has one frame, at its middle. What a frame covers outside of its clip is
-        silent. Frames are not remembered.
+        silent. Frames are not cached.
 
         Parameters
         ----------
@@ -340,7 +340,13 @@ class PretrainedEmbedder(
             "device": device,
             "batch_size": self.batch_size,
         }
-        backend = BACKENDS[pretrained.kind]
+        backend = BACKENDS.get(pretrained.kind)
+        if backend is None:
+            raise ValueError(
+                f"{os.fspath(self.weights)} holds a network of the form "
+                f"{pretrained.layout}, which cannot embed clips. Expected one of the "
+                f"kinds {sorted(BACKENDS)}."
+            )
         if backend.has_layers:
             options |= {"layers": self.layers, "n_segments": self.n_segments}
         else:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skaudio.embedding._hear_model import HEARModel, rate_of
 from skaudio.embedding._pretrained import PretrainedEmbedder
-from skaudio.persistence._files import holds_estimator, load
+from skaudio.persistence._safetensors import holds_estimator, load
 
 RATES = (16_000, 22_050, 32_000, 44_100, 48_000)  # that the benchmark's sound has
 

@@ -30,7 +30,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Classify every frame on its own and let the frames of a clip vote.
 
     The estimator sees one row per frame, labelled like its clip: the way Gaussian
-    mixtures and frame-wise networks classify sound, blind to the order of frames.
+    mixtures and frame-wise networks classify sound. The order of frames is ignored.
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "majority" counts their decisions, as in [1]_: the probability of a class is
         its share of the frames, and of tied classes the first of ``classes_`` wins.
         "product" multiplies their probabilities as if frames were independent, the
-        rule of classical mixture models: decisive, so its probabilities are near 0
-        and 1.
+        rule of classical mixture models; its probabilities are near 0 and 1.
 
     Attributes
     ----------
@@ -133,7 +132,8 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_clips, n_classes)
-            What `vote` makes of the frames, columns in the order of ``classes_``.
+            Probabilities of the frames combined by `vote`; columns in the order of
+            ``classes_``.
         """
         frames, n_frames = self._checked_frames(X)
         if self.vote == "majority":

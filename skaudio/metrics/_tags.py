@@ -1,4 +1,4 @@
-"""How well each tag is told, and which tags fit a clip best."""
+"""Metrics of tagging: a row per tag, means over tags, and the best tags of a clip."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tag_report(y_true: Any, y_score: Any, *, tag_names: Any = None) -> Any:
     -------
     report : DataFrame with n_tags rows
         In the order of the columns: `n_positive`, the clips that have the tag;
-        `roc_auc`, the chance that a clip with the tag has a higher score than one
+        `roc_auc`, the probability that a clip with the tag has a higher score than one
         without; `average_precision`, the area under precision over recall, which for
         scores at random is the share of clips with the tag. NaN where a figure is not
         defined: without any clip that has the tag, and for `roc_auc` also without any
@@ -80,15 +80,15 @@ def tag_report(y_true: Any, y_score: Any, *, tag_names: Any = None) -> Any:
         },
         index=names,
     )
-    told = []
+    undefined = []
     never = report.index[report["n_positive"] == 0].tolist()
     if never:
-        told.append(f"no clip has the tags {never}: both of their figures are NaN")
+        undefined.append(f"no clip has the tags {never}: both of their figures are NaN")
     always = report.index[report["n_positive"] == len(truth)].tolist()
     if always:
-        told.append(f"every clip has the tags {always}: their ROC AUC is NaN")
-    if told:
-        message = "Figures are not defined, as " + ", and ".join(told)
+        undefined.append(f"every clip has the tags {always}: their ROC AUC is NaN")
+    if undefined:
+        message = "Figures are not defined, as " + ", and ".join(undefined)
         warnings.warn(f"{message}.", UndefinedMetricWarning, stacklevel=2)
     return report
 
@@ -96,7 +96,7 @@ def tag_report(y_true: Any, y_score: Any, *, tag_names: Any = None) -> Any:
 def mean_tag_roc_auc(y_true: Any, y_score: Any) -> float:
     """Area under the ROC curve, averaged over tags.
 
-    Tags that no clip has, or every clip, are left out without a word: in
+    Tags that no clip has, or every clip, are left out silently: in
     cross-validation a rare tag is often missing from a fold. :func:`tag_report` names
     them. Where they differ from fold to fold, so does what is averaged; compare
     methods on the same folds.
@@ -132,7 +132,7 @@ def mean_tag_roc_auc(y_true: Any, y_score: Any) -> float:
 def mean_tag_average_precision(y_true: Any, y_score: Any) -> float:
     """Average precision, averaged over tags.
 
-    Tags that no clip has are left out without a word: in cross-validation a rare tag is
+    Tags that no clip has are left out silently: in cross-validation a rare tag is
     often missing from a fold. :func:`tag_report` names them. Where they differ from
     fold to fold, so does what is averaged; compare methods on the same folds.
 

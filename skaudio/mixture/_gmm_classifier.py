@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Self
 
 import numpy as np
@@ -17,7 +17,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skaudio._utils._sklearn import Interval, StrOptions, _fit_context
+from skaudio._utils._constraints import COUNT, NOT_NEGATIVE
+from skaudio._utils._sklearn import StrOptions, _fit_context
 
 # frames x components held at once while predicting: 32 MiB of float64
 _BLOCK = 2**22
@@ -94,12 +95,12 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [COUNT],
         "covariance_type": [StrOptions({"diag", "full", "tied", "spherical"})],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "tol": [NOT_NEGATIVE],
+        "reg_covar": [NOT_NEGATIVE],
+        "max_iter": [COUNT],
+        "n_init": [COUNT],
         "init_params": [
             StrOptions({"kmeans", "k-means++", "random", "random_from_data"})
         ],

@@ -172,7 +172,7 @@ class ConvStack(nn.Module):
 
 
 class SampleCNN(ConvStack):
-    """The m^n-SampleCNN: a network on samples with very small filters (Table 1).
+    """The m^n-SampleCNN: a waveform network with very small filters (Table 1).
 
     A convolution with a stride as long as its filters, then modules of convolution,
     batch normalisation, ReLU and max-pooling whose filters and pooling windows are
@@ -282,7 +282,7 @@ class SampleCNN(ConvStack):
 class FrameLevelCNN(ConvStack):
     """The frame-level networks of Table 2: a SampleCNN's upper part on frames.
 
-    On a view of bands, these are the channels of the first module. On samples, a
+    Bands of a spectrogram are the channels of the first module. On a waveform, a
     convolution with 128 filters as long as a window and strides as long as a hop takes
     the place of the spectrogram.
 
@@ -295,7 +295,7 @@ class FrameLevelCNN(ConvStack):
     n_modules : int, default=6
         Modules of convolution and pooling by 3; a segment has ``3**n_modules`` frames.
     win_length : int, default=243
-        Length of the filters on samples.
+        Length of the filters on a waveform.
     hop_length : int, default=81
         Samples from one frame to the next.
     width : float, default=1.0

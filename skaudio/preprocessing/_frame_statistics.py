@@ -59,7 +59,7 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> FrameStatistics:
-        """Check X and remember its bins; nothing else is learned.
+        """Check X and store its number of bins; nothing else is learned.
 
         Parameters
         ----------

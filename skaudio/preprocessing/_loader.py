@@ -26,9 +26,9 @@ class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
     files are broken.
 
     Silence, a constant offset and clipped samples are sound and pass unchanged. A
-    file that is missing, a directory, not audio, cut short (as far as its format
-    tells), and a clip with no samples, with NaN or with infinity is an error, treated
-    as `on_error` says.
+    file that is missing, a directory, not audio, cut short (where its format
+    shows it), and a clip with no samples, with NaN or with infinity is an error,
+    treated as `on_error` says.
 
     Parameters
     ----------

@@ -5,11 +5,18 @@ import importlib
 import numpy as np
 import pytest
 import torch
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skaudio.embedding import HEARModel, PretrainedEmbedder, save_weights
+from skaudio.embedding import (
+    HEARModel,
+    LayerEmbedder,
+    PretrainedEmbedder,
+    save_weights,
+)
+from skaudio.neural_network import SampleCNNClassifier
 from skaudio.nn import SampleCNN
 from skaudio.persistence import save
 from skaudio.preprocessing import FrameStatistics
@@ -143,6 +150,18 @@ def test_sound_at_another_rate_is_resampled(samplecnn, noise):
     at_16000 = HEARModel(PretrainedEmbedder(samplecnn, sr=16000))
     assert at_16000.sample_rate == 16000
     np.testing.assert_array_equal(at_16000.get_scene_embeddings(audio), expected)
+
+
+def test_layers_of_a_classifier_have_the_hop_of_the_model(sounds):
+    X, y = sounds
+    net = SampleCNNClassifier(sr=8000, sizes=(3,) * 6, width=0.02, max_epochs=1)
+    embedder = LayerEmbedder(FrozenEstimator(net.set_params(random_state=0).fit(X, y)))
+    model = HEARModel(embedder.fit(X), hop=0.1)
+    frames, times = model.get_timestamp_embeddings(torch.from_numpy(X[:3].copy()))
+    np.testing.assert_allclose(times[0], [50, 150, 250, 350, 450], atol=1e-3)
+    expected, seconds = embedder.transform_frames(X[:3], hop=0.1)
+    np.testing.assert_array_equal(frames, expected.swapaxes(1, 2))
+    np.testing.assert_allclose(times, 1000 * seconds, atol=1e-3)
 
 
 def test_windows_of_a_pipeline(noise):

@@ -127,7 +127,7 @@ class HEARNetwork(Network):
 
     def _size(self, model: Any) -> int:
         size = getattr(model, "scene_embedding_size", None)
-        if size is None:  # one second of silence tells
+        if size is None:  # as of one second of silence
             silence = np.zeros(int(self.sample_rate), np.float32)
             with torch.inference_mode():
                 size = _to_numpy(self._scenes(self._audio([silence]))).shape[-1]
@@ -151,7 +151,7 @@ class _Digest(pickle.Pickler):
     def __init__(self) -> None:
         self.digest = blake2b(digest_size=DIGEST)
         super().__init__(self, protocol=5)
-        self.fast = True  # equal values give equal bytes, whoever refers to them
+        self.fast = True  # equal values give equal bytes, however often they occur
 
     def write(self, data: Any) -> int:
         self.digest.update(data)
@@ -166,7 +166,7 @@ class _Digest(pickle.Pickler):
 
 
 def content_digest(model: Any) -> str | None:
-    """Digest of all that an object holds; None if it cannot be told."""
+    """Digest of all that an object holds; None if it cannot be pickled."""
     digest = _Digest()
     try:
         digest.dump(model)

@@ -69,7 +69,7 @@ class SampleCNNNetwork(Network):
         self.layout = layout
         self.device = device
         on_cpu = torch.device(device).type == "cpu"
-        # one by one, activations stay in the cache, and rows know of no others
+        # one by one, activations fit the processor's cache, and rows are independent
         self.batch_size = 1 if on_cpu else batch_size
         self.n_features = _n_features(network, tuple(self.layers), device)
         self.fingerprint = digest_of(
@@ -147,7 +147,7 @@ def _maxima_of(network: nn.Module, names: Sequence[str], x: Tensor) -> Tensor:
     return torch.cat([x.amax(2) if x.ndim == 3 else x for x in parts], dim=1)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _n_features(network: SampleCNN, layers: tuple[str, ...], device: str) -> int:
     part, names = _up_to(network, layers)
     with torch.inference_mode():
