@@ -96,6 +96,11 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         """Name of the kind of view in lower case, such as "mel"."""
         return type(self).__name__.lower().removesuffix("view")
 
+    @property
+    def _shortest(self) -> int:
+        """How many samples a clip needs."""
+        return 1
+
     def _named_views(self) -> dict[str, BaseView]:
         self._validate_params()
         return {self.kind: self}
@@ -191,11 +196,18 @@ def _compute_clips(
 
     device = resolve_device(computing.device)
     front_ends = [view._front_end(dtype, device) for view in views]
+    shortest = max(view._shortest for view in views)
     computed = run_front_ends(
         [front_end for front_end in front_ends if front_end is not None],
-        clips,
+        [_lengthened(clip, shortest) for clip in clips],
         batch_size=computing.batch_size,
         device=device,
     )
     found = iter(computed)
     return [raw if front_end is None else next(found) for front_end in front_ends]
+
+
+def _lengthened(clip: np.ndarray, n_samples: int) -> np.ndarray:
+    """A clip that failed is NaN, and has a frame of it where one is too short."""
+    is_short = len(clip) < n_samples and np.isnan(clip).all()
+    return np.resize(clip, n_samples) if is_short else clip

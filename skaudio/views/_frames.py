@@ -45,6 +45,11 @@ class FrameView(BaseView):
         """Frames per second."""
         return self.sr / self._framing()[2]
 
+    @property
+    def _shortest(self) -> int:
+        """How many samples a clip needs."""
+        return 1 if self.center else self._framing()[0]
+
     def _framing(self) -> tuple[int, int, int]:
         """Samples of the transform, of the window and from frame to frame."""
         win_length, hop_length = self.win_length, self.hop_length

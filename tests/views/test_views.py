@@ -294,6 +294,73 @@ def test_librosas_parameters_mean_the_same():
     assert MelView(win_length=600)._framing() == (1024, 600, 441)
 
 
+LIBROSAS = {
+    "window": np.hanning(400),
+    "center": False,
+    "htk": True,
+    "preemphasis": 0.97,
+    "n_fft": 512,
+    "win_length": 400,
+    "hop_length": 160,
+}
+
+
+@pytest.mark.parametrize("window", [np.hanning(400), list(np.hanning(400)), "hamming"])
+def test_parameters_reach_librosas_numbers(sounds, window):
+    """Views pass on what the front ends take; see tests/nn for each of them."""
+    X = sounds[0][:2].astype(float)
+    options = {**LIBROSAS, "window": window}
+    sharp = librosa.effects.preemphasis(X, coef=options["preemphasis"], zi=[[0.0]] * 2)
+    theirs = {**options, "sr": SR}
+    theirs["window"] = window if isinstance(window, str) else np.asarray(window)
+    del theirs["preemphasis"]
+    found = MelView(sr=SR, norm=None, n_mels=40, **options).transform(X)
+    cepstra = MFCCView(
+        sr=SR, mel_norm=None, n_mels=40, norm=None, dct_type=3, lifter=22, **options
+    ).transform(X)
+    for i, y in enumerate(sharp):
+        mel = librosa.feature.melspectrogram(y=y, norm=None, n_mels=40, **theirs)
+        bands = librosa.power_to_db(mel)
+        np.testing.assert_allclose(found[i], bands, atol=1e-3)
+        mfcc = librosa.feature.mfcc(S=bands, norm=None, dct_type=3, lifter=22)
+        np.testing.assert_allclose(cepstra[i], mfcc, atol=1e-3)
+
+
+def test_mirrored_constant_q(sounds):
+    X = sounds[0][:1]
+    plain, mirrored = (
+        CQTView(sr=SR, n_bins=60, pad_mode=mode).transform(X)
+        for mode in ("constant", "reflect")
+    )
+    assert mirrored.shape == plain.shape
+    assert not np.allclose(mirrored[..., :2], plain[..., :2], atol=1.0)
+
+
+@pytest.mark.parametrize("kind", [MelView, GammatoneView, MFCCView])
+def test_views_with_arrays_as_parameters(kind, sounds):
+    """Cloned, pickled and found again like views with names only."""
+    options = {k: v for k, v in LIBROSAS.items() if k != "htk"}
+    view = kind(sr=SR, **options)
+    expected = view.fit_transform(sounds[0][:2])
+    for copy in (clone(view), pickle.loads(pickle.dumps(view))):
+        np.testing.assert_array_equal(copy.transform(sounds[0][:2]), expected)
+    as_list = clone(view).set_params(window=list(LIBROSAS["window"]))
+    np.testing.assert_array_equal(as_list.transform(sounds[0][:2]), expected)
+    assert as_list._front_end("float32", "cpu") is view._front_end("float32", "cpu")
+
+
+def test_clips_too_short_without_padding():
+    view = MelView(sr=SR, center=False)
+    with pytest.raises(ValueError, match="needs n_fft=512 samples or more; got 100"):
+        view.transform([np.ones(100)])
+    assert view.set_params(duration=0.1).transform([np.ones(100)]).shape == (1, 64, 2)
+    view.set_params(duration=None, on_error="nan")
+    good, failed = view.transform([np.ones(1000), np.full(100, np.nan)])
+    assert np.isfinite(good).all()
+    assert np.isnan(failed).all()
+    assert failed.shape == (64, 1)
+
+
 @pytest.mark.parametrize(
     ("sr", "hop_length"),
     [(22050, 512), (44100, 1024), (8000, 180), (16000, 375), (48000, 1125)],
