@@ -60,12 +60,12 @@ DIFFERENT: dict[tuple[str, str], str] = {
     (
         "max_epochs",
         "skaudio.neural_network.FineTunedClassifier",
-    ): "by default as before",
+    ): "as before",
     ("lr_schedule", "skaudio.neural_network.FineTunedClassifier"): "as before",
     (
         "random_state",
         "skaudio.neural_network.FineTunedClassifier",
-    ): "of the output layers",
+    ): "and of a head",
     (
         "validation_fraction",
         "skaudio.neural_network.MultiViewBlendingClassifier",

@@ -83,8 +83,7 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
             X,
             encode,
             groups=groups,
-            encode_test=None if X_test is None else encode_test,
-            X_test=X_test,
+            test=None if X_test is None else (X_test, encode_test),
             checkpoint=checkpoint,
             network=network,
         )

@@ -46,6 +46,8 @@ from skaudio.preprocessing._view_scaler import ViewScaler
 
 # from views of checked clips to a target and its arrays, one row per clip
 Encode = Callable[[Views], tuple[Target, dict[str, np.ndarray]]]
+# from a target and views of further clips to their arrays
+EncodeTest = Callable[[Any, Views], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,7 @@ class SegmentEstimator(BaseEstimator):
         encode: Encode,
         *,
         groups: Any = None,
-        encode_test: Callable[[Target, Views], dict[str, np.ndarray]] | None = None,
-        X_test: Any = None,
+        test: tuple[Any, EncodeTest] | None = None,
         checkpoint: Any = None,
         network: FittedNetwork | None = None,
     ) -> Trained:
@@ -184,10 +185,9 @@ class SegmentEstimator(BaseEstimator):
             Makes the target and its arrays, one row per clip, of the views of X.
         groups : array-like or None
             Source of each clip.
-        encode_test : callable or None
-            Makes the arrays of ``X_test``, from the target and the views.
-        X_test : like X, or None
-            Clips to watch.
+        test : tuple or None
+            Clips to watch, and a callable that makes the arrays of their target, of the
+            target and their views.
         checkpoint : path-like or None
             File for the state of training.
         network : FittedNetwork or None
@@ -198,23 +198,13 @@ class SegmentEstimator(BaseEstimator):
         views, sound = self._read(X, reset=True, network=network)
         self._check_input(views)
         self._target, targets = encode(views)
-        if taken := sorted({*self._target.inputs} & {*views.names}):
-            raise ValueError(
-                f"No view may be called {taken[0]!r}: it is the name of another input "
-                "of the network. Rename the view."
-            )
+        self._target.check_views(views.names)
         check_consistent_length(views, groups)
         seed = self._draw_seed(checkpoint)
         if network is None:
             self._spec = SegmentSpec.of(views, self._segment_length(views), seed)
         else:
             self._spec = network.spec(self, views, seed)
-        test = None
-        if encode_test is not None:
-            test_views, _ = self._read(X_test, reset=False)
-            self._spec.check(self, test_views)
-            watched = encode_test(self._target, test_views)
-            test = self._spec.dataset(test_views, watched)
         trainer = Trainer(
             self._module(),
             self._spec,
@@ -227,13 +217,19 @@ class SegmentEstimator(BaseEstimator):
         source = partial(self._training_source, views, sound, augmentation)
         trained = trainer.train(
             Clips(views, targets, groups, source),
-            test=test,
+            test=None if test is None else self._test_set(*test),
             checkpoint=checkpoint,
             settings=self._settings(),
         )
         self.history_ = trained.history
         self.net_ = self._inference_net(trained.weights)
         return trained
+
+    def _test_set(self, X: Any, encode: EncodeTest) -> SegmentDataset:
+        """Clips to watch during training, with their targets."""
+        views, _ = self._read(X, reset=False)
+        self._spec.check(self, views)
+        return self._spec.dataset(views, encode(self._target, views))
 
     def _draw_seed(self, checkpoint: Any) -> int:
         """Seed of this training, or of the one that is to go on."""

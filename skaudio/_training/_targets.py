@@ -6,7 +6,7 @@ and tags are in ``_labels``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -42,6 +42,14 @@ class Target(Protocol):
     def sizes(self) -> dict[str, int]:
         """Arguments of the module that follow from the target, such as n_outputs."""
         return {}
+
+    def check_views(self, names: Sequence[str]) -> None:
+        """Refuse views that have the names of other inputs of the network."""
+        if taken := sorted({*self.inputs} & {*names}):
+            raise ValueError(
+                f"No view may be called {taken[0]!r}: it is the name of another input "
+                "of the network. Rename the view."
+            )
 
     def check(self, module: Any) -> None:
         """Refuse networks that do not go with this target."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Integral
 from typing import Any, ClassVar
 
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import shared_constraints
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._rates import check_single_view
+from skaudio._utils._constraints import COUNT
 from skaudio._utils._container import Views
-from skaudio._utils._sklearn import Interval
+from skaudio._utils._types import is_waveform
 from skaudio.nn.blocks import OneBranch
 from skaudio.nn.samplecnn import FrameLevelCNN
 
 POOLING = 3
-COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class FrameLevelCNNClassifier(SegmentClassifier):
@@ -220,4 +219,4 @@ class FrameLevelCNNClassifier(SegmentClassifier):
 
 def _is_waveform(views: Views) -> bool:
     (n_bins,) = views.n_bins.values()
-    return n_bins == 1
+    return is_waveform(n_bins)

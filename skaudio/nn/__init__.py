@@ -8,7 +8,8 @@ from skaudio.nn.blocks import (
     Dropout,
     OneBranch,
 )
-from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN, CoalaInput
+from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN
+from skaudio.nn.coala_input import CoalaInput
 from skaudio.nn.constant_q import ConstantQ
 from skaudio.nn.crnn import CRNN1d, CRNN2d, SingleViewCRNN
 from skaudio.nn.filterbanks import (

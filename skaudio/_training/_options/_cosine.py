@@ -24,7 +24,7 @@ class CosineRestarts(BaseEstimator):
     ----------
     first_period : int, default=1
         Epochs from the highest to the lowest rate of the first cycle.
-    factor : int, default=2
+    period_factor : int, default=2
         What the period is multiplied by from cycle to cycle; 1 keeps it.
     min_lr : float, default=0.0
         Lowest rate. The authors of SwishNet go from ``lr=5e-4`` to 1e-5.
@@ -53,15 +53,15 @@ class CosineRestarts(BaseEstimator):
 
     _parameter_constraints: dict[str, list[Any]] = {
         "first_period": [Interval(Integral, 1, None, closed="left")],
-        "factor": [Interval(Integral, 1, None, closed="left")],
+        "period_factor": [Interval(Integral, 1, None, closed="left")],
         "min_lr": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(
-        self, *, first_period: int = 1, factor: int = 2, min_lr: float = 0.0
+        self, *, first_period: int = 1, period_factor: int = 2, min_lr: float = 0.0
     ) -> None:
         self.first_period = first_period
-        self.factor = factor
+        self.period_factor = period_factor
         self.min_lr = min_lr
 
     def _rate(self, lr: float, epoch: int) -> float:
@@ -69,6 +69,6 @@ class CosineRestarts(BaseEstimator):
         period = self.first_period
         while epoch > period:
             epoch -= period + 1
-            period *= self.factor
+            period *= self.period_factor
         share = (1 + math.cos(math.pi * epoch / period)) / 2
         return self.min_lr + (lr - self.min_lr) * share

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from skaudio._cache import digest_of
 from skaudio._segments import frame_times, split_means
 from skaudio.embedding._base import Frames, Network
-from skaudio.nn.coala import HOP_LENGTH, N_FRAMES, CoalaInput, PatchEncoder
+from skaudio.nn.coala import PatchEncoder
+from skaudio.nn.coala_input import HOP_LENGTH, N_FRAMES, CoalaInput
 from skaudio.nn.devices import in_batches
 
 BUFFER = 220_000  # samples that a short clip becomes: 10 s
