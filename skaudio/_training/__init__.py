@@ -1,4 +1,4 @@
-"""Training of networks on segments of clips; everything that knows skorch.
+"""Training of networks on segments of clips; the only package that imports skorch.
 
 One training step, from clips to new weights:
 
@@ -11,7 +11,7 @@ One training step, from clips to new weights:
  4. The module maps named inputs to named outputs; arrays that the target lists in
     ``inputs`` (tags, for instance) are among the inputs.
  5. The criterion of the target (``_targets``) gives one loss per term; `LossWeights`
-    (``_loss_weights``) say how they add up; autograd and the optimiser do the rest.
+    (``_loss_weights``) set how they add up; autograd and the optimiser do the rest.
  6. Callbacks: the learning rate (``_callbacks``); losses of held-out clips, weights of
     the terms and the best model (`Evaluation`); records; after an epoch, a checkpoint.
 

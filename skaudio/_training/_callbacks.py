@@ -111,7 +111,7 @@ class PlateauSteps(Callback):
         self.stage += 1
         self.n_waited, self.best_loss = 0, math.inf
         net.is_finished = self.stage == self.schedule.n_stages
-        if self.best_state:  # unless no loss was a number
+        if self.best_state:  # unless every loss was NaN
             net.module_.load_state_dict(self.best_state)
         net.optimizer_.state.clear()
 
@@ -126,7 +126,7 @@ class Records(Callback):
         self.epochs: list[dict[str, float]] = []
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Open the bar."""
+        """Open the progress bar."""
         from tqdm.auto import tqdm
 
         self.bar = tqdm(
@@ -156,7 +156,7 @@ class Records(Callback):
         self.bar.update()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Close the bar."""
+        """Close the progress bar."""
         self.bar.close()
 
 

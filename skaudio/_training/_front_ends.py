@@ -102,7 +102,7 @@ class OwnViews:
         if len(X.names) > 1 or X.n_bins[name] > 1:
             other = ", or set views=None" if hasattr(estimator, "views") else ""
             raise ValueError(
-                f"{who} reads samples: waveforms, paths, or a single RawView; got "
+                f"{who} takes waveforms or paths, or a single RawView; got "
                 f"views with the bins {X.n_bins}. Pass X.select(['raw']), or the "
                 f"sound{other}."
             )
@@ -155,7 +155,7 @@ class WaveformDataset:
     sound : Sound
         Waveforms, and the maxima of their views.
     views : SegmentDataset
-        Views of the same clips, which say how long a clip is in each.
+        Views of the same clips, for the length of a clip in each.
     geometry : Geometry
         Length and margins of a segment.
     """

@@ -20,11 +20,11 @@ class WeightRule(Protocol):
         """New weights after an evaluation, from the losses of every term."""
 
     def columns(self) -> dict[str, np.ndarray]:
-        """What is recorded of every term next to its losses."""
+        """Values that are recorded for every term next to its losses."""
 
 
 class LossWeights(Protocol):
-    """How the terms of a loss are weighted, as a subclass of an estimator states it.
+    """How the terms of a loss are weighted, as an estimator defines it.
 
     Attributes
     ----------

@@ -164,7 +164,7 @@ class Trainer:
         checkpoint : path-like or None, default=None
             File for the state of training after every epoch.
         settings : dict or None, default=None
-            What tells this training from others, next to the clips.
+            Settings that identify this training, next to the clips.
 
         Returns
         -------

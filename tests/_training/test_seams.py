@@ -198,7 +198,7 @@ class ToyStudent(Fixed, SegmentClassifier):
 
 @pytest.fixture(scope="module")
 def clips():
-    """One view of 40 clips whose lowest bin tells the class."""
+    """One view of 40 clips whose lowest bin depends on the class."""
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
     mel = rng.standard_normal((40, 6, 60)).astype(np.float32)
@@ -468,7 +468,7 @@ def test_a_saved_target_must_be_known(clips):
     state = state.__getstate__()
     state["_target"] = {"kind": "Evil", "state": {}}
     with pytest.raises(
-        ValueError, match=r"knows the targets \['SoftLabels'\], but was"
+        ValueError, match=r"supports the targets \['SoftLabels'\], but was"
     ):
         ToyStudent().__setstate__(state)
 

@@ -103,7 +103,7 @@ class Blending(BaseEstimator):
         return self.rule in (ADAPTIVE, FIXED)
 
     def _weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
-        """Make the state machine for a number of branches and of evaluations."""
+        """Return initial weights for a number of branches and of evaluations."""
         if self.window == "auto":
             window = min(max(n_evaluations // 4, 1), 20)
         else:
