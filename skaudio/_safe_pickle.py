@@ -26,7 +26,7 @@ BROKEN = (
 
 
 class Refusal(ValueError):
-    """The file wants what is not given to it."""
+    """The file asks for a name that is not on the list."""
 
 
 class HeldState:
@@ -130,7 +130,7 @@ def _marker(*_: Any) -> None:
 
 
 def _names() -> dict[tuple[str, str], Any]:
-    """What a pickle may ask for, and what it gets."""
+    """What a pickle may ask for, and the substitutes that it gets."""
     given: dict[tuple[str, str], Any] = {
         ("numpy", "dtype"): _Given(_DType),
         ("numpy", "ndarray"): _Given(_marker),

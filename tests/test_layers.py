@@ -232,12 +232,12 @@ def test_private_sklearn_names_stay_in_one_module(sources):
     assert private.keys() == {"skaudio._utils._sklearn"}, private
 
 
-def test_only_training_knows_skorch(sources):
+def test_only_training_imports_skorch(sources):
     users = {unit(module) for module in foreign_imports(sources, "skorch")}
     assert users <= {"_training"}
 
 
-def test_networks_know_only_torch(sources):
+def test_networks_import_only_torch(sources):
     for library in ("sklearn", "skorch", "pandas"):
         users = {unit(module) for module in foreign_imports(sources, library)}
         assert "nn" not in users, f"skaudio.nn imports {library}"

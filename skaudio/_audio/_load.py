@@ -57,7 +57,7 @@ def load_clips(
     0 samples, NaN, infinity      error of that clip: see `on_error`
     ============================  ====================================================
 
-    A file counts as cut short when its own structure says so: a RIFF wav with fewer
+    A file counts as cut short when its own structure shows it: a RIFF wav with fewer
     bytes than its data chunk announces, an Ogg stream without its last page, a flac
     that loses sync. An mp3 that was cut looks like a shorter one. With `duration`, only
     what is needed is decoded, so damage behind it goes unnoticed.

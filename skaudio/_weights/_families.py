@@ -19,7 +19,7 @@ from skaudio._weights._layouts import Family, Layout, Weights, find_prefix, rena
 from skaudio._weights._samplecnn import SAMPLECNN
 
 FAMILIES: tuple[Family, ...] = (SAMPLECNN, COALA)
-# of no family: a name that gives it away, and what to say
+# of no family: a name that identifies it, and the message
 OTHERS = (
     (
         r"(spec\.|spec_bn\.|hcqt|mel_scale)",

@@ -47,7 +47,7 @@ Classification and Sound Event Detection", 24th European Signal Processing Confe
 
 @dataclass(frozen=True)
 class Release:
-    """One of the two sets: where it is, and how much the publisher says it holds."""
+    """One of the two sets: where it is, and its published sizes."""
 
     record: int
     clips_per_class: int

@@ -18,8 +18,8 @@ WINDOWS = 256  # that are embedded together
 class HEARModel(nn.Module):
     """An embedder as a model that follows the protocol of the HEAR benchmark.
 
-    The way back of `PretrainedEmbedder`: code that evaluates or uses HEAR models gets
-    what any embedder, or Pipeline that ends in one row per clip, makes of sound. The
+    The converse of `PretrainedEmbedder`: code that evaluates or uses HEAR models gets
+    the embeddings of any embedder, or Pipeline that ends in one row per clip. The
     module `skaudio.embedding.hear` is for tools that want the name of a module and the
     path of a file.
 
@@ -186,6 +186,6 @@ def rate_of(embedder: Any, default: float | None = None) -> float:
         found = f"several rates, {sorted(rates)}," if rates else "no rate"
         raise ValueError(
             f"{type(embedder).__name__} has {found} to take sound at. "
-            + ("Make them equal." if rates else "Say which with sr=...")
+            + ("Make them equal." if rates else "Set it with sr=...")
         )
     return float(default)

@@ -182,7 +182,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             array of `n_clips` arrays (n_classes, n_frames_i).
         times : ndarray of shape (n_clips, n_frames)
             Seconds from the start of a clip to the centres of its frames; a 1-D object
-            array if clips differ in length. Arrays do not know their rate, in contrast
+            array if clips differ in length. Arrays have no rate, in contrast
             to `Views`: they get numbers of frames, from 0.
         """
         check_is_fitted(self)

@@ -203,7 +203,7 @@ class BlendingDisplay:
         return losses
 
     def _plot_weights(self, ax: Any) -> None:
-        # weights jump between evaluations and sum to one: areas show who has the say,
+        # weights jump between evaluations and sum to one: areas show the shares,
         # where lines would only cross; a weight holds until the next evaluation
         ax.stackplot(
             self.step,

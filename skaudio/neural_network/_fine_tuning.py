@@ -133,7 +133,7 @@ class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X : whatever the estimator takes
             Clips.
         y : array-like of shape (n_clips,) or (n_clips, n_tags)
-            Class labels of any type, or zeros and ones that say which tags a clip has.
+            Class labels of any type, or an indicator matrix (zeros and ones) of tags.
         groups : array-like of shape (n_clips,), default=None
             Source of each clip. With ``validation_fraction``, no source is divided
             between training and validation.

@@ -451,7 +451,7 @@ def test_own_files_cannot_name_what_they_like(published, path):
     ):
         read_weights(path)
     path.write_bytes(content.replace(b"top_kernel", b"top_kernal"))
-    with pytest.raises(ValueError, match="No SampleCNN can be made as the file says"):
+    with pytest.raises(ValueError, match="No SampleCNN can be made from this file"):
         read_weights(path)
     path.write_bytes(content.replace(b"[3, 3, 3]", b"[3, 3, 9]"))
     with pytest.raises(ValueError, match=r"has shape .*; wanted .* for skaudio"):

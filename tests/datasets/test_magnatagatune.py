@@ -346,7 +346,7 @@ def test_lists_that_contradict_the_description(site, tmp_path, monkeypatch, what
 
 
 def _damaged():
-    """A byte of a clip is another; only the checksum inside of the archive tells."""
+    """A byte of a clip is another; only the checksum inside of the archive shows it."""
     content = bytearray(_zip(_clips()))
     content[content.index(_clips()[BROKEN]) + 50] ^= 1
     return bytes(content)

@@ -72,8 +72,8 @@ def test_ensemble_is_the_weighted_mean_of_branches(toy):
     np.testing.assert_array_equal(clf.predict(X), best)
 
 
-def test_adaptive_weights_follow_the_state_machine(toy):
-    """Replaying the recorded losses through the state machine gives the weights."""
+def test_adaptive_weights_follow_the_rule(toy):
+    """Replaying the recorded losses through the rule gives the weights."""
     from skaudio._blending import BlendingWeights
 
     X, y, groups = toy
