@@ -7,6 +7,7 @@ import may save time, but it may not point upwards.
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,13 @@ def test_the_package_is_read(sources):
 def test_every_module_has_a_layer(sources):
     units = {unit(module) for module in sources} - {""}
     assert units <= LAYERS.keys(), "give new modules a layer in LAYERS"
+
+
+def test_the_table_in_contributing_is_this_one():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| (.*?) \|", text, flags=re.MULTILINE)
+    table = {name: int(n) for n, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert table == LAYERS
 
 
 def test_imports_point_downwards(sources):
