@@ -107,7 +107,7 @@ class TwoTowers(nn.Module):
 
 
 class Contrast(nn.Module):
-    """Every clip's sound has to find its tags among those of the batch."""
+    """Cross-entropy of matching every clip's sound with its tags in the batch."""
 
     def forward(self, outputs: Any, targets: Any, inputs: Any) -> Any:
         similarity = outputs["sound"] @ outputs["tags"].T / 0.1
@@ -116,7 +116,7 @@ class Contrast(nn.Module):
 
 
 class TagsAsInput(TagIndicators):
-    """Tags that the network sees, and that nothing is decided about."""
+    """Tags as an input of the network; nothing is predicted about them."""
 
     inputs: ClassVar[tuple[str, ...]] = ("label",)
     decides: ClassVar[bool] = False
@@ -133,7 +133,7 @@ class TagsAsInput(TagIndicators):
 
 
 class ToyAligner(Fixed, SegmentEstimator):
-    """Embeddings of clips that lie where their tags do."""
+    """Embeddings of clips, close to those of their tags."""
 
     _target_kinds: ClassVar = (TagsAsInput,)
 
@@ -170,7 +170,7 @@ class Linear(nn.Module):
 
 
 class ToyStudent(Fixed, SegmentClassifier):
-    """Learns nine parts from a teacher's probabilities, one part from labels."""
+    """Trained on a teacher's probabilities (weight 0.9) and on labels (0.1)."""
 
     _target_kinds: ClassVar = (SoftLabels,)
 
