@@ -160,7 +160,7 @@ def _load_one(
         samples, native = _as_samples(item, name), array_sr
     if mono == "raise" and samples.ndim == 2 and samples.shape[1] > 1:
         raise ValueError(
-            f"{name} has {samples.shape[1]} channels and mono='raise' wants one. "
+            f"{name} has {samples.shape[1]} channels and mono='raise' requires one. "
             "Mix it down first, or set mono='average'."
         )
     samples = _mix_down(samples)

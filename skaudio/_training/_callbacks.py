@@ -40,7 +40,7 @@ def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback
         return EpochSchedule(schedule)
     if not has_validation:
         raise ValueError(
-            f"lr_schedule={schedule!r} watches the validation loss. Set "
+            f"lr_schedule={schedule!r} depends on the validation loss. Set "
             "validation_fraction, e.g. 0.1, or another schedule."
         )
     return PlateauSteps(schedule)

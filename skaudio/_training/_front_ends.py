@@ -172,7 +172,7 @@ class WaveformDataset:
         self.maxima = sound.maxima.astype(self.dtype)
 
     def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
-        """Waveforms with margins, and what the front ends need to know of the clips.
+        """Waveforms with margins, and what the front ends need of the clips.
 
         That are steps of each clip in each view, maxima, and the samples at which the
         clip starts and stops. A clip shorter than a segment is surrounded by silence,

@@ -27,7 +27,7 @@ def generators(seed: int, n: int) -> list[np.random.Generator]:
 def seeded_initialisation(seed: int) -> Iterator[None]:
     """Seed torch's global generator for building a module, then put it back.
 
-    torch's initialisers know only the global generator. The lock keeps threads
+    torch's initialisers use only the global generator. The lock keeps threads
     (joblib's threading backend) from seeing each other's seed.
     """
     import torch

@@ -93,7 +93,7 @@ def read_weights(
     Raises
     ------
     ValueError
-        If the file is not the expected one, or nothing that is known: the message says
+        If the file is not the expected one, or of no known kind: the message describes
         what it looks like.
 
     See Also
@@ -185,7 +185,7 @@ def _own_weights(file: WeightFile, name: str) -> Weights:
     if about.get("network") not in networks():
         raise ValueError(
             f"{name} holds a network {about.get('network')!r}; this version of skaudio "
-            f"knows {shortened(networks())}."
+            f"supports {shortened(networks())}."
         )
     return Weights(
         about["layout"],

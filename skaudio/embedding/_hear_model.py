@@ -20,7 +20,7 @@ class HEARModel(nn.Module):
 
     The converse of `PretrainedEmbedder`: code that evaluates or uses HEAR models gets
     the embeddings of any embedder, or Pipeline that ends in one row per clip. The
-    module `skaudio.embedding.hear` is for tools that want the name of a module and the
+    module `skaudio.embedding.hear` is for tools that take the name of a module and the
     path of a file.
 
     Parameters
@@ -32,7 +32,7 @@ class HEARModel(nn.Module):
         Sampling rate in Hz of the sound that it will get, which is resampled to that
         of the embedder. None is the embedder's own rate.
     hop : float, default=0.05
-        Seconds from one timestamp to the next; the benchmark asks for no more than the
+        Seconds from one timestamp to the next; the benchmark requires no more than the
         default, for the sake of transcription.
     frame_length : float, default=1.0
         Seconds around a timestamp that are embedded, unless `embedder` has

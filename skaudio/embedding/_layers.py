@@ -57,7 +57,7 @@ class LayerEmbedder(
         -1 is the last one below the output. The default is the paper's best choice for
         tagging.
     pooling : {"max", "mean"}, default="max"
-        What becomes of the steps of a layer within a segment; "max" is the paper's.
+        Pooling over the steps of a layer within a segment; "max" is the paper's.
     n_segments : int or None, default=None
         Evenly spaced segments per clip that are averaged. None takes as many as cover
         the clip, and one more, as the authors did.

@@ -64,8 +64,8 @@ def activation_maximization(
         Peak-to-peak range of the noise, uniform around zero, from the authors' code.
     batch_norm : {"batch", "running"}, default="batch"
         Statistics for batch normalisation: those of the single waveform over time, as
-        in the authors' code, or the running ones, as in prediction. The network learned
-        with loud sound, so that running statistics leave many filters without a
+        in the authors' code, or the running ones, as in prediction. The network was
+        trained on loud sound, so that running statistics leave many filters without a
         response to faint noise.
     random_state : int, RandomState instance or None, default=None
         Seed of the noise. An int gives every filter of a layer the same noise in every

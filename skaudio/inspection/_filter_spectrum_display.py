@@ -134,7 +134,7 @@ class FilterSpectrumDisplay:
         frame : {"whole", "start"}, default="whole"
             Which part of a waveform is transformed. "whole" is all of it under one Hann
             window. "start" is what the authors' code transforms, a frame around the
-            first sample, which sees the first half and its mirror image; where a wave
+            first sample, which covers the first half and its mirror image; where a wave
             starts at zero, the mirror takes its peak apart into two, so that it is not
             the default.
         random_state : int, RandomState instance or None, default=None

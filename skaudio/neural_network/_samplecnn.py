@@ -122,7 +122,7 @@ class SampleCNNClassifier(SegmentClassifier):
     The defaults are the paper's: its network and its training, for thousands of clips.
     The paper makes an epoch of all segments of a clip, one after the other, where this
     has one at random. With a few hundred clips, ``optimizer="adam", lr=0.004,
-    lr_schedule="one-cycle"`` got much further in our benchmarks.
+    lr_schedule="one-cycle"`` was more accurate in our benchmarks.
 
     References
     ----------

@@ -233,7 +233,7 @@ def test_one_view_inside(clips):
         clf.predict(matrix[:, 1:])
 
 
-def test_crnn_wants_one_view_inside(clips):
+def test_crnn_takes_one_view_inside(clips):
     waves, y = clips
     with pytest.raises(ValueError, match="takes one view, but X has"):
         CRNNClassifier(views=union("mel", "raw"), **NET).fit(waves, y)

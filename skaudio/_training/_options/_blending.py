@@ -123,7 +123,7 @@ class Blending(BaseEstimator):
         if self.rule == ADAPTIVE and int(self.window) >= n_evaluations:
             warnings.warn(
                 f"Branch weights will stay uniform: training has room for "
-                f"{n_evaluations} evaluations, and window={self.window} wants more "
+                f"{n_evaluations} evaluations, and window={self.window} needs more "
                 "before weights adapt. Lower window or period, or train for longer.",
                 UserWarning,
                 stacklevel=2,
