@@ -240,7 +240,7 @@ def samplecnn_table(report: dict[str, Any]) -> list[str]:
         "| frame-level networks, 22,050 Hz | accuracy |",
         "|---|---|",
         f"| mel | {seeds_of(frames['mel']['accuracy'])} |",
-        f"| samples | {seeds_of(frames['raw']['accuracy'])} |",
+        f"| waveform | {seeds_of(frames['raw']['accuracy'])} |",
     ]
     lines += [
         "",

@@ -2,8 +2,9 @@
 
 One training step, from clips to new weights:
 
- 1. `_trainer.train` splits the clips by source and builds a `SegmentNet`; skorch's loop
-    asks `RandomSegments` (``_datasets``) for batches, which asks `TrainingSegments`.
+ 1. `Trainer.train` (``_trainer``) splits the clips by source and builds a `SegmentNet`;
+    skorch's loop takes batches from `RandomSegments` (``_datasets``), which takes them
+    from `TrainingSegments`.
  2. `TrainingSegments.batch` draws a start, a partner and a level for every clip
     (``_random_draws``, by seed, epoch and clip) and cuts the segments (``_segments``).
  3. `SegmentNet.train_step_single` (``_net``) moves them to the device, and
