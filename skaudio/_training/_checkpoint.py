@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -124,7 +125,8 @@ def _not_ours(path: Path) -> ValueError:
 def fingerprint(settings: dict[str, Any], arrays: Iterable[np.ndarray]) -> str:
     """Identify a training: equal settings and data have the same."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr(sorted(settings.items())).encode())
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # or long arrays
+        digest.update(repr(sorted(settings.items())).encode())  # are abbreviated
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

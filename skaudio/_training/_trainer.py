@@ -26,6 +26,8 @@ from skaudio._training._evaluation import Evaluation, FixedSegments
 from skaudio._training._loss_weights import LossWeights
 from skaudio._training._net import OPTIMIZERS, SegmentNet
 from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._options._plateau import PlateauSchedule
+from skaudio._training._options._schedules import PLATEAU
 from skaudio._training._spec import SegmentSpec
 from skaudio._training._targets import Target
 from skaudio._utils._container import Views
@@ -247,7 +249,9 @@ class Trainer:
             period=period,
             n_evaluations=n_steps // period,
         )
-        rate = learning_rate(options.lr_schedule, n_steps, "valid" in parts)
+        is_plateau = options.lr_schedule == PLATEAU
+        schedule = PlateauSchedule() if is_plateau else options.lr_schedule
+        rate = learning_rate(schedule, n_steps, "valid" in parts)
         return evaluation, Records(options.verbose), rate
 
     def _arrays(self, clips: Clips) -> Iterator[np.ndarray]:
