@@ -374,6 +374,19 @@ def test_a_search_over_what_is_frozen(clips, fitted):
     assert set(search.best_params_) == {"freeze"}
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_frozen_layers_stay_on_a_gpu(clips, fitted):
+    X, y = clips
+    moved_there = clone(fitted).set_params(device="cuda").fit(X.select(["mel"]), y)
+    tuned = FineTunedClassifier(
+        FrozenEstimator(moved_there), freeze=0.5, lr=0.01, random_state=0
+    ).fit(X.select(["mel"]), y)
+    before = weights_of(moved_there)
+    changed = moved(before, weights_of(tuned))
+    assert changed == set(before) - below(before, tuned.frozen_layers_)
+
+
 def test_saved_and_loaded(clips, fitted, tmp_path):
     X, y = clips
     mel = X.select(["mel"])
