@@ -190,9 +190,9 @@ class Trainer:
             callbacks.insert(0, FromWeights(self.start))
         if checkpoint is not None:
             identity = fingerprint(settings or {}, self._arrays(clips))
-            own = (evaluation, records, rate)
+            seed, others = self.spec.seed, (records, rate)
             callbacks.append(
-                Checkpoint(Path(checkpoint), identity, self.spec.seed, data, own)
+                Checkpoint(Path(checkpoint), identity, seed, data, evaluation, others)
             )
         net = new_net(
             self.module,
