@@ -25,6 +25,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 import skaudio
+from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, LOADER_CONSTRAINTS
 from skaudio.embedding import LayerEmbedder, PretrainedEmbedder
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
@@ -37,7 +38,7 @@ from skaudio.neural_network import (
 )
 from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
 from skaudio.views import CQTView, GammatoneView, MelView, MFCCView, RawView, ViewUnion
-from skaudio.views._base import COMPUTING_CONSTRAINTS, LOADER_CONSTRAINTS, BaseView
+from skaudio.views._base import BaseView
 
 
 class Scenes:
@@ -160,9 +161,17 @@ def views():
     ), y
 
 
+SHORT = NET | {"max_epochs": 3, "dropout": 0.2}
+WITHOUT_VALIDATION = {"validation_fraction": None, "lr_schedule": "one-cycle"}
 NETS = [
-    CRNNClassifier(**(NET | {"max_epochs": 3, "dropout": 0.2})),
-    MultiViewBlendingClassifier(**(NET | {"max_epochs": 3, "dropout": 0.2})),
+    CRNNClassifier(**SHORT, segment_length=12),
+    FineTunedClassifier(
+        CRNNClassifier(**SHORT | {"max_epochs": 1}, segment_length=12),
+        **{"freeze": 0.3, "lr": 0.01, "max_epochs": 3, "random_state": 0},
+    ),
+    FrameLevelCNNClassifier(**SHORT | WITHOUT_VALIDATION, n_modules=2),
+    MultiViewBlendingClassifier(**SHORT, segment_length=12),
+    SampleCNNClassifier(**SHORT | WITHOUT_VALIDATION, sizes=(3, 3, 3)),
 ]
 CLASSIFIERS = [
     *NETS,
@@ -172,7 +181,16 @@ CLASSIFIERS = [
 
 
 def input_of(classifier, views):
-    return views if isinstance(classifier, LateFusionClassifier) else views["mel"]
+    if isinstance(classifier, LateFusionClassifier):
+        return views
+    return views["raw" if isinstance(classifier, SampleCNNClassifier) else "mel"]
+
+
+def test_contracts_hold_for_every_network():
+    """Whatever is public in neural_network and can be fitted."""
+    package = skaudio.neural_network.__name__
+    networks = {e for e in public_estimators() if e.__module__.startswith(package)}
+    assert {type(classifier) for classifier in NETS} == networks
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS, ids=name_of)
@@ -209,21 +227,23 @@ def test_joblib_dump(classifier, views, tmp_path):
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS, ids=name_of)
 def test_bins_are_checked_and_frames_are_free(classifier, views):
-    X, y = views[0]["mel"], views[1]
     if isinstance(classifier, LateFusionClassifier):
         classifier = LateFusionClassifier(NETS[0])
+        X, y = views[0]["mel"], views[1]
+    else:
+        X, y = input_of(classifier, views[0]), views[1]
     fitted = clone(classifier).fit(X, y)
-    assert fitted.n_features_in_ == 8
+    assert fitted.n_features_in_ == X.shape[1]
     assert fitted.predict(X[:, :, :17]).shape == (24,)
-    with pytest.raises(ValueError, match="X has 7 features, but"):
-        fitted.predict(X[:, :7])
+    with pytest.raises(ValueError, match=f"X has {2 * X.shape[1]} features, but"):
+        fitted.predict(np.repeat(X, 2, axis=1))
 
 
 @pytest.mark.parametrize("classifier", NETS, ids=name_of)
 def test_ragged_clips_equal_one_by_one(classifier, views):
-    X, y = views[0]["mel"], views[1]
-    fitted = clone(classifier).set_params(segment_length=12).fit(X, y)
-    ragged = [X[i, :, : 5 + i] for i in range(24)]
+    X, y = input_of(classifier, views[0]), views[1]
+    fitted = clone(classifier).fit(X, y)
+    ragged = [X[i, :, : 5 + 2 * i] for i in range(24)]
     together = fitted.predict_proba(ragged)
     for i, clip in enumerate(ragged):
         alone = fitted.predict_proba([clip])
@@ -232,55 +252,54 @@ def test_ragged_clips_equal_one_by_one(classifier, views):
 
 @pytest.mark.parametrize("classifier", NETS, ids=name_of)
 def test_training_on_ragged_clips(classifier, views):
-    X, y = views[0]["mel"], views[1]
-    ragged = [X[i, :, : 5 + i] for i in range(24)]
+    X, y = input_of(classifier, views[0]), views[1]
+    ragged = [X[i, :, : 5 + 2 * i] for i in range(24)]
     assert clone(classifier).fit(ragged, y).predict(ragged).shape == (24,)
 
 
 @pytest.mark.parametrize("classifier", NETS, ids=name_of)
 def test_one_seed_repeats_to_the_bit_and_two_differ(classifier, views):
-    X, y = views[0]["mel"], views[1]
+    X, y = input_of(classifier, views[0]), views[1]
 
     def proba(seed):
-        return (
-            clone(classifier).set_params(random_state=seed).fit(X, y).predict_proba(X)
-        )
+        return _fit_proba(classifier, seed, X, y)
 
     np.testing.assert_array_equal(proba(3), proba(3))
     assert not np.allclose(proba(3), proba(4))
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_backends_agree_to_the_bit(views, backend):
-    X, y = views[0]["mel"], views[1]
+@pytest.mark.parametrize("classifier", NETS, ids=name_of)
+def test_backends_agree_to_the_bit(classifier, views):
+    X, y = input_of(classifier, views[0]), views[1]
+    expected = [_fit_proba(classifier, seed, X, y) for seed in range(2)]
+    for backend in ("loky", "threading"):
+        parallel = joblib.Parallel(n_jobs=2, backend=backend)
+        results = parallel(
+            joblib.delayed(_fit_proba)(classifier, seed, X, y) for seed in range(2)
+        )
+        for one, other in zip(expected, results, strict=True):
+            np.testing.assert_array_equal(one, other)
 
-    def proba(seed):
-        return clone(NETS[0]).set_params(random_state=seed).fit(X, y).predict_proba(X)
 
-    expected = [proba(seed) for seed in range(4)]
-    parallel = joblib.Parallel(n_jobs=2, backend=backend)
-    results = parallel(joblib.delayed(_fit_proba)(seed, X, y) for seed in range(4))
-    for one, other in zip(expected, results, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def _fit_proba(seed, X, y):
-    return clone(NETS[0]).set_params(random_state=seed).fit(X, y).predict_proba(X)
+def _fit_proba(classifier, seed, X, y):
+    fitted = clone(classifier).set_params(random_state=seed).fit(X, y)
+    return fitted.predict_proba(X)
 
 
 @pytest.mark.parametrize("classifier", NETS, ids=name_of)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtype_follows_x(classifier, views, dtype):
-    X, y = views[0]["mel"].astype(dtype), views[1]
+    X, y = input_of(classifier, views[0]).astype(dtype), views[1]
     fitted = clone(classifier).fit(X, y)
     assert fitted.predict_proba(X).dtype == dtype
-    weights = fitted.net_.module_.parameters()
+    network = getattr(fitted, "estimator_", fitted).net_
+    weights = network.module_.parameters()
     assert {str(w.dtype).partition(".")[2] for w in weights} == {np.dtype(dtype).name}
 
 
 @pytest.mark.parametrize("classifier", NETS, ids=name_of)
 def test_clone_carries_no_weights(classifier, views):
-    X, y = views[0]["mel"], views[1]
+    X, y = input_of(classifier, views[0]), views[1]
     fitted = clone(classifier).fit(X, y)
     np.testing.assert_array_equal(
         clone(fitted).fit(X, y).predict_proba(X), fitted.predict_proba(X)
@@ -292,8 +311,9 @@ def test_cross_validation_on_noise_stays_at_chance(classifier):
     from sklearn.model_selection import cross_val_score
 
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 6, 12)).astype(np.float32)
+    n_bins = 1 if isinstance(classifier, SampleCNNClassifier) else 6
+    X = rng.normal(size=(60, n_bins, 30)).astype(np.float32)
     y = rng.integers(0, 2, 60)
-    fitted = clone(classifier).set_params(max_epochs=15).fit(X, y)
+    fitted = clone(classifier).set_params(max_epochs=10).fit(X, y)
     scores = cross_val_score(fitted, X, y, cv=3)
     assert 0.3 < scores.mean() < 0.7

@@ -13,9 +13,7 @@ import torch
 from skorch.callbacks import Callback
 from skorch.utils import freeze_parameter
 
-from skaudio._training._options._cosine import CosineRestarts
-from skaudio._training._options._plateau import PlateauSchedule
-from skaudio._training._options._schedules import PLATEAU, SCHEDULES
+from skaudio._training._options._schedules import SCHEDULES
 from skaudio.nn.layers import copy_of_state
 
 
@@ -25,7 +23,7 @@ def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback
     Parameters
     ----------
     schedule : str, PlateauSchedule or CosineRestarts
-        Value of ``lr_schedule``.
+        Name in `SCHEDULES`, or what sets the rate by its own rule.
     n_steps : int
         Steps of the whole training.
     has_validation : bool
@@ -33,10 +31,8 @@ def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback
     """
     if schedule in SCHEDULES:
         return StepSchedule(schedule, n_steps)
-    if schedule == PLATEAU:
-        schedule = PlateauSchedule()
     schedule._validate_params()
-    if isinstance(schedule, CosineRestarts):
+    if not schedule._watches_validation:
         return EpochSchedule(schedule)
     if not has_validation:
         raise ValueError(
@@ -69,11 +65,11 @@ class StepSchedule(Callback):
 
 
 class EpochSchedule(Callback):
-    """A rate for every epoch, from its number."""
+    """A rate for every epoch, from its number: `CosineRestarts`."""
 
     STATE: tuple[str, ...] = ()
 
-    def __init__(self, schedule: CosineRestarts) -> None:
+    def __init__(self, schedule: Any) -> None:
         self.schedule = schedule
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
@@ -86,7 +82,7 @@ class PlateauSteps(Callback):
 
     STATE = ("stage", "n_waited", "best_loss", "best_state")
 
-    def __init__(self, schedule: PlateauSchedule) -> None:
+    def __init__(self, schedule: Any) -> None:
         self.schedule = schedule
         self.stage = self.n_waited = 0
         self.best_loss = math.inf

@@ -10,17 +10,18 @@ from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._options._cosine import CosineRestarts
 from skaudio._training._options._plateau import PlateauSchedule
 from skaudio._training._options._schedules import PLATEAU, SCHEDULES
+from skaudio._utils._constraints import COUNT, POSITIVE
 from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions
 from skaudio.views._base import ViewSource
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "views": [ViewSource, None],
     "augmentation": [Augmentation, None],
-    "width": [Interval(Real, 0, None, closed="neither")],
+    "width": [POSITIVE],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [COUNT],
     "batch_size": [Interval(Integral, 2, None, closed="left")],
-    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr": [POSITIVE],
     "optimizer": [StrOptions(set(OPTIMIZERS))],
     "lr_schedule": [
         StrOptions({*SCHEDULES, PLATEAU}),
@@ -29,13 +30,13 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     ],
     "segment_length": [
         None,
-        Interval(Integral, 1, None, closed="left"),
+        COUNT,
         Interval(RealNotInt, 0, None, closed="neither"),
     ],
-    "n_segments": [Interval(Integral, 1, None, closed="left")],
+    "n_segments": [COUNT],
     "validation_fraction": [
         None,
-        Interval(Integral, 1, None, closed="left"),
+        COUNT,
         Interval(RealNotInt, 0, 1, closed="neither"),
     ],
     "class_weight": [StrOptions({"balanced"}), dict, None],

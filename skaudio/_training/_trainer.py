@@ -26,10 +26,12 @@ from skaudio._training._evaluation import Evaluation, FixedSegments
 from skaudio._training._loss_weights import LossWeights
 from skaudio._training._net import OPTIMIZERS, SegmentNet
 from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._options._plateau import PlateauSchedule
+from skaudio._training._options._schedules import PLATEAU
 from skaudio._training._spec import SegmentSpec
 from skaudio._training._targets import Target
 from skaudio._utils._container import Views
-from skaudio._utils._random import generators
+from skaudio._utils._random import derived_generator
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
 from skaudio.nn.devices import available_device, resolve_device
 
@@ -188,9 +190,9 @@ class Trainer:
             callbacks.insert(0, FromWeights(self.start))
         if checkpoint is not None:
             identity = fingerprint(settings or {}, self._arrays(clips))
-            own = (evaluation, records, rate)
+            seed, others = self.spec.seed, (records, rate)
             callbacks.append(
-                Checkpoint(Path(checkpoint), identity, self.spec.seed, data, own)
+                Checkpoint(Path(checkpoint), identity, seed, data, evaluation, others)
             )
         net = new_net(
             self.module,
@@ -224,7 +226,7 @@ class Trainer:
         train, valid = next(splitter.split(np.zeros(len(strata)), strata, groups))
         if not self.loss_weights.watches_training:
             return train, valid, None
-        (rng,) = generators(self.spec.seed, 1)
+        rng = derived_generator(self.spec.seed)
         return train, valid, _same_strata(strata, train, valid, rng)
 
     def _part(self, clips: Clips, rows: np.ndarray) -> FixedSegments:
@@ -247,7 +249,9 @@ class Trainer:
             period=period,
             n_evaluations=n_steps // period,
         )
-        rate = learning_rate(options.lr_schedule, n_steps, "valid" in parts)
+        is_plateau = options.lr_schedule == PLATEAU
+        schedule = PlateauSchedule() if is_plateau else options.lr_schedule
+        rate = learning_rate(schedule, n_steps, "valid" in parts)
         return evaluation, Records(options.verbose), rate
 
     def _arrays(self, clips: Clips) -> Iterator[np.ndarray]:

@@ -18,9 +18,10 @@ def draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def generators(seed: int, n: int) -> list[np.random.Generator]:
-    """Return independent NumPy generators derived from one seed."""
-    return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n)]
+def derived_generator(seed: int) -> np.random.Generator:
+    """NumPy generator that is independent of others with the same seed."""
+    (child,) = np.random.SeedSequence(seed).spawn(1)
+    return np.random.default_rng(child)
 
 
 @contextmanager

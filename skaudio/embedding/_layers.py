@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import joblib
@@ -23,16 +22,14 @@ from sklearn.utils.validation import check_is_fitted
 from skaudio._cache import MEMORY, digest_of, keys_of
 from skaudio._training._estimator import SegmentEstimator, network_of
 from skaudio._training._net import POOLINGS
+from skaudio._utils._constraints import COUNT
 from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
 from skaudio._utils._types import is_path
 from skaudio.nn.layers import layer_names
 
-# of a fitted network, next to its weights
-THAT_MATTER = (
-    *("sr", "views", "scaler_", "mixed_precision"),
-    *("_spec",),
-)
+# what features depend on, next to weights and segments
+SETTINGS = ("sr", "views", "scaler_", "mixed_precision")
 
 
 class LayerEmbedder(
@@ -102,7 +99,7 @@ class LayerEmbedder(
         "estimator": [HasMethods(["fit", "predict"])],
         "layers": ["array-like"],
         "pooling": [StrOptions(set(POOLINGS))],
-        "n_segments": [Interval(Integral, 1, None, closed="left"), None],
+        "n_segments": [COUNT, None],
         "cache": ["boolean", str, os.PathLike],
     }
 
@@ -235,10 +232,12 @@ class LayerEmbedder(
         """Digest of everything that features depend on, but for the clips."""
         views, network = network_of(self.estimator_)
         weights = network.net_.module_.state_dict().values()
-        settings = {name: getattr(network, name, None) for name in THAT_MATTER}
+        settings = {name: getattr(network, name, None) for name in SETTINGS}
+        spec = network._spec
+        segments = (spec.seconds, spec.rates, spec.dtype)
         arrays = [tensor.cpu().numpy() for tensor in weights]
         own = (self.layers_, self.pooling, self.n_segments)
-        return digest_of(joblib.hash((views, settings, arrays, own)))
+        return digest_of(joblib.hash((views, settings, segments, arrays, own)))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import prod
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from sklearn.utils.validation import check_is_fitted
@@ -13,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import shared_constraints
 from skaudio._training._options._augmentation import Augmentation
+from skaudio._utils._constraints import COUNT, POSITIVE
 from skaudio._utils._container import Views
-from skaudio._utils._sklearn import Interval, StrOptions
+from skaudio._utils._sklearn import StrOptions
 from skaudio.nn.blocks import OneBranch
 from skaudio.nn.samplecnn import N_WIDEST, SIZES_BY_RATE, SampleCNN
 from skaudio.views._raw import RawView
@@ -143,10 +143,10 @@ class SampleCNNClassifier(SegmentClassifier):
 
     _standardises = False  # samples go in as they are (Section 5.3)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "sr": [Interval(Real, 0, None, closed="neither")],
+        "sr": [POSITIVE],
         "sizes": [StrOptions({AUTO}), "array-like"],
         "filters": [StrOptions(set(N_WIDEST)), "array-like"],
-        "top_kernel": [Interval(Integral, 1, None, closed="left")],
+        "top_kernel": [COUNT],
         **shared_constraints(without=("views", "segment_length")),
     }
 

@@ -57,6 +57,8 @@ class CRNN2d(nn.Module):
         Names of layers whose outputs are features, as in ``named_modules()``.
     stages : tuple of tuple of str
         Names of all modules with parameters, from bottom to top.
+    config : dict
+        Arguments of the constructor, as plain values: they make an equal network.
 
     References
     ----------
@@ -83,8 +85,18 @@ class CRNN2d(nn.Module):
         first_pool: tuple[int, int] = (2, 1),
     ) -> None:
         super().__init__()
+        self.config = {
+            "n_bins": int(n_bins),
+            "n_channels": int(n_channels),
+            "width": float(width),
+            "attention": attention,
+            "dropout": float(dropout),
+            "first_kernel": list(first_kernel),
+            "first_pool": list(first_pool),
+        }
         blocks: list[nn.Module] = []
-        kernel, pool = first_kernel, first_pool
+        (high, wide), (down, along) = first_kernel, first_pool  # lists in a config
+        kernel, pool = (high, wide), (down, along)
         for n_filters in N_FILTERS:
             n_out = scaled(n_filters, width)
             blocks.append(ConvBlock(n_channels, n_out, kernel, pool, dropout))
@@ -141,6 +153,8 @@ class CRNN1d(nn.Module):
         Names of layers whose outputs are features, as in ``named_modules()``.
     stages : tuple of tuple of str
         Names of all modules with parameters, from bottom to top.
+    config : dict
+        Arguments of the constructor, as plain values: they make an equal network.
 
     References
     ----------
@@ -165,6 +179,12 @@ class CRNN1d(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.config = {
+            "rate": float(rate),
+            "width": float(width),
+            "attention": attention,
+            "dropout": float(dropout),
+        }
         n_first, n_bands = scaled(32, width), scaled(64, width)
         n_pool = max(1, round(64 * rate / 44100))
         self.conv01 = PolyphaseConv1d(1, n_first, 64, stride=2, bias=False)
@@ -282,6 +302,11 @@ class SingleViewCRNN(OneBranch):
     dropout : float, default=0.0
         Dropout rate of convolution blocks, GRU and head.
 
+    Attributes
+    ----------
+    config : dict
+        Arguments of the constructor, as plain values: they make an equal network.
+
     See Also
     --------
     MultiViewCRNN : Several views.
@@ -313,3 +338,10 @@ class SingleViewCRNN(OneBranch):
             CRNNWithHead, rate=rate, width=width, attention=attention, dropout=dropout
         )
         super().__init__(views, n_outputs, network)
+        self.config = {
+            "views": {name: list(view) for name, view in views.items()},
+            "n_outputs": int(n_outputs),
+            "width": float(width),
+            "attention": attention,
+            "dropout": float(dropout),
+        }

@@ -46,12 +46,13 @@ def moved(tensors: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:
 
 
 def by_batches(
-    compute: Callable[[Sequence[Item]], Result],
+    compute: Callable[[Any], Result],
     items: Sequence[Item],
     *,
     batch_size: int,
     device: str,
     what: str,
+    take: Callable[[Any, int, int], Any] | None = None,
 ) -> list[Result]:
     """Compute one result per batch, with half the batch when memory is not enough.
 
@@ -67,6 +68,9 @@ def by_batches(
         Where, as torch names it; for the message.
     what : str
         What the items are, for the message.
+    take : callable, optional
+        ``take(items, start, n)`` makes a batch of the items from ``start`` on, of at
+        most ``n`` and at least one of them; a slice by default.
 
     Returns
     -------
@@ -76,7 +80,10 @@ def by_batches(
     results: list[Result] = []
     done = 0
     while done < len(items):
-        batch = items[done : done + batch_size]
+        if take is None:
+            batch = items[done : done + batch_size]
+        else:
+            batch = take(items, done, batch_size)
         try:
             results.append(compute(batch))
         except torch.OutOfMemoryError:

@@ -50,6 +50,8 @@ class MultiViewCRNN(nn.Module):
         those of all views side by side, then those of all heads.
     output_layers : tuple of str
         Names of the layers whose outputs are logits.
+    config : dict
+        Arguments of the constructor, as plain values: they make an equal network.
 
     References
     ----------
@@ -78,6 +80,12 @@ class MultiViewCRNN(nn.Module):
         super().__init__()
         self.view_names = tuple(views)
         options = {"width": width, "attention": attention, "dropout": dropout}
+        self.config = {
+            "views": {name: list(view) for name, view in views.items()},
+            "n_outputs": int(n_outputs),
+            "branches": branches,
+            **options,
+        }
         # a ModuleList, because a user's view name may clash with a module's attribute
         self.encoders = nn.ModuleList(
             crnn(n_bins, rate=rate, **options) for n_bins, rate in views.values()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio.nn.devices import halved
+from skaudio.nn.devices import by_batches
 from skaudio.nn.frontends import BandSpectrogram, FrontEnd, maximum_of
 
 Powers = dict[tuple[Any, ...], Tensor]  # by framing and offset
@@ -63,20 +63,20 @@ def run_front_ends(
     """
     if torch.device(device).type == "cpu":
         batch_size = 1
-    outputs = [Spectrograms([], []) for _ in front_ends]
-    done = 0
     with torch.inference_mode():
-        while done < len(clips):
-            batch = _equal_clips(clips, done, batch_size)
-            try:
-                computed = _compute(front_ends, batch, device)
-            except torch.OutOfMemoryError:
-                batch_size = halved(len(batch), device, "clips")
-                continue
-            done += len(batch)
-            for output, part in zip(outputs, computed, strict=True):
-                output.arrays.extend(part.arrays)
-                output.tops.extend(part.tops)
+        parts = by_batches(
+            lambda batch: _compute(front_ends, batch, device),
+            clips,  # type: ignore[arg-type]
+            batch_size=batch_size,
+            device=device,
+            what="clips",
+            take=_equal_clips,
+        )
+    outputs = [Spectrograms([], []) for _ in front_ends]
+    for part in parts:
+        for output, of_part in zip(outputs, part, strict=True):
+            output.arrays.extend(of_part.arrays)
+            output.tops.extend(of_part.tops)
     return outputs
 
 

@@ -441,17 +441,17 @@ def test_weights_must_name_the_terms():
     np.testing.assert_array_equal(rule.update([1, 2], [3, 4]), [0.5, 0.5])
 
 
-def test_terms_of_the_criterion_must_be_those_of_the_target(clips):
+@pytest.mark.parametrize("validation_fraction", [None, 0.2])
+def test_terms_of_the_criterion_must_be_those_of_the_target(clips, validation_fraction):
     X, _ = clips
 
     class Other(SquaredError):
         terms = ("elsewhere",)
 
     toy = ToyAutoencoder()
-    toy.validation_fraction = None
-    with pytest.raises(
-        TypeError, match=r"the terms \['reconstruction'\], but its target"
-    ):
+    toy.validation_fraction = validation_fraction
+    message = r"the terms \['reconstruction'\], but its target names \['elsewhere'\]"
+    with pytest.raises(TypeError, match=message):
         toy._fit(X, lambda views: (NoTarget(Other()), {}))
 
 

@@ -8,7 +8,8 @@ import torch
 
 import skaudio.nn
 
-REQUIRED = {"n_outputs": 3, "n_bins": 8}  # of constructors, where there is no default
+# of constructors, where there is no default
+REQUIRED = {"n_outputs": 3, "n_bins": 8, "views": {"mel": (8, 50.0)}}
 SMALL = {"width": 0.05, "n_filters": 4}
 OTHERS = {  # than the defaults
     "SampleCNN": {
@@ -20,6 +21,10 @@ OTHERS = {  # than the defaults
         "norm_eps": 1e-3,
         "even_padding": "start",
     },
+    "CRNN1d": {"rate": 8000.0, "attention": "temporal"},
+    "CRNN2d": {"first_kernel": (3, 8), "first_pool": (2, 4), "dropout": 0.1},
+    "MultiViewCRNN": {"branches": "joint", "views": {"raw": (1, 8000.0)}},
+    "SingleViewCRNN": {"views": {"raw": (1, 8000.0)}, "dropout": 0.2},
     "FrameLevelCNN": {"n_bins": 1, "win_length": 27, "hop_length": 9, "n_modules": 2},
 }
 

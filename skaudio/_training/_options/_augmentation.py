@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from skaudio._utils._constraints import NOT_NEGATIVE, POSITIVE
 from skaudio._utils._sklearn import Interval, StrOptions
 
 BETWEEN_CLASS, MIXUP = "between-class", "mixup"  # values of mix
@@ -74,12 +75,12 @@ class Augmentation(BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "gain": [Interval(Real, 0, None, closed="left")],
+        "gain": [NOT_NEGATIVE],
         "shift": ["boolean"],
         "snr": [tuple, None],
         "mix": [StrOptions({BETWEEN_CLASS, MIXUP}), None],
         "mix_probability": [Interval(Real, 0, 1, closed="both")],
-        "mix_alpha": [Interval(Real, 0, None, closed="neither")],
+        "mix_alpha": [POSITIVE],
         "freq_mask": [Interval(Real, 0, 1, closed="both")],
         "time_mask": [Interval(Real, 0, 1, closed="both")],
     }

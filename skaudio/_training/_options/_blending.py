@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from skaudio._blending import ADAPTIVE, FIXED, NONE, UNIFORM, BlendingWeights
 from skaudio._training._loss_weights import LossWeights, WeightRule
+from skaudio._utils._constraints import COUNT, POSITIVE
 from skaudio._utils._sklearn import Interval, StrOptions
 
 EVALUATION_SHARE = 0.04  # of the training time
@@ -71,10 +72,10 @@ class Blending(BaseEstimator):
 
     _parameter_constraints: dict[str, list[Any]] = {
         "rule": [StrOptions({ADAPTIVE, FIXED, UNIFORM, NONE})],
-        "period": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "window": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "period": [StrOptions({"auto"}), COUNT],
+        "window": [StrOptions({"auto"}), COUNT],
         "smoothing": [StrOptions({"current", "reference"})],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "epsilon": [POSITIVE],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "min_weight": [Interval(Real, 0, 1, closed="left")],
     }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from skaudio._utils._sklearn import Interval
+from skaudio._utils._constraints import COUNT, NOT_NEGATIVE
 
 
 class CosineRestarts(BaseEstimator):
@@ -51,10 +50,11 @@ class CosineRestarts(BaseEstimator):
     4
     """
 
+    _watches_validation = False
     _parameter_constraints: dict[str, list[Any]] = {
-        "first_period": [Interval(Integral, 1, None, closed="left")],
-        "period_factor": [Interval(Integral, 1, None, closed="left")],
-        "min_lr": [Interval(Real, 0, None, closed="left")],
+        "first_period": [COUNT],
+        "period_factor": [COUNT],
+        "min_lr": [NOT_NEGATIVE],
     }
 
     def __init__(

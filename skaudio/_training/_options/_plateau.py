@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from skaudio._utils._constraints import COUNT
 from skaudio._utils._sklearn import Interval
 
 
@@ -50,8 +51,9 @@ class PlateauSchedule(BaseEstimator):
     3
     """
 
+    _watches_validation = True
     _parameter_constraints: dict[str, list[Any]] = {
-        "n_stages": [Interval(Integral, 1, None, closed="left")],
+        "n_stages": [COUNT],
         "factor": [Interval(Real, 1, None, closed="neither")],
         "patience": [Interval(Integral, 0, None, closed="left")],
     }
