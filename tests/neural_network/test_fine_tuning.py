@@ -1,4 +1,4 @@
-"""`FineTunedClassifier`: what stays, what is new, and where training starts."""
+"""`FineTunedClassifier`: frozen layers, new output layers, and starting weights."""
 
 import numpy as np
 import pytest
@@ -214,7 +214,7 @@ def test_new_classes_get_a_new_head(clips, fitted):
 
 
 def test_as_many_but_other_classes_get_a_new_head(clips, fitted):
-    """Equal shapes would load without a word."""
+    """Equal shapes would load without an error."""
     X, y = clips
     mel = X.select(["mel"])
     other = np.char.upper(y)
