@@ -28,13 +28,10 @@ class LossWeights(Protocol):
 
     Attributes
     ----------
-    needs_validation : bool
-        Whether weights follow from losses of held-out clips.
     watches_training : bool
         Whether a fixed part of the training clips is evaluated as well.
     """
 
-    needs_validation: ClassVar[bool] = False
     watches_training: ClassVar[bool] = False
 
     def begin(self, terms: tuple[str, ...], n_evaluations: int) -> WeightRule:

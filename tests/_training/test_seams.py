@@ -19,7 +19,7 @@ import skaudio.neural_network
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._estimator import SegmentEstimator
 from skaudio._training._labels import ClassLabels, SoftLabels, TagIndicators
-from skaudio._training._loss_weights import FixedWeights, UniformWeights
+from skaudio._training._loss_weights import FixedWeights
 from skaudio._training._targets import NoTarget
 from skaudio.nn import OneBranch
 from skaudio.persistence import load, save
@@ -428,17 +428,6 @@ def test_the_output_that_decides_is_scored_and_predicted(clips):
     assert np.mean(proba.argmax(1) == y) > 0.8
     branches = clf._branch_proba(X)
     np.testing.assert_allclose(branches["first"], 1 - proba, atol=1e-6)
-
-
-def test_weights_must_name_the_terms():
-    with pytest.raises(
-        ValueError, match=r"the terms \['a', 'b'\], but weights are give"
-    ):
-        FixedWeights({"a": 1.0}).begin(("a", "b"), 10)
-    rule = FixedWeights({"b": 10, "a": 5}).begin(("a", "b"), 10)
-    np.testing.assert_array_equal(rule.weights, [5, 10])
-    rule = UniformWeights().begin(("a", "b"), 10)
-    np.testing.assert_array_equal(rule.update([1, 2], [3, 4]), [0.5, 0.5])
 
 
 @pytest.mark.parametrize("validation_fraction", [None, 0.2])
