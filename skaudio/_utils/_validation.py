@@ -61,9 +61,19 @@ def check_clips(
         )
         return array
     if reset:  # free lengths: forget the length of an earlier rectangular fit
-        for attribute in ("n_features_in_", "feature_names_in_"):
-            estimator.__dict__.pop(attribute, None)
+        copy_features_in(None, estimator)
     return rows
+
+
+def copy_features_in(source: Any, estimator: Any) -> None:
+    """Set what scikit-learn notes of X in ``fit`` to that of ``source``, or to nothing.
+
+    For meta-estimators, whose inner estimator checks X.
+    """
+    for name in ("n_features_in_", "feature_names_in_"):
+        estimator.__dict__.pop(name, None)
+        if hasattr(source, name):
+            setattr(estimator, name, getattr(source, name))
 
 
 def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:

@@ -26,6 +26,7 @@ from skaudio._utils._constraints import COUNT
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
 from skaudio._utils._types import is_path
+from skaudio._utils._validation import copy_features_in
 from skaudio.nn.layers import layer_names
 
 # what features depend on, next to weights and segments
@@ -146,10 +147,7 @@ class LayerEmbedder(
         self.estimator_.fit(X, y, **fit_params)
         _, network = network_of(self.estimator_)
         self.layers_ = layer_names(network.net_.module_, self.layers)
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+        copy_features_in(self.estimator_, self)
         self._fingerprint = self._digest()
         return self
 

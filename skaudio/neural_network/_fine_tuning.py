@@ -16,6 +16,7 @@ from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
 from skaudio._training._estimator import FittedNetwork, network_of
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from skaudio._utils._validation import copy_features_in
 from skaudio.nn.layers import layer_names
 
 AUTO = "auto"
@@ -171,10 +172,7 @@ class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.classes_ = tuned.classes_
         self.history_ = tuned.history_
         self.estimator_ = tuned if steps is None else _behind(steps, tuned)
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+        copy_features_in(self.estimator_, self)
         return self
 
     def _settings(self, fitted: SegmentClassifier) -> dict[str, Any]:
