@@ -219,6 +219,23 @@ def test_exceptions_from_shared_texts_are_needed():
         assert not own <= usual, f"{name} of {scope} reads like others: drop it here"
 
 
+def test_frames_over_time_have_one_signature():
+    """Features, then times, of X every ``hop`` seconds; probabilities likewise."""
+    found = set()
+    for path, cls in ESTIMATORS.items():
+        for name in ("transform_frames", "predict_frames_proba"):
+            if not hasattr(cls, name):
+                continue
+            found.add(cls.__name__)
+            parameters = inspect.signature(getattr(cls, name)).parameters
+            if name == "transform_frames":
+                assert list(parameters) == ["self", "X", "hop"], path
+                assert parameters["hop"].default is None, path
+            returned = get_doc_object(getattr(cls, name))["Returns"]
+            assert [part.name for part in returned][1:] == ["timestamps"], path
+    assert found == {"FrameClassifier", "LayerEmbedder", "PretrainedEmbedder"}
+
+
 def test_constructors_take_keywords_only():
     """Except for what an estimator is made of, as in scikit-learn."""
     parts = {"estimator", "statistics", "transformer_list", "weights"}

@@ -180,7 +180,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         proba : ndarray of shape (n_clips, n_classes, n_frames)
             Class probabilities over time. Or, if clips differ in length, a 1-D object
             array of `n_clips` arrays (n_classes, n_frames_i).
-        times : ndarray of shape (n_clips, n_frames)
+        timestamps : ndarray of shape (n_clips, n_frames)
             Seconds from the start of a clip to the centres of its frames; a 1-D object
             array if clips differ in length. Arrays have no rate, in contrast
             to `Views`: they get numbers of frames, from 0.
