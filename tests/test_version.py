@@ -31,7 +31,7 @@ def test_the_citation_names_it():
 def test_the_changelog_knows_it():
     newest = re.search(r"^## (.*)$", _read("CHANGELOG.md"), flags=re.MULTILINE)[1]
     numbers = re.findall(r"\d+\.\d+\.\d+\w*", newest)
-    assert skaudio.__version__ in numbers
+    assert skaudio.__version__.partition(".dev")[0] in numbers
 
 
 def test_metadata_beside_the_package_agree():
