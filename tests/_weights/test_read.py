@@ -338,7 +338,7 @@ def test_keras_arrays_in_other_files_are_refused(published, source, path, tmp_pa
         del file["dense_1/dense_1_W"]
         where = [(str(other), 0, other.stat().st_size)]
         file.create_dataset("dense_1/dense_1_W", shape, "f8", external=where)
-    with pytest.raises(ValueError, match="'dense_1_W' .* in another file"):
+    with pytest.raises(ValueError, match=r"'dense_1_W' .* in another file"):
         read_weights(path)
 
 
