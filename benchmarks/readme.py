@@ -240,7 +240,7 @@ def samplecnn_table(report: dict[str, Any]) -> list[str]:
         "| frame-level networks, 22,050 Hz | accuracy |",
         "|---|---|",
         f"| mel | {seeds_of(frames['mel']['accuracy'])} |",
-        f"| samples | {seeds_of(frames['raw']['accuracy'])} |",
+        f"| waveform | {seeds_of(frames['raw']['accuracy'])} |",
     ]
     lines += [
         "",
@@ -256,8 +256,8 @@ def samplecnn_table(report: dict[str, Any]) -> list[str]:
         lines.append(f"| {label} | {' | '.join(cells)} |")
     cells = [seeds_of(digits[job]["accuracy"]) for job in ("samplecnn", "mfcc")]
     lines.append(f"| digits across speakers, accuracy | {' | '.join(cells)} |")
-    ladder = seeds_of(digits["paper-training"]["accuracy"])
-    lines.append(f"| the same, trained as in the paper | {ladder} | |")
+    accuracy = seeds_of(digits["paper-training"]["accuracy"])
+    lines.append(f"| the same, trained as in the paper | {accuracy} | |")
     note = (
         f"Per cent, or areas from 0 to 1; in brackets single seeds. Philharmonia: 12 "
         f"instruments, trained on C, D, E and G# ({settings['per_class']} clips each; "

@@ -22,7 +22,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
-    "myst_parser",  # CHANGELOG.md and CONTRIBUTING.md are read as they are
+    "myst_parser",  # parts of CHANGELOG.md, CONTRIBUTING.md and README.md are included
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
@@ -36,7 +36,7 @@ autodoc_typehints = "none"  # the docstrings give types, units and shapes
 autosummary_generate = True
 numpydoc_show_class_members = False  # the class template lists them
 myst_heading_anchors = 3
-# benchmarks.rst includes a section of the README, whose headings are of level 3
+# parts of the README and of CONTRIBUTING.md start with headings below level 1
 suppress_warnings = ["myst.header"]
 
 sphinx_gallery_conf = {
@@ -56,9 +56,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"skaudio {release}"
 html_show_sourcelink = False
 html_copy_source = False
-WITHOUT_SIDEBAR = (
-    "index install quickstart papers glossary changelog contributing/index"
-)
+WITHOUT_SIDEBAR = "index install quickstart papers glossary changelog"
 html_sidebars = {page: [] for page in WITHOUT_SIDEBAR.split()}
 html_theme_options = {
     "navbar_align": "left",

@@ -1,7 +1,7 @@
 """skaudio: audio classification the scikit-learn way.
 
 Views of sound (log-mel, gammatone, CQT, raw waveform), networks from papers behind
-plain estimators, and honest baselines, all in scikit-learn Pipelines.
+plain estimators, and classical baselines, all in scikit-learn Pipelines.
 """
 
 from __future__ import annotations

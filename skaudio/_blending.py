@@ -1,9 +1,9 @@
 """Adaptive gradient blending: losses in, branch weights out.
 
-A pure NumPy state machine for Section 2.2 (Eqs. 3-5 and Algorithm 1) of Phan et al.,
-"Multi-view Audio and Music Classification", ICASSP 2021. It knows no network: after
-every evaluation it is told each branch's loss on a frozen piece of the training set
-and on the validation set, and it answers with the weights until the next one.
+The rule of Section 2.2 (Eqs. 3-5 and Algorithm 1) of Phan et al., "Multi-view Audio and
+Music Classification", ICASSP 2021, in NumPy and independent of any network: after every
+evaluation it takes each branch's loss on a fixed subset of the training set and on the
+validation set, and returns the weights until the next one.
 """
 
 from __future__ import annotations

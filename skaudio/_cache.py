@@ -1,4 +1,4 @@
-"""Arrays that were computed of clips before: in memory, and on disk if wanted.
+"""Cache of arrays computed from clips: in memory, and on disk on demand.
 
 A search over a Pipeline transforms the same clips once per fold and candidate. A view
 or an embedding depends on nothing but the clip and the transformer, so one computation
@@ -24,7 +24,7 @@ import numpy as np
 from skaudio._utils._files import replacing
 from skaudio._utils._types import is_path
 
-VERSION = 1  # of what is computed: a new one forgets everything on disk
+VERSION = 1  # of what is computed: a new one invalidates everything on disk
 CAPACITY = 256 * 2**20  # bytes in memory
 DIGEST = 16  # bytes of keys and of the checksum in files
 
@@ -54,7 +54,7 @@ def file_of(path: str | os.PathLike[str]) -> File:
 def keys_of(X: Any, fingerprint: str) -> list[str | None]:
     """One key per clip and transformer; None for files that are not there.
 
-    A file is known by its path, size and time of change, an array by its values.
+    A file is identified by its path, size and time of change, an array by its values.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def keys_of(X: Any, fingerprint: str) -> list[str | None]:
     Returns
     -------
     keys : list of str or None
-        Hexadecimal digits; a clip without a key is not to be remembered.
+        Hexadecimal digits; a clip without a key is not to be cached.
     """
     return [_key(clip, fingerprint) for clip in X]
 
@@ -151,7 +151,7 @@ class ClipCache:
         return [found[name] for name in names]
 
     def clear(self) -> None:
-        """Forget what is in memory."""
+        """Drop what is in memory."""
         with self._changed:
             self._arrays.clear()
             self.n_bytes = 0
@@ -206,7 +206,7 @@ def _path(folder: str | os.PathLike[str], name: str) -> Path:
 
 
 def _read(path: Path) -> np.ndarray | None:
-    """The array in a file, unless its checksum says that it is not as written."""
+    """The array in a file, or None if its checksum does not match."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -254,14 +254,14 @@ MEMORY = ClipCache()  # of this process
 
 
 def clear_cache() -> None:
-    """Forget what transformers with ``cache`` have computed, and free the memory.
+    """Clear what transformers with ``cache`` keep in memory.
 
-    For a measurement that should not find its results ready. Files in a folder that
-    was given as ``cache`` stay: delete the folder to forget them.
+    Use it to free memory, or before timing a computation. Files in a folder that
+    was given as ``cache`` stay: delete the folder to clear them.
 
     See Also
     --------
-    PretrainedEmbedder : Remembers embeddings, up to 256 MiB in memory.
+    PretrainedEmbedder : Caches embeddings, up to 256 MiB in memory.
 
     Examples
     --------

@@ -26,7 +26,7 @@ BROKEN = (
 
 
 class Refusal(ValueError):
-    """The file wants what is not given to it."""
+    """The file asks for a name that is not on the list."""
 
 
 class HeldState:
@@ -130,7 +130,7 @@ def _marker(*_: Any) -> None:
 
 
 def _names() -> dict[tuple[str, str], Any]:
-    """What a pickle may ask for, and what it gets."""
+    """What a pickle may ask for, and the substitutes that it gets."""
     given: dict[tuple[str, str], Any] = {
         ("numpy", "dtype"): _Given(_DType),
         ("numpy", "ndarray"): _Given(_marker),
@@ -157,7 +157,7 @@ class _Unpickler(pickle.Unpickler):
             return self._given[module, name]
         full = f"{module}.{name}"
         if full not in self._classes:
-            raise Refusal(f"it wants {full}, which was not loaded")
+            raise Refusal(f"it refers to {full}, which was not loaded")
         made = type("Held", (HeldState,), {"class_name": full})
         return self._given.setdefault((module, name), made)
 
@@ -168,7 +168,7 @@ class _Unpickler(pickle.Unpickler):
 def _finished(found: Any, seen: dict[int, tuple[Any, Any]]) -> Any:
     """The same with arrays in place of what stood for them.
 
-    ``seen`` keeps what it knows alive, or the id of one thing could become another's.
+    ``seen`` keeps references, as an id is reused once its object is gone.
     """
     if id(found) in seen:
         return seen[id(found)][1]
@@ -215,7 +215,7 @@ def load_pickle(
     Raises
     ------
     ValueError
-        If the file wants anything else or is damaged. Nothing in it was executed.
+        If the file asks for anything else or is damaged. Nothing in it was executed.
     """
     if not isinstance(source, (str, os.PathLike)):
         name = getattr(source, "name", "the pickle")

@@ -20,7 +20,7 @@ import skaudio
 ROOT = Path(__file__).resolve().parents[1]
 
 # Parameters with the same name that mean something else in a package, or in one class:
-# these have words of their own. Every entry says why.
+# these have texts of their own, for the reason given.
 DIFFERENT: dict[tuple[str, str], str] = {
     ("batch_size", "skaudio.embedding"): "segments or clips, and what a CPU does",
     ("device", "skaudio.embedding"): "leaves a model of others where it is",

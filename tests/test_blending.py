@@ -1,4 +1,4 @@
-"""The weights' state machine against hand-computed values and its edge cases."""
+"""The rule of the weights against hand-computed values, and its edge cases."""
 
 import numpy as np
 import pytest

@@ -92,7 +92,7 @@ def test_equal_rows_are_embedded_once(labelled):
 
 
 @pytest.mark.parametrize("weights", ["samplecnn", "coala"])
-def test_remembered_rows_are_computed_rows(weights, clips, request):
+def test_cached_rows_are_computed_rows(weights, clips, request):
     path = request.getfixturevalue(weights)
     without = PretrainedEmbedder(path, sr=8000, cache=False).transform(clips)
     embedder = PretrainedEmbedder(path, sr=8000)
@@ -176,7 +176,7 @@ def test_a_file_is_its_path_size_and_time(tmp_path, monkeypatch):
     monkeypatch.undo()
 
 
-def test_keys_tell_clips_apart():
+def test_different_clips_have_different_keys():
     zeros = np.zeros(4, np.float32)
     clips = [zeros, zeros.astype(np.float64), np.zeros(2), np.zeros((2, 2))]
     keys = keys_of([*clips, zeros.copy(), zeros[::2], "missing.wav"], "e")
@@ -185,10 +185,10 @@ def test_keys_tell_clips_apart():
     assert len({*keys[:4], keys[5], *keys_of(clips[:1], "f")}) == 6
 
 
-def test_an_object_that_tells_nothing_about_itself_is_not_remembered(labelled):
+def test_an_object_that_cannot_be_pickled_is_not_cached(labelled):
     X, _ = labelled
     model = Counting()
-    model.hook = lambda: None  # cannot be pickled, hence not be told apart
+    model.hook = lambda: None  # cannot be pickled, hence has no key
     embedder = PretrainedEmbedder(model)
     embedder.transform(X)
     embedder.transform(X)
@@ -254,7 +254,7 @@ def test_files_are_readable_without_skaudio(labelled, tmp_path):
     np.testing.assert_array_equal(np.load(path, allow_pickle=False), X[0, :2])
 
 
-def test_a_folder_that_cannot_be_written_is_said(labelled, tmp_path):
+def test_a_folder_that_cannot_be_written_warns(labelled, tmp_path):
     X, _ = labelled
     (tmp_path / "file").write_text("")
     embedder = PretrainedEmbedder(Counting(), cache=tmp_path / "file")

@@ -150,7 +150,7 @@ def test_constructor_is_small_and_keyword_only(estimator):
 
 @pytest.fixture(scope="module")
 def views():
-    """Two views whose level tells two classes apart, 24 clips."""
+    """Two views whose level separates two classes, 24 clips."""
     rng = np.random.default_rng(0)
     y = np.array(["quiet", "loud"] * 12)
     level = np.where(y == "loud", 1.0, -1.0)[:, None, None]

@@ -58,7 +58,7 @@ def test_from_files_to_table_figure_and_model(tmp_path):
     assert set(model.predict([str(path) for path in paths])) <= set(y)
 
 
-def test_says_what_is_wrong_with_the_data(tmp_path):
+def test_names_what_is_wrong_with_the_data(tmp_path):
     done = run("--data", "nowhere", cwd=tmp_path)
     assert done.returncode == 2
     assert "nowhere does not exist: expected a folder or a table" in done.stderr

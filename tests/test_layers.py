@@ -7,6 +7,7 @@ import may save time, but it may not point upwards.
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,13 @@ def test_every_module_has_a_layer(sources):
     assert units <= LAYERS.keys(), "give new modules a layer in LAYERS"
 
 
+def test_the_table_in_contributing_is_this_one():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| (.*?) \|", text, flags=re.MULTILINE)
+    found = [(name, int(n)) for n, names in rows for name in re.findall(r"\w+", names)]
+    assert dict(found) == LAYERS
+
+
 def test_imports_point_downwards(sources):
     assert upward_imports(sources, LAYERS) == []
 
@@ -232,12 +240,12 @@ def test_private_sklearn_names_stay_in_one_module(sources):
     assert private.keys() == {"skaudio._utils._sklearn"}, private
 
 
-def test_only_training_knows_skorch(sources):
+def test_only_training_imports_skorch(sources):
     users = {unit(module) for module in foreign_imports(sources, "skorch")}
     assert users <= {"_training"}
 
 
-def test_networks_know_only_torch(sources):
+def test_networks_import_only_torch(sources):
     for library in ("sklearn", "skorch", "pandas"):
         users = {unit(module) for module in foreign_imports(sources, library)}
         assert "nn" not in users, f"skaudio.nn imports {library}"

@@ -155,9 +155,9 @@ def test_the_class_need_not_exist(protocol, monkeypatch):
 
 
 def test_a_class_that_was_not_named_is_refused():
-    with pytest.raises(ValueError, match=rf"wants {SCALER}, which was not loaded"):
+    with pytest.raises(ValueError, match=rf"refers to {SCALER}, which was not loaded"):
         _load(pickle.dumps(MinMaxScaler()))
-    with pytest.raises(ValueError, match=r"wants sklearn\.\S*MinMaxScaler"):
+    with pytest.raises(ValueError, match=r"refers to sklearn\.\S*MinMaxScaler"):
         _load(pickle.dumps(MinMaxScaler()), classes=["MinMaxScaler"])
 
 
@@ -195,7 +195,7 @@ def test_calls_are_refused_without_effect(what, protocol, tmp_path, monkeypatch)
     except (TypeError, pickle.PicklingError):  # a module can't be pickled
         content = b"cbuiltins\ngetattr\n(cnumpy\nsave\ntR."
     with pytest.raises(
-        ValueError, match=r"it wants \S+, which was not loaded\. Nothing"
+        ValueError, match=r"it refers to \S+, which was not loaded\. Nothing"
     ):
         _load(content)
     assert list(tmp_path.iterdir()) == []
@@ -222,7 +222,7 @@ def _stack_global(module, name):
     ],
 )
 def test_names_beside_those_given_are_refused(module, name):
-    with pytest.raises(ValueError, match=rf"wants {module}\.{name}, which was not"):
+    with pytest.raises(ValueError, match=rf"refers to {module}\.{name}, which was not"):
         _load(_stack_global(module, name) + b")R.")
 
 
@@ -251,12 +251,12 @@ ODD = {
     "a function": (b"cnumpy\ndtype\n.", "function or class, not data"),
     "a class": (b"ccollections\nOrderedDict\n.", "function or class, not data"),
     "a dtype": (FLOATS + b".", "function or class, not data"),
-    "a function changed": (b"cnumpy\ndtype\n(NcX\nY\ntb.", r"wants X\.Y"),
+    "a function changed": (b"cnumpy\ndtype\n(NcX\nY\ntb.", r"refers to X\.Y"),
     "attributes of a function": (b"cnumpy\ndtype\n}V_function\nNsb.", "changes a func"),
     "another text encoding": (b"c_codecs\nencode\n(Va\nVrot13\ntR.", "as 'rot13'"),
     "an object outside": (b"Pnumber 7\n.", "an object outside, 'number 7'"),
     "a registered extension": (b"\x80\x02\x82\x01.", "damaged: unregistered"),
-    "an instance": (b"(ios\nsystem\n.", r"wants os\.system"),
+    "an instance": (b"(ios\nsystem\n.", r"refers to os\.system"),
 }
 
 

@@ -9,7 +9,7 @@
 * ``tagger``: words of the clips' descriptions (instrument, dynamics, articulation) as
   tags, split by note.
 * ``digits``: spoken digits, trained on one speaker and tested on the other.
-* ``probes`` (Table 6): layers of the tagger as features for sounds it never heard:
+* ``probes`` (Table 6): layers of the tagger as features for other sounds:
   ESC-10 (official folds), spoken digits (across speakers), instruments (across notes).
 
 Every job is kept in ``--cache`` as soon as it is done, so an interrupted run goes on
@@ -44,7 +44,7 @@ from skaudio.views import MelView, MFCCView, RawView
 ROOT = Path(__file__).resolve().parents[2]
 TEST_NOTES = ("Fs", "As")
 RATES = (22050, 16000, 8000, 4000, 2000)
-# statistics of MFCC at every rate tell how much of a loss is the sound's
+# statistics of MFCC at every rate show how much of a loss is due to the sound
 FRAMES = ("mel", "raw", *(f"mfcc-{rate}" for rate in RATES))
 DIGIT_SIZES = (3, 3, 3, 3, 2, 2, 4, 4)  # 0.65 s at 8 kHz: digits last 0.5 s
 TAGGER_RATE = 8000

@@ -3,7 +3,7 @@ Watching branches learn
 =======================
 
 Four views of the same sound learn and overfit at different speeds. This example trains
-the multi-view network of Phan et al. (ICASSP 2021) on made-up sounds and draws what
+the multi-view network of Phan et al. (ICASSP 2021) on synthetic sounds and draws what
 their Figure 2 shows: the weights of the branches and their losses on training,
 validation and test clips, step by step.
 
@@ -102,7 +102,7 @@ for name, clf in {"smoothed": smoothed, "as published": paper}.items():
 print(pd.DataFrame(rows).map("{:.0%}".format))
 
 # %%
-# With so few clips, differences of some points are noise: the benchmark in the manual
-# says what holds on real sound.
+# With so few clips, differences of some points are noise: see the benchmark in the
+# manual for real sound.
 
 plt.show()

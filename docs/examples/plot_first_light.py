@@ -2,8 +2,8 @@
 First light: four views of a sound, blended
 ===========================================
 
-From sounds to a trained, evaluated, saved and reloaded multi-view classifier. On the
-way it meets its competitors: each view alone, their decisions averaged (late fusion),
+From sounds to a trained, evaluated, saved and reloaded multi-view classifier. It is
+compared with its competitors: each view alone, their decisions averaged (late fusion),
 their features put together (concatenation), and a classical baseline.
 
 The sounds are made on the spot. As a program, this script also takes your own: a folder
@@ -96,7 +96,7 @@ print(f"computed in {time.perf_counter() - start:.1f} s")
 # A classical baseline
 # --------------------
 # Mean and standard deviation of cepstral coefficients over time, and a perceptron: a
-# second of work that networks have to justify themselves against.
+# baseline that takes a second.
 
 table = []  # name, accuracy, seconds of training
 
@@ -120,7 +120,7 @@ add_row("MFCC + MLP", mfcc.predict(clips[test]), seconds)
 # Each view alone, and late fusion
 # --------------------------------
 # One convolutional recurrent network per view, trained side by side. Late fusion is the
-# mean of their probabilities, so one fit answers for both. ``width`` makes the paper's
+# mean of their probabilities, so one fit serves both. ``width`` makes the paper's
 # network, which is meant for a GPU, small enough for a few CPU cores.
 
 settings = {
@@ -146,7 +146,7 @@ add_row("late fusion", late.predict(Z_test), late_seconds)
 # --------------------------
 # Both are one network with an encoder per view. Concatenation has a single loss, that
 # of the joint branch. Blending gives every view a branch and a loss of its own, and
-# adapts their weights to how each branch learns and overfits. It answers twice: by its
+# adapts their weights to how each branch learns and overfits. It predicts twice: by its
 # joint branch, and by the ensemble of all branches with the weights it found.
 
 start = time.perf_counter()

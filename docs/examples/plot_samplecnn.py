@@ -1,10 +1,10 @@
 """
-What a network on samples listens to
-====================================
+What a waveform network responds to
+===================================
 
-SampleCNN (Lee et al., 2018) reads the waveform itself, by filters of a few samples.
-This example trains a narrow one on made-up sounds, asks which frequencies its filters
-have come to listen to, layer by layer, and uses its hidden layers as features.
+SampleCNN (Lee et al., 2018) takes the waveform itself, by filters of a few samples.
+This example trains a narrow one on synthetic sounds, shows the frequencies that its
+filters respond to, layer by layer, and uses its hidden layers as features.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ from skaudio.neural_network import SampleCNNClassifier
 # The product of ``sizes`` is the length of a segment: 6,561 samples, 0.8 s at 8 kHz,
 # which suits clips of a second better than the 2.6 s of the published networks. A short
 # training on a CPU wants a narrow network and one cycle of Adam instead of the paper's
-# long ladder of learning rates.
+# long schedule of learning rates.
 
 sr = 8000
 X, y = make_sounds(n_clips=400, n_classes=4, sr=sr, random_state=0)
@@ -71,7 +71,7 @@ plt.show()
 # %%
 # Features for another task
 # -------------------------
-# The same layers, frozen, for a question that the network was never asked: is a clip
+# The same layers, frozen, for a task that the network was not trained on: is a clip
 # in the louder half? ``make_probe`` puts a small classifier on top, and every clip is
 # embedded only once, however often a search fits the pipeline.
 

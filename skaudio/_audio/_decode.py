@@ -1,4 +1,4 @@
-"""Audio files to samples, with errors that say what is wrong with a file."""
+"""Audio files to samples, with errors that name what is wrong with a file."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _check_is_file(path: str) -> None:
 
 
 def _is_cut_short(path: str, kind: str) -> bool:
-    """Whether the container itself says that bytes are missing at its end."""
+    """Whether the container shows that bytes are missing at its end."""
     if kind == "OGG":
         return _ogg_lacks_end(path)
     return kind in ("WAV", "WAVEX") and _wav_lacks_data(path)

@@ -57,7 +57,7 @@ def load_clips(
     0 samples, NaN, infinity      error of that clip: see `on_error`
     ============================  ====================================================
 
-    A file counts as cut short when its own structure says so: a RIFF wav with fewer
+    A file counts as cut short when its own structure shows it: a RIFF wav with fewer
     bytes than its data chunk announces, an Ogg stream without its last page, a flac
     that loses sync. An mp3 that was cut looks like a shorter one. With `duration`, only
     what is needed is decoded, so damage behind it goes unnoticed.
@@ -160,7 +160,7 @@ def _load_one(
         samples, native = _as_samples(item, name), array_sr
     if mono == "raise" and samples.ndim == 2 and samples.shape[1] > 1:
         raise ValueError(
-            f"{name} has {samples.shape[1]} channels and mono='raise' wants one. "
+            f"{name} has {samples.shape[1]} channels and mono='raise' requires one. "
             "Mix it down first, or set mono='average'."
         )
     samples = _mix_down(samples)

@@ -36,7 +36,7 @@ def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback
         return EpochSchedule(schedule)
     if not has_validation:
         raise ValueError(
-            f"lr_schedule={schedule!r} watches the validation loss. Set "
+            f"lr_schedule={schedule!r} depends on the validation loss. Set "
             "validation_fraction, e.g. 0.1, or another schedule."
         )
     return PlateauSteps(schedule)
@@ -107,7 +107,7 @@ class PlateauSteps(Callback):
         self.stage += 1
         self.n_waited, self.best_loss = 0, math.inf
         net.is_finished = self.stage == self.schedule.n_stages
-        if self.best_state:  # unless no loss was a number
+        if self.best_state:  # unless every loss was NaN
             net.module_.load_state_dict(self.best_state)
         net.optimizer_.state.clear()
 
@@ -122,7 +122,7 @@ class Records(Callback):
         self.epochs: list[dict[str, float]] = []
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Open the bar."""
+        """Open the progress bar."""
         from tqdm.auto import tqdm
 
         self.bar = tqdm(
@@ -152,7 +152,7 @@ class Records(Callback):
         self.bar.update()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Close the bar."""
+        """Close the progress bar."""
         self.bar.close()
 
 

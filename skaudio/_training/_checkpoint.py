@@ -33,9 +33,10 @@ class Checkpoint(Callback):
         What everything random is derived from.
     data : TrainingSegments
         What counts the epochs.
-    parts : sequence
-        The `Evaluation` first, then other objects whose attributes ``STATE`` change in
-        training.
+    evaluation : Evaluation
+        What weights the terms of the loss.
+    others : sequence
+        Other objects whose attributes ``STATE`` change in training.
     """
 
     def __init__(
@@ -44,18 +45,20 @@ class Checkpoint(Callback):
         fingerprint: str,
         seed: int,
         data: Any,
-        parts: Sequence[Any],
+        evaluation: Any,
+        others: Sequence[Any],
     ) -> None:
         self.path = path
         self.fingerprint = fingerprint
         self.seed = seed
         self.data = data
-        self.parts = parts
+        self.evaluation = evaluation
+        self.others = others
 
     def _parts(self) -> dict[str, Any]:
         """Objects with ``STATE`` by name, the rule of the loss weights among them."""
-        parts = {type(part).__name__: part for part in self.parts}
-        return {"loss_weights": self.parts[0].rule, **parts}
+        parts = {type(part).__name__: part for part in (self.evaluation, *self.others)}
+        return {"loss_weights": self.evaluation.rule, **parts}
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Go on from the last finished epoch, if there is one."""
@@ -78,8 +81,8 @@ class Checkpoint(Callback):
         for name, part in self._parts().items():
             for key, value in state["parts"][name].items():
                 setattr(part, key, _decoded(value))
-        evaluation = self.parts[0]
-        net.set_loss_weights(evaluation.terms, evaluation.rule.weights)
+        weights = self.evaluation.rule.weights
+        net.set_loss_weights(self.evaluation.terms, weights)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Replace the file by the state after this epoch, all at once."""

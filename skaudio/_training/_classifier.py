@@ -17,7 +17,7 @@ from skaudio._utils._sklearn import _fit_context
 
 
 class SegmentClassifier(ClassifierMixin, SegmentEstimator):
-    """Trains a network to tell classes or tags, and averages it over segments."""
+    """Trains a network on classes or tags; predictions are means over segments."""
 
     _target: ClassLabels | TagIndicators
     _target_kinds: ClassVar[tuple[type[Target], ...]] = (ClassLabels, TagIndicators)
@@ -34,7 +34,7 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
             that computes its views itself: waveforms (n_clips, n_samples), or a list
             of waveforms or paths.
         y : array-like of shape (n_clips,) or (n_clips, n_tags)
-            Class labels of any type, or zeros and ones that say which tags a clip has.
+            Class labels of any type, or an indicator matrix (zeros and ones) of tags.
         groups : array-like of shape (n_clips,), default=None
             Source of each clip. With ``validation_fraction``, no source is divided
             between training and validation.
@@ -128,7 +128,7 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
         return self._target.decide(proba)
 
     def decision_function(self, X):
-        """Confidence in every class as a logarithm, in which evidence adds up.
+        """Compute log-probabilities of classes, or log-odds of two classes or of tags.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
         return self._target.confidence(proba)
 
     def __sklearn_tags__(self) -> Any:
-        """Tags are labels, too."""
+        """Indicator matrices of tags are accepted as y."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         # a table of features is no sound

@@ -129,16 +129,16 @@ def network_of(model: Any) -> tuple[Pipeline | None, SegmentEstimator]:
 class SegmentEstimator(BaseEstimator):
     """Trains a network on segments of clips, and runs it on even segments of others.
 
-    It reads X, cuts segments and keeps what is learned, but knows neither labels nor
-    what the outputs of the network mean: a subclass hands `_fit` a target. Subclasses
-    state their network in `_module`, and where they need to, `_loss_weights`,
-    `_segment_length`, `_source` and `_check_input`.
+    It checks X, cuts segments and keeps the trained network, but depends neither on
+    labels nor on the meaning of outputs: a subclass passes a target to `_fit`. It
+    defines its network in `_module` and, where the defaults do not fit, overrides
+    `_loss_weights`, `_segment_length`, `_source` and `_check_input`.
     """
 
     _standardises = True  # whether views that are computed here are standardised
     _target_kinds: ClassVar[tuple[type[Target], ...]] = (NoTarget,)
 
-    # -- what a subclass says -------------------------------------------------------
+    # -- hooks for subclasses -------------------------------------------------------
     def _module(self) -> dict[str, Any]:
         """skorch's module class and those of its parameters that are not shared.
 
@@ -239,7 +239,7 @@ class SegmentEstimator(BaseEstimator):
         return draw_seed(self.random_state)
 
     def _settings(self) -> dict[str, Any]:
-        """What tells this training from others, next to the clips."""
+        """Settings that identify this training, next to the clips."""
         settings = self.get_params()
         for name in NOT_IN_FINGERPRINT:
             settings.pop(name, None)
@@ -293,7 +293,7 @@ class SegmentEstimator(BaseEstimator):
     ) -> dict[str, np.ndarray]:
         """Outputs (n_clips, ...) of the network by name, mean over even segments.
 
-        ``activate`` makes of the outputs of segments what is averaged.
+        ``activate`` turns the outputs of segments into what is averaged.
         """
         data = self._dataset(X)
         rows, starts = data.even_segments(self.n_segments)
@@ -343,7 +343,7 @@ class SegmentEstimator(BaseEstimator):
         return inference_net(self._module(), self._spec, self._target, options, weights)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Arrays and plain values: loads anywhere, and no code travels with it."""
+        """Arrays and plain values: loads on any machine and contains no code."""
         state = dict(super().__getstate__())
         if "net_" in state:
             weights = state.pop("net_").module_.state_dict()
@@ -371,7 +371,7 @@ class SegmentEstimator(BaseEstimator):
         known = {cls.__name__: cls for cls in self._target_kinds}
         if kind not in known:
             raise ValueError(
-                f"{type(self).__name__} knows the targets {sorted(known)}, but was "
+                f"{type(self).__name__} supports the targets {sorted(known)}, but was "
                 f"saved with {kind!r}. Was it saved by another version of skaudio?"
             )
         return known[kind].from_state(state)

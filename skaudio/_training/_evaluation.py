@@ -13,7 +13,7 @@ from skaudio._training._loss_weights import LossWeights
 from skaudio._training._targets import Target
 from skaudio.nn.layers import copy_of_state
 
-# Segments of a clip are alike: more of them cost time and tell little about the clip
+# Segments of a clip are alike: more of them cost time and add little
 N_SEGMENTS = 1
 
 

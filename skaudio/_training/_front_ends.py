@@ -102,7 +102,7 @@ class OwnViews:
         if len(X.names) > 1 or X.n_bins[name] > 1:
             other = ", or set views=None" if hasattr(estimator, "views") else ""
             raise ValueError(
-                f"{who} reads samples: waveforms, paths, or a single RawView; got "
+                f"{who} takes waveforms or paths, or a single RawView; got "
                 f"views with the bins {X.n_bins}. Pass X.select(['raw']), or the "
                 f"sound{other}."
             )
@@ -155,7 +155,7 @@ class WaveformDataset:
     sound : Sound
         Waveforms, and the maxima of their views.
     views : SegmentDataset
-        Views of the same clips, which say how long a clip is in each.
+        Views of the same clips, for the length of a clip in each.
     geometry : Geometry
         Length and margins of a segment.
     """
@@ -172,7 +172,7 @@ class WaveformDataset:
         self.maxima = sound.maxima.astype(self.dtype)
 
     def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
-        """Waveforms with margins, and what the front ends need to know of the clips.
+        """Waveforms with margins, and what the front ends need of the clips.
 
         That are steps of each clip in each view, maxima, and the samples at which the
         clip starts and stops. A clip shorter than a segment is surrounded by silence,

@@ -263,7 +263,7 @@ class SoftLabels(ClassLabels):
     ) -> Arrays:
         """Targets from a teacher's outputs (n_clips, n_classes).
 
-        ``logits`` says what ``scores`` are: logits, or probabilities that sum to one.
+        With ``logits``, ``scores`` are logits; otherwise probabilities that sum to one.
         ``y`` are the classes of the clips, if they are known.
         """
         scores = check_soft_labels(estimator, X, scores, len(self.classes), logits)
@@ -321,7 +321,7 @@ def log_odds(proba: np.ndarray) -> np.ndarray:
 
 
 def is_indicator(y: Any) -> bool:
-    """Whether y says which tags clips have, rather than their one class."""
+    """Whether y is an indicator matrix of tags, rather than class labels."""
     is_matrix = getattr(y, "ndim", 1) == 2 or isinstance(y, (list, tuple))
     return is_matrix and type_of_target(y) == "multilabel-indicator"
 

@@ -20,21 +20,18 @@ class WeightRule(Protocol):
         """New weights after an evaluation, from the losses of every term."""
 
     def columns(self) -> dict[str, np.ndarray]:
-        """What is recorded of every term next to its losses."""
+        """Values that are recorded for every term next to its losses."""
 
 
 class LossWeights(Protocol):
-    """How the terms of a loss are weighted, as a subclass of an estimator states it.
+    """How the terms of a loss are weighted, as an estimator defines it.
 
     Attributes
     ----------
-    needs_validation : bool
-        Whether weights follow from losses of held-out clips.
     watches_training : bool
         Whether a fixed part of the training clips is evaluated as well.
     """
 
-    needs_validation: ClassVar[bool] = False
     watches_training: ClassVar[bool] = False
 
     def begin(self, terms: tuple[str, ...], n_evaluations: int) -> WeightRule:

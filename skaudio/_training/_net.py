@@ -188,7 +188,7 @@ class SegmentNet(NeuralNet):
             return outputs, means
         targets = moved(data.targets_of(rows), self.device)
         with torch.inference_mode():
-            losses = self.criterion_(outputs, targets, {})
+            losses = in_order(self.criterion_(outputs, targets, {}), self.terms)
             return outputs, {name: float(value) for name, value in losses.items()}
 
     def outputs(self, data: Segments, rows: np.ndarray, starts: np.ndarray) -> Tensors:
@@ -240,6 +240,7 @@ class SegmentNet(NeuralNet):
                 results, losses = compute(module, inputs), {}
                 if with_losses:
                     losses = self.criterion_(results, targets, inputs)
+                    losses = in_order(losses, self.terms)
                 return results, losses, len(places)
 
             return by_batches(

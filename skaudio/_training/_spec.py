@@ -1,4 +1,4 @@
-"""What describes the segments that a network sees, as one value."""
+"""`SegmentSpec`: rates, bins, length and type of the segments that a network sees."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`Target`: what a network is trained to do, one protocol for the trainer.
 
-Chosen by the estimator; the trainer knows nothing else of what is learned. Class labels
-and tags are in ``_labels``.
+The estimator chooses it; the trainer depends on nothing else about the task. Class
+labels and tags are in ``_labels``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ Arrays = dict[str, np.ndarray]  # one row per clip, by name
 
 
 class Target(Protocol):
-    """What a network is trained to do, and how it is judged.
+    """What a network is trained for, and how it is scored.
 
-    A subclass states at least `terms` and `criterion`. What belongs to the clips are
-    named arrays, one row per clip, which the estimator makes of y and hands on with the
-    target.
+    A subclass defines at least `terms` and `criterion`. Targets are named arrays, one
+    row per clip, which the estimator derives from y and passes on with the target.
 
     Attributes
     ----------

@@ -31,7 +31,7 @@ from skaudio._training._options._schedules import PLATEAU
 from skaudio._training._spec import SegmentSpec
 from skaudio._training._targets import Target
 from skaudio._utils._container import Views
-from skaudio._utils._random import generators
+from skaudio._utils._random import derived_generator
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
 from skaudio.nn.devices import available_device, resolve_device
 
@@ -166,7 +166,7 @@ class Trainer:
         checkpoint : path-like or None, default=None
             File for the state of training after every epoch.
         settings : dict or None, default=None
-            What tells this training from others, next to the clips.
+            Settings that identify this training, next to the clips.
 
         Returns
         -------
@@ -190,9 +190,9 @@ class Trainer:
             callbacks.insert(0, FromWeights(self.start))
         if checkpoint is not None:
             identity = fingerprint(settings or {}, self._arrays(clips))
-            own = (evaluation, records, rate)
+            seed, others = self.spec.seed, (records, rate)
             callbacks.append(
-                Checkpoint(Path(checkpoint), identity, self.spec.seed, data, own)
+                Checkpoint(Path(checkpoint), identity, seed, data, evaluation, others)
             )
         net = new_net(
             self.module,
@@ -226,7 +226,7 @@ class Trainer:
         train, valid = next(splitter.split(np.zeros(len(strata)), strata, groups))
         if not self.loss_weights.watches_training:
             return train, valid, None
-        (rng,) = generators(self.spec.seed, 1)
+        rng = derived_generator(self.spec.seed)
         return train, valid, _same_strata(strata, train, valid, rng)
 
     def _part(self, clips: Clips, rows: np.ndarray) -> FixedSegments:

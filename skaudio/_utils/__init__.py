@@ -1,1 +1,1 @@
-"""Shared plumbing: the lowest layer, importing nothing else of the package."""
+"""Shared utilities: the lowest layer, importing nothing else of the package."""

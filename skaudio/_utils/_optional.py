@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """Import ``module`` or say which extra of skaudio brings it."""
+    """Import ``module``, or raise an error that names the extra to install."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

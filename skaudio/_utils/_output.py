@@ -1,4 +1,4 @@
-"""What transformers of sound say of their output: its form, and clips that failed."""
+"""Output of transformers of sound: ``set_output``, and clips that failed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ArrayOutput:
 
 
 def note_errors(estimator: Any, errors: list[dict[str, Any]]) -> None:
-    """Set ``errors_`` to the clips that failed, if that is any news.
+    """Set ``errors_`` to the clips that failed, if they changed.
 
     An estimator that only transforms stays as it is when nothing fails.
     """

@@ -18,16 +18,17 @@ def draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def generators(seed: int, n: int) -> list[np.random.Generator]:
-    """Return independent NumPy generators derived from one seed."""
-    return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n)]
+def derived_generator(seed: int) -> np.random.Generator:
+    """NumPy generator that is independent of others with the same seed."""
+    (child,) = np.random.SeedSequence(seed).spawn(1)
+    return np.random.default_rng(child)
 
 
 @contextmanager
 def seeded_initialisation(seed: int) -> Iterator[None]:
     """Seed torch's global generator for building a module, then put it back.
 
-    torch's initialisers know only the global generator. The lock keeps threads
+    torch's initialisers use only the global generator. The lock keeps threads
     (joblib's threading backend) from seeing each other's seed.
     """
     import torch

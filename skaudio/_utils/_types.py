@@ -1,4 +1,4 @@
-"""What counts as what: floating-point types, paths and waveforms."""
+"""Floating-point types, paths, waveforms, and the protocol of views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gates for user data: `check_clips` (sound), `check_views` and `check_labels`."""
+"""Validation of user data: `check_clips` (sound), `check_views` and `check_labels`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _rows(X: Any) -> list[Any] | None:
 def check_clips(
     estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False
 ) -> np.ndarray | list[Any]:
-    """Validate sound: the gate of everything that takes waveforms.
+    """Validate sound, for everything that takes waveforms.
 
     Returns a 2-D array (n_clips, n_samples) for rectangular numeric input, whose
     length is then fixed for the fitted estimator, or a list with one path or one
@@ -67,7 +67,7 @@ def check_clips(
 
 
 def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:
-    """Validate views: the gate of everything that takes spectrograms or networks' X.
+    """Validate views, for everything that takes spectrograms or the X of networks.
 
     A 3-D array is one view, a 2-D array one view with a single frame per clip, a 1-D
     object array (or list of 2-D arrays) one view with clips of different lengths; all

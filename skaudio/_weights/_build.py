@@ -21,7 +21,7 @@ def build(weights: Weights, family: Family) -> nn.Module:
             network = weights.network(**arguments | weights.arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
-            f"No {weights.network.__name__} can be made as the file says ({error})."
+            f"No {weights.network.__name__} can be made from this file ({error})."
         ) from error
     family.complete(network, tensors)
     wanted = network.state_dict()

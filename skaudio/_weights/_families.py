@@ -4,7 +4,7 @@ A family is a `Family`: its networks, the layouts of the files that hold them, h
 networks follow from the shapes of tensors, and whether they need a scaler. To add one,
 write a module like `_samplecnn` or `_coala` and list its entry here; to embed with it,
 add a class to ``skaudio/embedding/_backends``. Files of Keras and ONNX have readers of
-their own, which know SampleCNN only: layouts are for state dictionaries.
+their own, which support SampleCNN only: layouts are for state dictionaries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from skaudio._weights._layouts import Family, Layout, Weights, find_prefix, rena
 from skaudio._weights._samplecnn import SAMPLECNN
 
 FAMILIES: tuple[Family, ...] = (SAMPLECNN, COALA)
-# of no family: a name that gives it away, and what to say
+# of no family: a name that identifies it, and the message
 OTHERS = (
     (
         r"(spec\.|spec_bn\.|hcqt|mel_scale)",

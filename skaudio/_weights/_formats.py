@@ -46,7 +46,7 @@ class WeightFile:
 
 
 def open_weights(content: bytes, name: str) -> WeightFile:
-    """Tell the kind of a file and read it; ``name`` is for messages."""
+    """Recognise the kind of a file and read it; ``name`` is for messages."""
     if content.startswith(b"\x89HDF\r\n\x1a\n"):
         return WeightFile("hdf5", content=content)
     if content.startswith(b"PK"):
@@ -163,7 +163,7 @@ def _load_torch(content: bytes) -> Any:
         warnings.catch_warnings(),
         torch.serialization.safe_globals(_bookkeeping(content)),
     ):
-        warnings.simplefilter("ignore")  # old files speak of old classes
+        warnings.simplefilter("ignore")  # old files refer to old classes
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 

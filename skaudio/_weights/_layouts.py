@@ -84,7 +84,7 @@ class Family:
     # change the network or the tensors where files may lack some
     complete: Callable[[nn.Module, Tensors], None] = _no_change
     scaler: Scaler | None = None
-    # what people mistake for its files: a name that gives it away, and what to say
+    # files easily mistaken for its own: a name that identifies them, and the message
     mistaken: tuple[tuple[str, str], ...] = ()
 
 

@@ -130,7 +130,7 @@ def _array(message: bytes) -> tuple[str, np.ndarray | None]:
     raw = b"".join(found[9] or found[4])  # float_data is packed little-endian as well
     stored, shape = np.dtype(dtype if found[9] else "<f4"), _integers(found[1])
     if len(raw) != stored.itemsize * prod(shape):
-        raise IndexError("a tensor has not as many values as its shape says")
+        raise IndexError("the number of values of a tensor differs from its shape")
     return name, np.frombuffer(raw, stored).reshape(shape).astype(np.float32)
 
 

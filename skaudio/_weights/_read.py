@@ -31,7 +31,7 @@ class Pretrained:
         One of `skaudio.nn`, in eval mode on the CPU. A SampleCNN whose file has no
         output layer gives the top activations instead.
     kind : {"samplecnn", "coala"}
-        Its family, which says what it takes: waveforms, or patches of a spectrogram.
+        Its family, which determines its input: waveforms, or patches of a spectrogram.
     layout : str
         The code base that the names of tensors are from.
     sr : float
@@ -70,7 +70,7 @@ def read_weights(
     scaler: str | os.PathLike[str] | None = None,
     sha256: str | None = None,
 ) -> Pretrained:
-    """Read a file of weights, recognise whose it is, and make the network.
+    """Read a file of weights, recognise its layout, and make the network.
 
     Nothing in the file is executed.
 
@@ -93,7 +93,7 @@ def read_weights(
     Raises
     ------
     ValueError
-        If the file is not the expected one, or nothing that is known: the message says
+        If the file is not the expected one, or of no known kind: the message describes
         what it looks like.
 
     See Also
@@ -185,7 +185,7 @@ def _own_weights(file: WeightFile, name: str) -> Weights:
     if about.get("network") not in networks():
         raise ValueError(
             f"{name} holds a network {about.get('network')!r}; this version of skaudio "
-            f"knows {shortened(networks())}."
+            f"supports {shortened(networks())}."
         )
     return Weights(
         about["layout"],

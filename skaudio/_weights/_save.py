@@ -31,7 +31,7 @@ def save_weights(
     path : str or path-like
         File to write, by convention ending in ``.safetensors``.
     sr : float, default=None
-        Rate in Hz of the waveforms that the network takes. A module does not know it,
+        Rate in Hz of the waveforms that the network takes. A module does not store it,
         so it is required there; otherwise None keeps that of `source`.
 
     Raises
@@ -61,7 +61,7 @@ def save_weights(
     if sr is None and isinstance(source, Pretrained):
         sr = source.sr
     if sr is None:
-        raise ValueError("A module does not know its rate: pass sr= in Hz.")
+        raise ValueError("A module has no rate: pass sr= in Hz.")
     about = {
         "network": type(network).__name__,
         "layout": layout,

@@ -78,7 +78,7 @@ def fetch(
 def _refuse(
     what: str, archives: Sequence[Archive], folder: Path, error: Exception
 ) -> OSError:
-    """Delete files without a published checksum, and say what is wrong."""
+    """Delete files without a published checksum, and raise an error."""
     unverified = [archive for archive in archives if archive.checksum is None]
     for archive in unverified:
         (folder / archive.name).unlink(missing_ok=True)

@@ -47,7 +47,7 @@ Classification and Sound Event Detection", 24th European Signal Processing Confe
 
 @dataclass(frozen=True)
 class Release:
-    """One of the two sets: where it is, and how much the publisher says it holds."""
+    """One of the two sets: where it is, and its published sizes."""
 
     record: int
     clips_per_class: int
@@ -124,7 +124,7 @@ def fetch_dcase2016(
     Parameters
     ----------
     subset : {"development", "evaluation", "all"}, default="development"
-        The set with official folds, the set that the challenge was judged on, or both,
+        The set with official folds, the set that the challenge was scored on, or both,
         development first. Each is downloaded only when it is asked for.
     data_home : str, path-like or None, default=None
         Folder to keep data sets in; None as in

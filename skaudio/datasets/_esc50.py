@@ -40,7 +40,7 @@ Proceedings of the 23rd ACM International Conference on Multimedia, 2015, 1015-1
 
 @dataclass(frozen=True)
 class Layout:
-    """What the publisher says the data set holds; a download must agree."""
+    """Published contents of the data set, which a download must match."""
 
     n_classes: int = 50
     n_folds: int = 5
@@ -124,7 +124,7 @@ def fetch_esc50(
     of it is published, so what can be checked is: the commit named in the archive,
     the checksum of every member, the list of files, their sizes, the number of clips
     per class and fold, and that names and table agree. The sha256 of an archive that
-    passed is remembered beside the data and must match when it is fetched again.
+    passed is recorded beside the data and must match when it is fetched again.
 
     References
     ----------

@@ -15,7 +15,7 @@ EXTENSIONS = {
     ".caf",  # codespell:ignore caf
 }
 TABLES = {".csv": ",", ".tsv": "\t"}
-# column names that say what they hold, the most telling first
+# usual column names, the most specific first
 USUAL_NAMES = {
     "file": "file filename file_name path filepath file_path fname audio clip".split(),
     "label": "label category class class_name classname target".split(),
@@ -199,7 +199,7 @@ def _column(frame: Any, table: Path, role: str, name: str | None) -> str | None:
     raise ValueError(
         f"{table} has no column with a usual name for the {role} "
         f"({', '.join(USUAL_NAMES[role])}); its columns are {list(frame.columns)}. "
-        f"Say which it is: {role}='name of the column'."
+        f"Pass {role}='name of the column'."
     )
 
 

@@ -70,7 +70,7 @@ Transactions on Multimedia 17(11), 2015, 2059-2071.
 
 @dataclass(frozen=True)
 class Layout:
-    """What is known of the data set; a download must agree."""
+    """Contents of the data set, which a download must match."""
 
     genres: tuple[str, ...] = (
         *("blues", "classical", "country", "disco", "hiphop"),

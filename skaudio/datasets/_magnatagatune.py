@@ -77,7 +77,7 @@ Networks Using Very Small Filters for Music Classification", Applied Sciences 8(
 
 @dataclass(frozen=True)
 class Layout:
-    """What is known of the data set; a download must agree."""
+    """Contents of the data set, which a download must match."""
 
     n_tags: int = 50
     subsets: dict[str, int] = field(
@@ -171,7 +171,7 @@ def fetch_magnatagatune(
     The split is that of [1]_, from one fixed commit of the GitHub repository
     jongpillee/music_dataset_split. Its files have to be those of the commit. The
     publisher of the clips states no checksums: the hash of what proved to be the data
-    set is remembered, the checksums inside the archive are checked, and with more than
+    set is recorded, the checksums inside the archive are checked, and with more than
     10 clips of the split missing or unreadable nothing is installed.
 
     Three of the 25,863 files are reported to be empty; none of them is in the split.
@@ -289,7 +289,7 @@ def _in_words(tag: str) -> str:
 
 
 def _git_name(path: Path) -> str:
-    """What git calls a file of this content: all that the commit says about it."""
+    """Git's name of a file of this content: all that the commit states about it."""
     content = path.read_bytes()
     head = f"blob {len(content)}\0".encode()
     return hashlib.sha1(head + content, usedforsecurity=False).hexdigest()

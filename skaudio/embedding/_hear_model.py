@@ -18,9 +18,9 @@ WINDOWS = 256  # that are embedded together
 class HEARModel(nn.Module):
     """An embedder as a model that follows the protocol of the HEAR benchmark.
 
-    The way back of `PretrainedEmbedder`: code that evaluates or uses HEAR models gets
-    what any embedder, or Pipeline that ends in one row per clip, makes of sound. The
-    module `skaudio.embedding.hear` is for tools that want the name of a module and the
+    The converse of `PretrainedEmbedder`: code that evaluates or uses HEAR models gets
+    the embeddings of any embedder, or Pipeline that ends in one row per clip. The
+    module `skaudio.embedding.hear` is for tools that take the name of a module and the
     path of a file.
 
     Parameters
@@ -32,7 +32,7 @@ class HEARModel(nn.Module):
         Sampling rate in Hz of the sound that it will get, which is resampled to that
         of the embedder. None is the embedder's own rate.
     hop : float, default=0.05
-        Seconds from one timestamp to the next; the benchmark asks for no more than the
+        Seconds from one timestamp to the next; the benchmark requires no more than the
         default, for the sake of transcription.
     frame_length : float, default=1.0
         Seconds around a timestamp that are embedded, unless `embedder` has
@@ -186,6 +186,6 @@ def rate_of(embedder: Any, default: float | None = None) -> float:
         found = f"several rates, {sorted(rates)}," if rates else "no rate"
         raise ValueError(
             f"{type(embedder).__name__} has {found} to take sound at. "
-            + ("Make them equal." if rates else "Say which with sr=...")
+            + ("Make them equal." if rates else "Set it with sr=...")
         )
     return float(default)

@@ -1,4 +1,4 @@
-"""`LayerEmbedder`: what the hidden layers of a network say of a clip."""
+"""`LayerEmbedder`: outputs of hidden layers as features of clips."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class LayerEmbedder(
 ):
     """Hidden layers of a neural classifier as features of clips.
 
-    A network is slid over the clip; within every segment the outputs of a layer are
-    pooled over time, then segments are averaged, and the layers stand side by side.
-    Several embedders in a `FeatureUnion` see a clip at several scales.
+    The network is applied to evenly spaced segments of a clip; within every segment the
+    outputs of a layer are pooled over time, then segments are averaged and layers
+    concatenated. A `FeatureUnion` of several embedders combines several scales.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ class LayerEmbedder(
         -1 is the last one below the output. The default is the paper's best choice for
         tagging.
     pooling : {"max", "mean"}, default="max"
-        What becomes of the steps of a layer within a segment; "max" is the paper's.
+        Pooling over the steps of a layer within a segment; "max" is the paper's.
     n_segments : int or None, default=None
         Evenly spaced segments per clip that are averaged. None takes as many as cover
         the clip, and one more, as the authors did.
     cache : bool, str or path-like, default=True
-        Whether to remember embeddings in memory, up to 256 MiB for all embedders of a
+        Whether to cache embeddings in memory, up to 256 MiB for all embedders of a
         process. A folder keeps them on disk as well, for other processes and days.
 
     Attributes
@@ -187,7 +187,7 @@ class LayerEmbedder(
         A frame is what the network sees at once, a segment, centred at its time. Times
         lie `hop` apart from half of it on, as many as end within the clip. Segments
         that would reach over the border of a clip are moved inside; a clip shorter than
-        a segment is repeated to fill it. Frames are not remembered.
+        a segment is repeated to fill it. Frames are not cached.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class LayerEmbedder(
 
 
 def _as_clips(X: Any) -> Any:
-    """X as an array or a list of clips to be told apart by content, else None."""
+    """X as an array or a list of clips that can be hashed by content, else None."""
     if isinstance(X, np.ndarray) and X.ndim > 1:
         return X if len(X) and X.dtype.kind == "f" else None
     if isinstance(X, (str, dict, Views)) or getattr(X, "ndim", 1) != 1:

@@ -52,15 +52,15 @@ BACKENDS: dict[str, Any] = {
 class PretrainedEmbedder(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """Embeddings of clips by a network that others, or you, trained before.
+    """Embeddings of clips by a pretrained network.
 
     Reads published weights of SampleCNN (and of networks with the same layers, such as
     CLMR's) and of COALA, files of `save_weights`, and takes any model that follows the
     protocol of the HEAR benchmark. Nothing is learned: the embedder needs no `fit`,
     and an embedding depends on its clip alone.
 
-    Every clip is embedded once per process, whatever folds, candidates and clones of
-    a search ask for it.
+    Every clip is embedded once per process, however many folds, candidates and clones
+    of a search need it.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class PretrainedEmbedder(
     sha256 : str or None, default=None
         Checksum that the file of weights must have.
     cache : bool, str or path-like, default=True
-        Whether to remember embeddings in memory, up to 256 MiB for all embedders of a
+        Whether to cache embeddings in memory, up to 256 MiB for all embedders of a
         process. A folder keeps them on disk as well, for other processes and days.
     batch_size : int, default=32
         Segments or clips computed together on a GPU. A CPU computes one segment at a
@@ -143,7 +143,7 @@ class PretrainedEmbedder(
 
     Embeddings are float32. Clips that could not be loaded are not cached. A file
     that changes without changing its size and time of change goes unnoticed. A model of
-    the HEAR protocol is known by what a pickle of it would hold, and is not cached if
+    the HEAR protocol is identified by its pickle, and is not cached if
     it cannot be pickled: empty the folder of `cache` when its code changes, or a
     file that it reads by itself.
 

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 HEADS: dict[str, tuple[type[Any], dict[str, Any], bool]] = {
-    # class, parameters, whether it wants standardised features
+    # class, parameters, whether it needs standardised features
     "mlp": (MLPClassifier, {"hidden_layer_sizes": (256,)}, True),
     "svm": (SVC, {}, False),
     "logistic": (LogisticRegression, {"max_iter": 1000}, True),
@@ -27,7 +27,7 @@ def make_probe(
     random_state: Any = None,
     **head_params: Any,
 ) -> Pipeline:
-    """Make a Pipeline of an embedder and a small classifier of what it says.
+    """Make a Pipeline of an embedder and a small classifier of embeddings.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def make_probe(
     The authors subtract one mean from all features, divide them by one standard
     deviation, and set the kernel's gamma to one over their number. scikit-learn's
     ``gamma="scale"`` divides by the variance of all features too, and a kernel does not
-    see a shift: without scaling it is the same classifier.
+    change by a shift: without scaling it is the same classifier.
 
     References
     ----------

@@ -27,7 +27,7 @@ def _estimator_has(method: str) -> Callable[[Any], bool]:
 
 
 class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Classify every frame on its own and let the frames of a clip vote.
+    """Classify every frame on its own and combine the frames of a clip by a vote.
 
     The estimator sees one row per frame, labelled like its clip: the way Gaussian
     mixtures and frame-wise networks classify sound. The order of frames is ignored.
@@ -38,7 +38,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Any classifier of 2-D X, whose features are the bins of a frame, for example
         ``make_pipeline(StandardScaler(), GMMClassifier())``. It is cloned.
     vote : {"mean", "majority", "product"}, default="mean"
-        How the frames of a clip decide. "mean" averages their probabilities.
+        How frames are combined. "mean" averages their probabilities.
         "majority" counts their decisions, as in [1]_: the probability of a class is
         its share of the frames, and of tied classes the first of ``classes_`` wins.
         "product" multiplies their probabilities as if frames were independent, the
@@ -182,7 +182,7 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             array of `n_clips` arrays (n_classes, n_frames_i).
         times : ndarray of shape (n_clips, n_frames)
             Seconds from the start of a clip to the centres of its frames; a 1-D object
-            array if clips differ in length. Arrays do not know their rate, in contrast
+            array if clips differ in length. Arrays have no rate, in contrast
             to `Views`: they get numbers of frames, from 0.
         """
         check_is_fitted(self)

@@ -27,15 +27,15 @@ from skaudio._utils._validation import check_labels, check_views
 class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Train one classifier per view and average their probabilities.
 
-    The baseline that learned fusion has to beat: views meet only after every
-    network has made up its mind.
+    The usual baseline of learned fusion: views are combined only after every classifier
+    has made its decision.
 
     Parameters
     ----------
     estimator : classifier with predict_proba
         Cloned once per view, so its ``random_state`` decides whether training is
         repeatable. It is given `Views` holding its view alone, rates included, or
-        that view flattened to 2-D if its tags do not say that it takes 3-D X. If X is
+        that view flattened to 2-D if its tags do not declare 3-D input. If X is
         not `Views` there is a single clone, fitted on X as it is.
     weights : array-like of shape (n_views,), default=None
         Weight of each view, in the order of ``view_names_in_``. ``None`` is the
@@ -201,7 +201,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Say which metadata goes where.
+        """Get the metadata routing of this object.
 
         Returns
         -------
@@ -247,7 +247,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
 
 def _takes_views(estimator: Any) -> bool:
-    """Whether what sees X first, inside pipelines and searches, takes 3-D X."""
+    """Whether the first step inside pipelines and searches takes 3-D X."""
     while True:
         if get_tags(estimator).input_tags.three_d_array:
             return True

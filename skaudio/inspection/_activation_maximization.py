@@ -1,4 +1,4 @@
-"""What the filters of a network on samples respond to, found by gradient ascent."""
+"""Waveforms that filters of a waveform network respond to, by gradient ascent."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def activation_maximization(
     Parameters
     ----------
     estimator : classifier, Pipeline or Module
-        Fitted `SampleCNNClassifier`, or a `FrameLevelCNNClassifier` on samples; a
+        Fitted `SampleCNNClassifier`, or a `FrameLevelCNNClassifier` on waveforms; a
         pipeline that ends in one; or a torch module `skaudio.nn.SampleCNN` or
         `skaudio.nn.FrameLevelCNN`. It is left as it was.
     layer : int or str
@@ -58,14 +58,14 @@ def activation_maximization(
     n_steps : int, default=18
         Steps of the ascent, as many as in the authors' code.
     step_size : float, default=1.0
-        Root mean square of every step. The authors' 1 leaves nothing to be seen of the
+        Root mean square of every step. The authors' 1 leaves nothing visible of the
         noise, as steps are much larger than that.
     amplitude : float, default=0.03
         Peak-to-peak range of the noise, uniform around zero, from the authors' code.
     batch_norm : {"batch", "running"}, default="batch"
         Statistics for batch normalisation: those of the single waveform over time, as
-        in the authors' code, or the running ones, as in prediction. The network learned
-        with loud sound, so that running statistics leave many filters without a
+        in the authors' code, or the running ones, as in prediction. The network was
+        trained on loud sound, so that running statistics leave many filters without a
         response to faint noise.
     random_state : int, RandomState instance or None, default=None
         Seed of the noise. An int gives every filter of a layer the same noise in every
@@ -82,8 +82,8 @@ def activation_maximization(
     TypeError
         If the estimator is not one of those above.
     ValueError
-        If the layer or a filter does not exist, or does not see its statistics in
-        `n_samples`; the message says how many samples the layer needs.
+        If the layer or a filter does not exist, or if `n_samples` are too few for the
+        statistics of the layer; the message states how many it needs.
 
     See Also
     --------
@@ -106,7 +106,7 @@ def activation_maximization(
     >>> activation_maximization(network, layer=2, random_state=0).shape
     (13, 729)
     """
-    network, _ = sample_network(estimator)
+    network, _ = waveform_network(estimator)
     _check_settings(n_samples, n_steps, batch_norm)
     place = _place(network, layer)
     blocks = _blocks_up_to(network, place, n_samples, batch_norm)
@@ -130,8 +130,8 @@ def activation_maximization(
     return (found - found.mean(1, keepdim=True)).cpu().numpy()
 
 
-def sample_network(estimator: Any) -> tuple[ConvStack, float | None]:
-    """Return the network on samples in an estimator, and its rate in Hz if known."""
+def waveform_network(estimator: Any) -> tuple[ConvStack, float | None]:
+    """Return the waveform network of an estimator, and its rate in Hz if known."""
     final, sr = estimator, None
     if isinstance(estimator, nn.Module):
         network: Any = estimator
@@ -148,7 +148,7 @@ def sample_network(estimator: Any) -> tuple[ConvStack, float | None]:
     )
     if not on_samples:
         raise TypeError(
-            "Filters are pictured of networks on samples: a fitted "
+            "Expected a waveform network: a fitted "
             "SampleCNNClassifier, a FrameLevelCNNClassifier fitted on waveforms, a "
             "Pipeline that ends in one, or their torch module SampleCNN or "
             f"FrameLevelCNN; got {type(final).__name__}, which has no such network."
@@ -224,13 +224,13 @@ def _ascend(
     step_size: float,
     running: bool,
 ) -> Tensor:
-    """Waveforms (filters, samples) after all steps; each climbs for itself."""
+    """Waveforms (filters, samples) after all steps; each ascends independently."""
     x = waveforms[:, None]  # (filters, 1, samples)
     for _ in range(n_steps):
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             response = _responses(blocks, x, filters, running).mean(1)
-            # one row does not reach another: the gradient of the sum is each one's own
+            # rows are independent: the gradient of the sum is that of each row
             (gradient,) = torch.autograd.grad(response.sum(), x)
         # without a response there is no gradient: such filters stop by themselves
         rms = gradient.square().mean(2, keepdim=True).sqrt()

@@ -37,7 +37,7 @@ class BlendingDisplay:
     valid_loss : ndarray of shape (n_evaluations, n_branches)
         Mean cross-entropy in nats on the validation clips.
     test_loss : ndarray of shape (n_evaluations, n_branches) or None, default=None
-        Mean cross-entropy in nats on clips that training did not look at.
+        Mean cross-entropy in nats on clips that are not used in training.
 
     Attributes
     ----------
@@ -203,7 +203,7 @@ class BlendingDisplay:
         return losses
 
     def _plot_weights(self, ax: Any) -> None:
-        # weights jump between evaluations and sum to one: areas show who has the say,
+        # weights jump between evaluations and sum to one: areas show the shares,
         # where lines would only cross; a weight holds until the next evaluation
         ax.stackplot(
             self.step,

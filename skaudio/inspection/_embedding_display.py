@@ -25,8 +25,8 @@ MAX_ROWS = 20  # of a column of the legend
 class EmbeddingDisplay:
     """Clips as points in the plane, close together where their embeddings are alike.
 
-    Figure 5 of the SampleCNN paper shows in this way which layer of a network tells
-    classes apart: the embeddings of clips, of one layer each time, are projected by
+    Figure 5 of the SampleCNN paper shows in this way which layer of a network separates
+    classes: the embeddings of clips, of one layer each time, are projected by
     t-SNE and coloured by class or tag. PCA is the quick and linear alternative, in
     which distances can be trusted, but which may pile up what differs.
 
@@ -54,7 +54,7 @@ class EmbeddingDisplay:
 
     See Also
     --------
-    skaudio.embedding.LayerEmbedder : What the hidden layers of a network say.
+    skaudio.embedding.LayerEmbedder : Outputs of hidden layers as features.
 
     References
     ----------
@@ -118,7 +118,7 @@ class EmbeddingDisplay:
         X : array-like, list or Views
             Clips, as the embedder takes them.
         y : array-like of shape (n_clips,) or (n_clips, n_tags), default=None
-            Class labels, or zeros and ones that say which tags a clip has.
+            Class labels, or an indicator matrix (zeros and ones) of tags.
         method : {"tsne", "pca"}, default="tsne"
             How features become two numbers; "tsne" is the paper's.
         tags : sequence of str or int, default=None
@@ -177,7 +177,7 @@ class EmbeddingDisplay:
         Z : array-like of shape (n_clips, n_features)
             Embeddings, at least three clips and two features.
         y : array-like of shape (n_clips,) or (n_clips, n_tags), default=None
-            Class labels, or zeros and ones that say which tags a clip has.
+            Class labels, or an indicator matrix (zeros and ones) of tags.
         method : {"tsne", "pca"}, default="tsne"
             How features become two numbers; "tsne" is the paper's.
         tags : sequence of str or int, default=None

@@ -1,4 +1,4 @@
-"""Spectra of what the filters of networks on samples respond to, drawn."""
+"""Spectra of what filters of waveform networks respond to, drawn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.signal import butter, get_window, sosfilt
 from skaudio._utils._optional import import_optional
 from skaudio.inspection._activation_maximization import (
     activation_maximization,
-    sample_network,
+    waveform_network,
 )
 from skaudio.inspection._palette import COLORS
 
@@ -20,7 +20,7 @@ LOWPASS, LOWPASS_ORDER = 5000.0, 6  # of waveform pictures, in Hz: the authors' 
 
 
 class FilterSpectrumDisplay:
-    """Spectra of the filters of networks on samples, sorted by frequency.
+    """Spectra of the filters of waveform networks, sorted by frequency.
 
     For every filter of a layer, `activation_maximization` finds a waveform that it
     responds to. Each panel shows the spectra of one layer, a column per filter, in
@@ -111,12 +111,12 @@ class FilterSpectrumDisplay:
         random_state: Any = None,
         axes: Any = None,
     ) -> FilterSpectrumDisplay:
-        """Picture the filters of one network, as in Figure 3.
+        """Plot the filters of one network, as in Figure 3.
 
         Parameters
         ----------
         estimator : classifier, Pipeline or Module
-            Fitted `SampleCNNClassifier`, or a `FrameLevelCNNClassifier` on samples; a
+            Fitted `SampleCNNClassifier`, or a `FrameLevelCNNClassifier` on waveforms; a
             pipeline that ends in one; or a torch module `skaudio.nn.SampleCNN` or
             `skaudio.nn.FrameLevelCNN`.
         layers : sequence of int or str, default=(0, 1, 2, 3, 4, 5)
@@ -134,7 +134,7 @@ class FilterSpectrumDisplay:
         frame : {"whole", "start"}, default="whole"
             Which part of a waveform is transformed. "whole" is all of it under one Hann
             window. "start" is what the authors' code transforms, a frame around the
-            first sample, which sees the first half and its mirror image; where a wave
+            first sample, which covers the first half and its mirror image; where a wave
             starts at zero, the mirror takes its peak apart into two, so that it is not
             the default.
         random_state : int, RandomState instance or None, default=None
@@ -173,7 +173,7 @@ class FilterSpectrumDisplay:
         random_state: Any = None,
         axes: Any = None,
     ) -> FilterSpectrumDisplay:
-        """Picture the filters of several networks, a row each, as in Figure 4.
+        """Plot the filters of several networks, a row each, as in Figure 4.
 
         Parameters
         ----------
@@ -379,11 +379,11 @@ class FilterSpectrumDisplay:
 
 
 def _rate(estimator: Any, sr: float | None) -> float:
-    _, own = sample_network(estimator)
+    _, own = waveform_network(estimator)
     if sr is None and own is None:
         raise ValueError(
-            f"{type(estimator).__name__} does not know its sampling rate: pass sr in "
-            "Hz, so that frequencies can be told."
+            f"{type(estimator).__name__} does not have a sampling rate: pass sr in "
+            "Hz to get a frequency axis."
         )
     return float(own if sr is None else sr)  # type: ignore[arg-type]
 

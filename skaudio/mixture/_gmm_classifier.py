@@ -285,8 +285,8 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
 def _fit_mixture(mixture: GaussianMixture, X: np.ndarray) -> GaussianMixture:
     # float64: a variance is a small difference of large squares (c0 of MFCC is about
     # -500 dB), which turns negative in float32. A single row is fitted twice, since
-    # GaussianMixture wants two: the result is a spike of variance reg_covar.
+    # GaussianMixture needs two: the result is a spike of variance reg_covar.
     X = X.astype(np.float64, copy=False)
     X = X if len(X) > 1 else np.repeat(X, 2, axis=0)
-    with config_context(array_api_dispatch=False):  # k-means knows only NumPy
+    with config_context(array_api_dispatch=False):  # k-means takes NumPy only
         return mixture.fit(X)

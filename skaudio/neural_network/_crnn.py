@@ -58,8 +58,8 @@ class CRNNClassifier(SegmentClassifier):
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
         `CosineRestarts` go by the number of the epoch.
     segment_length : int, float or None, default=None
-        What the network sees at once: an int is a number of time steps of a single
-        view, a float is seconds (X must be `Views`, which know their rates), None is
+        Length of a segment: an int is a number of time steps of a single
+        view, a float is seconds (X must be `Views`, which have rates), None is
         the median length of the training clips. Shorter clips are repeated to fill it.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.

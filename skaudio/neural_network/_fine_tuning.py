@@ -36,7 +36,7 @@ class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         What to start from: ``FrozenEstimator(classifier)`` for one that is fitted. One
         that is not frozen is trained on the same clips first.
     freeze : float, or sequence of int or str, default=0.0
-        What stays as it is: a share of the network's stages, counted from the bottom (1
+        What to freeze: a share of the network's stages, counted from the bottom (1
         freezes all but the output layers), or layers by their place among
         ``net_.module_.hidden_layers`` or by name.
     reset_head : bool or "auto", default="auto"
@@ -47,7 +47,7 @@ class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     max_epochs : int or None, default=None
         Number of passes over the training clips; None is the estimator's.
     lr_schedule : PlateauSchedule, CosineRestarts, name or None, default=None
-        What becomes of the rate; None is the estimator's.
+        Schedule of the learning rate; None is the estimator's.
     random_state : int, RandomState instance or None, default=None
         Seed of new output layers, order, segments, dropout and validation split.
     verbose : bool or int, default=0
@@ -133,7 +133,7 @@ class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X : whatever the estimator takes
             Clips.
         y : array-like of shape (n_clips,) or (n_clips, n_tags)
-            Class labels of any type, or zeros and ones that say which tags a clip has.
+            Class labels of any type, or an indicator matrix (zeros and ones) of tags.
         groups : array-like of shape (n_clips,), default=None
             Source of each clip. With ``validation_fraction``, no source is divided
             between training and validation.
@@ -259,7 +259,7 @@ def _behind(steps: Pipeline, tuned: SegmentClassifier) -> Pipeline:
 
 
 def _with_groups(model: Any, groups: Any) -> dict[str, Any]:
-    """Arguments of ``fit`` that hand groups to the classifier in a model."""
+    """Arguments of ``fit`` that pass groups to the classifier in a model."""
     if groups is None:
         return {}
     is_pipeline = isinstance(model, Pipeline)

@@ -23,7 +23,7 @@ AUTO = "auto"
 
 
 class SampleCNNClassifier(SegmentClassifier):
-    """Classify or tag clips by a network that reads samples, filters of 3 and up.
+    """Classify or tag clips by a waveform network with very small filters.
 
     Convolutions of very small filters and pooling windows of the same size, one after
     the other, until a segment is a single step: no spectrogram, no filters as long as
@@ -114,15 +114,15 @@ class SampleCNNClassifier(SegmentClassifier):
     See Also
     --------
     FrameLevelCNNClassifier : The same network above a spectrogram or longer filters.
-    CRNNClassifier : Convolution and recurrence on a view, or on samples.
-    skaudio.embedding.LayerEmbedder : What the hidden layers of a network say.
+    CRNNClassifier : Convolution and recurrence on a view, or on waveforms.
+    skaudio.embedding.LayerEmbedder : Outputs of hidden layers as features.
 
     Notes
     -----
     The defaults are the paper's: its network and its training, for thousands of clips.
     The paper makes an epoch of all segments of a clip, one after the other, where this
     has one at random. With a few hundred clips, ``optimizer="adam", lr=0.004,
-    lr_schedule="one-cycle"`` got much further in our benchmarks.
+    lr_schedule="one-cycle"`` was more accurate in our benchmarks.
 
     References
     ----------

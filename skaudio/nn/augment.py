@@ -9,7 +9,7 @@ SILENCE = 1e-10  # mean power below which a waveform counts as silent
 
 
 def mix_waveforms(a: Tensor, b: Tensor, ratio: Tensor) -> Tensor:
-    """Mix pairs of waveforms so that ``ratio`` of what is heard is the first.
+    """Mix pairs of waveforms so that the first has a share ``ratio`` of what is heard.
 
     Between-class learning (Tokozume et al., ICLR 2018, Eq. 2): the amplitudes are
     weighed with the difference of both levels in mind, and the energy is kept.

@@ -1,4 +1,4 @@
-"""Devices: which one is meant, what goes there, and what happens when it is full."""
+"""Devices: their choice, moving tensors, and batches that halve when memory is full."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 All of them take waveforms ``(..., n_samples)`` and give ``(..., n_bins, n_frames)``.
 Frames are centred unless ``center=False``: frame ``t`` is around sample
-``t * hop_length``, the clip being continued as `pad_mode` says, so there are
+``t * hop_length``, the clip being continued by `pad_mode`, so there are
 ``1 + n_samples // hop_length`` of them (even n_fft).
 """
 
@@ -283,7 +283,7 @@ class FrontEnd(nn.Module):
 
 
 class BandSpectrogram(FrontEnd):
-    """Bands of a power spectrogram; subclasses say which filters and what follows."""
+    """Bands of a power spectrogram; subclasses define filters and what follows."""
 
     def __init__(
         self,

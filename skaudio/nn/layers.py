@@ -1,4 +1,4 @@
-"""Layers of networks: which ones are meant, and what they put out."""
+"""Layers of networks: their names and their outputs."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class MultiViewCRNN(nn.Module):
         self._name_layers()
 
     def _name_layers(self) -> None:
-        """Set what tells others about the layers."""
+        """Set the attributes that name layers: hidden layers, stages, output layers."""
         encoders = [
             f"encoders.{i}.{name}"
             for i, encoder in enumerate(self.encoders)

@@ -1,7 +1,7 @@
 """What lies before the first sample of a clip and after its last, and pre-emphasis.
 
 Where a waveform is a piece of a clip with margins around it, ``borders`` (n_clips, 2)
-says at which of its samples the clip starts and stops; they may lie outside of it.
+holds the samples at which the clip starts and stops; they may lie outside of it.
 """
 
 from __future__ import annotations

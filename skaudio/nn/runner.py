@@ -176,5 +176,5 @@ def _equal_clips(
 
 
 def _to_tensor(batch: np.ndarray) -> Tensor:
-    # torch wants memory that it may write to; memmaps and joblib's arrays are read-only
+    # torch needs writable memory; memmaps and joblib's arrays are read-only
     return torch.from_numpy(batch if batch.flags.writeable else batch.copy())

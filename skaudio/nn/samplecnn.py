@@ -312,7 +312,7 @@ class FrameLevelCNN(ConvStack):
 
     Notes
     -----
-    The paper does not say how wide these networks are. They have the last modules of
+    The paper does not give the width of these networks. They have the last modules of
     Table 1, so that networks with fewer of them end alike.
 
     References

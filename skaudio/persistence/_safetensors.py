@@ -22,7 +22,7 @@ HEADER = "skaudio"
 _KIND = "!"  # marks an encoded object; plain dictionaries have no such key
 
 # everything else that a file may contain, next to skaudio's own estimators; no support
-# vector machines: libsvm would follow whatever numbers a file holds out of its memory
+# vector machines: libsvm trusts the numbers of a file, and may read beyond its arrays
 _FROM_SKLEARN = {
     "sklearn.frozen": ("FrozenEstimator",),
     "sklearn.linear_model": ("LogisticRegression", "RidgeClassifier"),
@@ -66,7 +66,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         If the estimator holds something that such a file cannot: the message names
-        it. `joblib.dump` saves anything, but is not safe to load from strangers.
+        it. `joblib.dump` saves anything, but loading such a file can execute code.
 
     See Also
     --------
@@ -197,7 +197,7 @@ def _encode(value: Any, arrays: dict[str, np.ndarray], where: str) -> Any:
         return _encode_estimator(value, arrays, where)
     raise TypeError(
         f"{where} is a {type(value).__name__}, which a safe file cannot hold. Set it "
-        "to a plain value, or save with joblib.dump (not safe to load from strangers)."
+        "to a plain value, or use joblib.dump, whose files can execute code."
     )
 
 

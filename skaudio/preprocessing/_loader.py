@@ -28,7 +28,7 @@ class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
     Silence, a constant offset and clipped samples are sound and pass unchanged. A
     file that is missing, a directory, not audio, cut short (where its format
     shows it), and a clip with no samples, with NaN or with infinity is an error,
-    treated as `on_error` says.
+    treated according to `on_error`.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    The loader learns nothing and never looks at neighbouring rows. The default rate,
+    The loader has no state, and rows are independent. The default rate,
     librosa's, keeps content up to 11 kHz at half the cost of 44.1 kHz. Cropping and
     padding happen at the end of a clip, after silence was trimmed; a clip of nothing
     but zeros is not trimmed. The row of a clip that could not be loaded is `duration`

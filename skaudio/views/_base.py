@@ -149,7 +149,7 @@ def compute_views(
     """Load checked clips once and compute several views of them.
 
     The views must agree in how they load and compute. Failed clips are reported in
-    ``owner.errors_``, which is left alone if there is nothing new to say.
+    ``owner.errors_``, which is left alone if nothing changed.
     """
     parts: list[list[np.ndarray]] = [[] for _ in views]
     errors: list[dict[str, Any]] = []

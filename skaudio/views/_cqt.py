@@ -174,7 +174,7 @@ class CQTView(BaseView):
 
 
 def _smooth_numbers(limit: float) -> list[int]:
-    """Numbers without prime factors above 5: Fourier transforms like them."""
+    """Numbers without prime factors above 5: fast Fourier transforms."""
     numbers = {1}
     for prime in (2, 3, 5):
         for number in sorted(numbers):

@@ -197,7 +197,7 @@ def _is_dropped(view: Any) -> bool:
 
 
 def _check_agreement(views: dict[str, BaseView]) -> None:
-    """One loader and one device serve all views, so they must want the same."""
+    """Views share one loader and one device, so their parameters must agree."""
     for parameter in (*LOADING, *COMPUTING):
         first: tuple[str, Any] | None = None
         for name, view in views.items():

@@ -51,7 +51,7 @@ def tone(tmp_path):
 
 @pytest.fixture
 def broken(tmp_path):
-    """One file of each kind that cannot be loaded, and what the error says."""
+    """One file of each kind that cannot be loaded, and the error's message."""
     text = tmp_path / "text.wav"
     text.write_text("not audio at all\n" * 100)
     empty = tmp_path / "empty.wav"

@@ -46,7 +46,7 @@ class Interrupted(Exception):
 
 
 class Stop(Callback):
-    """Pulls the plug at the beginning of an epoch."""
+    """Interrupts training at the beginning of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -96,7 +96,7 @@ def test_interrupted_training_ends_like_any_other(case, tmp_path):
 
 
 def test_a_killed_process_loses_one_epoch(tmp_path):
-    """SIGKILL in the fourth epoch, no chance to clean up."""
+    """SIGKILL in the fourth epoch, without any cleaning up."""
     path = tmp_path / "training.checkpoint"
     script = textwrap.dedent(
         """

@@ -31,7 +31,7 @@ def test_nothing_is_left_where_writing_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_two_writers_do_not_meet(tmp_path):
+def test_two_writers_do_not_interfere(tmp_path):
     path = tmp_path / "table.json"
     with replacing(path) as first, replacing(str(path)) as second:
         first.write_text("first")

@@ -34,7 +34,7 @@ def test_backends_are_for_families():
 
 
 class Toy(nn.Module):
-    """A new network, which nothing but its family knows."""
+    """A new network, which only its family refers to."""
 
     def __init__(self, n_filters):
         super().__init__()

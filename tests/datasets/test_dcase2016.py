@@ -186,7 +186,7 @@ def test_unknown_subset(tmp_path):
 
 
 def test_published_sizes():
-    """As the records of the publisher say."""
+    """As in the records of the publisher."""
     development, evaluation = REAL["development"], REAL["evaluation"]
     assert _dcase2016.Layout() == _dcase2016.Layout(n_classes=15, n_folds=4)
     assert 15 * development.clips_per_class == 1170

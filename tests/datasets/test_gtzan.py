@@ -260,7 +260,7 @@ def _truncated():
 
 
 def _damaged():
-    """Only the checksum at the end of the archive tells."""
+    """Only the checksum at the end of the archive shows it."""
     content = bytearray(_tar(_clips()))
     content[-8] ^= 1
     return bytes(content)

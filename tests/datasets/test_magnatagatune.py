@@ -294,7 +294,7 @@ class _Call:
 
 NAMES = [name.replace(".mp3", ".npy") for name in _names()["valid"]]
 EVIL = {
-    "a call": (pickle.dumps([_Call(), "b"], 0), r"wants \S+\.open, .* not loaded"),
+    "a call": (pickle.dumps([_Call(), "b"], 0), r"refers to \S+\.open, .* not loaded"),
     "half a list": (_python_2(NAMES)[:-9], "damaged"),
     "too few": (_python_2(NAMES[:1]), r"valid_list_pub\.cP is not a list of 2 clips"),
     "no list": (pickle.dumps("ab", 0), "not a list of 2 clips"),
@@ -346,7 +346,7 @@ def test_lists_that_contradict_the_description(site, tmp_path, monkeypatch, what
 
 
 def _damaged():
-    """A byte of a clip is another; only the checksum inside of the archive tells."""
+    """A byte of a clip is another; only the checksum inside of the archive shows it."""
     content = bytearray(_zip(_clips()))
     content[content.index(_clips()[BROKEN]) + 50] ^= 1
     return bytes(content)

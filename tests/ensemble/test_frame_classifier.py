@@ -24,7 +24,7 @@ VOTES = ("mean", "majority", "product")
 
 
 class Spoken(ClassifierMixin, BaseEstimator):
-    """Bin 0 of a frame *is* its probability of class 1; remembers what it saw."""
+    """Bin 0 of a frame *is* its probability of class 1; stores what it saw."""
 
     def fit(self, X, y):
         self.X_, self.y_ = X, y

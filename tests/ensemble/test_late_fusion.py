@@ -32,7 +32,7 @@ logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
 class Listener(ClassifierMixin, BaseEstimator):
-    """Remembers what it was given; says what share of the clips had each class."""
+    """Stores what it was given; predicts the share of each class in the clips."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

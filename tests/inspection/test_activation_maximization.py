@@ -74,7 +74,7 @@ def noise_of(layer, index, n_samples):
 
 @pytest.mark.parametrize("batch_norm", ["batch", "running"])
 @pytest.mark.parametrize("layer", [0, 1, 3])
-def test_all_filters_climb_as_if_each_were_alone(layer, batch_norm):
+def test_each_filter_ascends_independently(layer, batch_norm):
     net = network().double()
     found = activation_maximization(
         net, layer, n_steps=4, batch_norm=batch_norm, random_state=7
@@ -109,7 +109,7 @@ def test_responses_grow():
 
 @pytest.mark.parametrize("batch_norm", ["batch", "running"])
 def test_a_filter_does_not_depend_on_the_others(batch_norm):
-    net = network(width=0.3)  # more filters than are climbed at a time
+    net = network(width=0.3)  # more filters than one batch holds
     options = {"n_samples": 243, "batch_norm": batch_norm, "random_state": 3}
     every = activation_maximization(net, 1, **options)
     assert len(every) > 32
@@ -177,7 +177,7 @@ def test_the_network_is_left_as_it_was(training, batch_norm):
 
 
 def test_known_filters_are_found():
-    """One long filter sees all samples: the waveform that it likes is itself."""
+    """One filter over all samples responds most to a waveform like itself."""
     net = built(
         FrameLevelCNN, 1, 2, n_modules=1, win_length=81, hop_length=81, width=0.05
     )
@@ -245,7 +245,7 @@ class Odd(BaseEstimator):
     ],
 )
 def test_others_are_refused(estimator, name):
-    with pytest.raises(TypeError, match=f"networks on samples.*got {name}, which has"):
+    with pytest.raises(TypeError, match=f"waveform network.*got {name}, which has"):
         activation_maximization(estimator, 0)
 
 

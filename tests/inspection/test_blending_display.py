@@ -1,4 +1,4 @@
-"""BlendingDisplay draws what the history says."""
+"""BlendingDisplay draws the history."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def test_rate_is_the_estimators(sounds):
 
 
 def test_unusable_input_is_refused():
-    with pytest.raises(ValueError, match="SampleCNN does not know its sampling rate"):
+    with pytest.raises(ValueError, match="SampleCNN does not have a sampling rate"):
         FilterSpectrumDisplay.from_estimator(small())
     with pytest.raises(ValueError, match=r"frame must be one of .* got 'end'"):
         display_of(small(), frame="end")

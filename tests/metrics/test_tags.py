@@ -26,7 +26,7 @@ MEANS = {
     "average_precision": (mean_tag_average_precision, average_precision_score),
 }
 # by hand: the pairs (with, without) of tag 0 are in order 3 of 4 times; its clips come
-# first and third, at precision 1 and 2/3. Tag 1 is told without fault, tag 2 reversed.
+# first and third, at precision 1 and 2/3. Tag 1 is ranked perfectly, tag 2 reversed.
 Y = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 0]])
 SCORE = np.array([[0.9, 0.1, 0.9], [0.8, 0.9, 0.8], [0.7, 0.2, 0.1], [0.1, 0.8, 0.7]])
 ROC_AUC = [0.75, 1.0, 0.0]
@@ -104,7 +104,7 @@ def test_undefined_figures_are_NaN_and_the_tags_are_named():
 
 
 @pytest.mark.parametrize("column", MEANS)
-def test_a_mean_over_nothing_is_NaN_and_says_so(column):
+def test_a_mean_over_nothing_is_NaN_and_warns(column):
     mean, metric = MEANS[column]
     message = f"{metric.__name__} is not defined for any of the 3 tags"
     with pytest.warns(UndefinedMetricWarning, match=message) as caught:

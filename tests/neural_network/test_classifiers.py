@@ -7,7 +7,6 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
-from skaudio._training._options._blending import BlendedWeights
 from skaudio._training._trainer import Trainer
 from skaudio.datasets import make_sounds
 from skaudio.neural_network import (
@@ -72,8 +71,8 @@ def test_ensemble_is_the_weighted_mean_of_branches(toy):
     np.testing.assert_array_equal(clf.predict(X), best)
 
 
-def test_adaptive_weights_follow_the_state_machine(toy):
-    """Replaying the recorded losses through the state machine gives the weights."""
+def test_adaptive_weights_follow_the_rule(toy):
+    """Replaying the recorded losses through the rule gives the weights."""
     from skaudio._blending import BlendingWeights
 
     X, y, groups = toy
@@ -95,15 +94,6 @@ def test_adaptive_weights_follow_the_state_machine(toy):
         kept.append(weights)
     assert any(np.allclose(clf.branch_weights_, weights) for weights in kept)
     assert not np.allclose(kept[-1], 0.25)
-
-
-def test_auto_period_keeps_evaluations_to_their_share_of_the_time():
-    weights = MultiViewBlendingClassifier()._loss_weights()
-    for n_evaluated, period in [(80, 21), (10, 5), (10_000, 100)]:
-        assert weights.period(5, n_evaluated, batch_size=32) == period
-    # 80 segments forward only, against 21 steps of 32 segments there and back
-    assert pytest.approx(0.04, rel=0.01) == (80 / 3) / (21 * 32)
-    assert BlendedWeights(Blending(period=7)).period(5, 80, batch_size=32) == 7
 
 
 def test_best_model_and_its_weights_are_kept(toy):
@@ -153,20 +143,6 @@ def test_history_is_plain(toy):
     assert 0 <= clf.history_[-1]["valid_score"] <= 1
     without = CRNNClassifier(**NET).fit(X.select(["mel"]), y)
     assert np.isnan(without.history_[-1]["valid_loss"])
-
-
-def test_schedules():
-    from skaudio._training._options._schedules import SCHEDULES
-
-    cycle = [SCHEDULES["one-cycle"](p) for p in np.linspace(0, 1, 401)]
-    assert cycle[0] == pytest.approx(0.04)
-    assert max(cycle) == pytest.approx(1)
-    assert np.argmax(cycle) == 100
-    assert cycle[-1] == pytest.approx(0)
-    paper = SCHEDULES["warmup-decay"]
-    epochs = [0, 9, 10, 199, 200, 600, 1000, 1999]
-    expected = [0.1, 0.1, 1, 1, 0.8, 0.64, 0.512, 0.512]
-    np.testing.assert_allclose([paper(e / 2000) for e in epochs], expected)
 
 
 def test_learning_rate_of_every_epoch_follows_the_schedule(toy):
@@ -300,18 +276,6 @@ def test_nothing_to_hold_out(toy):
         MultiViewBlendingClassifier(**NET).fit(
             X, y, groups=np.unique(y, return_inverse=True)[1]
         )
-
-
-@pytest.mark.parametrize("n_rows", [1, 2, 63, 64, 65, 66, 128, 129, 130])
-def test_no_batch_of_one_clip_is_left_over(n_rows):
-    """One clip has no batch statistics: it joins the batch before; none is lost."""
-    from skaudio._training._datasets import batches, n_batches_of
-
-    parts = list(batches(np.arange(n_rows), 64))
-    np.testing.assert_array_equal(np.concatenate(parts), np.arange(n_rows))
-    assert len(parts) == n_batches_of(n_rows, 64)
-    assert max(map(len, parts)) <= 65
-    assert n_rows == 1 or min(map(len, parts)) > 1
 
 
 def test_width_of_a_cpu_network_as_documented():

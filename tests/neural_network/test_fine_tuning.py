@@ -1,4 +1,4 @@
-"""`FineTunedClassifier`: what stays, what is new, and where training starts."""
+"""`FineTunedClassifier`: frozen layers, new output layers, and starting weights."""
 
 import numpy as np
 import pytest
@@ -214,7 +214,7 @@ def test_new_classes_get_a_new_head(clips, fitted):
 
 
 def test_as_many_but_other_classes_get_a_new_head(clips, fitted):
-    """Equal shapes would load without a word."""
+    """Equal shapes would load without an error."""
     X, y = clips
     mel = X.select(["mel"])
     other = np.char.upper(y)
@@ -372,6 +372,19 @@ def test_a_search_over_what_is_frozen(clips, fitted):
     search = GridSearchCV(model, {"freeze": [0.0, 1.0]}, cv=2)
     search.fit(X.select(["mel"]), y)
     assert set(search.best_params_) == {"freeze"}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_frozen_layers_stay_on_a_gpu(clips, fitted):
+    X, y = clips
+    moved_there = clone(fitted).set_params(device="cuda").fit(X.select(["mel"]), y)
+    tuned = FineTunedClassifier(
+        FrozenEstimator(moved_there), freeze=0.5, lr=0.01, random_state=0
+    ).fit(X.select(["mel"]), y)
+    before = weights_of(moved_there)
+    changed = moved(before, weights_of(tuned))
+    assert changed == set(before) - below(before, tuned.frozen_layers_)
 
 
 def test_saved_and_loaded(clips, fitted, tmp_path):

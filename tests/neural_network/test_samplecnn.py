@@ -1,4 +1,4 @@
-"""Classifiers on samples and on frames: input, segments, kinds of y."""
+"""Classifiers on waveforms and on frames: input, segments, kinds of y."""
 
 import numpy as np
 import pytest
@@ -137,9 +137,9 @@ def test_views_of_another_rate_or_kind_are_refused(tones):
     with pytest.raises(ValueError, match=r"16000 samples per second.*sr=8000"):
         SampleCNNClassifier(**SMALL).fit(Views({"raw": raw}, {"raw": 16000.0}), y)
     two = make_view_union("raw", "mel", sr=8000).transform(X)
-    with pytest.raises(ValueError, match="reads samples: waveforms, paths"):
+    with pytest.raises(ValueError, match="takes waveforms or paths"):
         SampleCNNClassifier(**SMALL).fit(two, y)
-    with pytest.raises(ValueError, match="reads samples"):
+    with pytest.raises(ValueError, match="takes waveforms or paths"):
         SampleCNNClassifier(**SMALL).fit(two["mel"], y)
 
 

@@ -21,7 +21,7 @@ def test_mixture_of_equally_loud_sounds():
     torch.testing.assert_close(mix_waveforms(a, b, ratio), expected)
 
 
-def test_ratio_is_what_is_heard():
+def test_ratio_is_that_of_perceived_levels():
     """Levels of both parts of the mixture relate as the ratio, however loud a is."""
     a, b = waves(0) * 10, waves(1)
     ratio = torch.full((4,), 0.25, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Networks know the arguments that they were made of: `config` makes equal ones."""
+"""`config` of networks: arguments of the constructor that make equal ones."""
 
 import inspect
 import json

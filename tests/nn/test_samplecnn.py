@@ -256,7 +256,7 @@ def test_trains_down_to_the_first_filter():
         (lambda: CRNN2d(64, width=0.25), (2, 64, 40)),
     ],
 )
-def test_folded_networks_say_the_same(make, shape):
+def test_folded_networks_predict_the_same(make, shape):
     torch.manual_seed(0)
     net = randomised(make())
     before = {k: v.clone() for k, v in net.state_dict().items()}

@@ -214,7 +214,7 @@ def test_loading_runs_in_a_fresh_process(sounds, tmp_path):
 
 
 class Bomb(BaseEstimator):
-    """An estimator that a file must never bring to life."""
+    """An estimator that a file must never load."""
 
     def __setstate__(self, state):
         raise AssertionError("code of the file was run")

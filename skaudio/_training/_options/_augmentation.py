@@ -1,4 +1,4 @@
-"""`Augmentation`: what happens to segments between the data and the network."""
+"""`Augmentation`: random changes of training segments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Augmentation(BaseEstimator):
     Everything is off by default. Every choice depends on the classifier's
     ``random_state``, the epoch and the clip alone, so the same training repeats to the
     bit. Sound comes first: gain, mixing and noise change the waveform, so they need
-    the classifier to compute ``views`` itself and all views hear the same. Mixing and
+    the classifier to compute ``views`` itself, all from the changed sound. Mixing and
     masks change the standardised views.
 
     Parameters
@@ -34,7 +34,7 @@ class Augmentation(BaseEstimator):
         None adds none. Acts on the waveform.
     mix : {"between-class", "mixup"} or None, default=None
         Mix every segment with one of another clip, and the targets with it.
-        "between-class" mixes waveforms by what is heard (Tokozume et al.), "mixup"
+        "between-class" mixes waveforms by perceived level (Tokozume et al.), "mixup"
         the views themselves (Zhang et al.), also those computed beforehand.
     mix_probability : float, default=1.0
         Share of the segments that are mixed.

@@ -104,7 +104,7 @@ class Blending(BaseEstimator):
         return self.rule in (ADAPTIVE, FIXED)
 
     def _weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
-        """Make the state machine for a number of branches and of evaluations."""
+        """Return initial weights for a number of branches and of evaluations."""
         if self.window == "auto":
             window = min(max(n_evaluations // 4, 1), 20)
         else:
@@ -124,7 +124,7 @@ class Blending(BaseEstimator):
         if self.rule == ADAPTIVE and int(self.window) >= n_evaluations:
             warnings.warn(
                 f"Branch weights will stay uniform: training has room for "
-                f"{n_evaluations} evaluations, and window={self.window} wants more "
+                f"{n_evaluations} evaluations, and window={self.window} needs more "
                 "before weights adapt. Lower window or period, or train for longer.",
                 UserWarning,
                 stacklevel=2,

@@ -26,7 +26,7 @@ class PlateauSchedule(BaseEstimator):
     factor : float, default=5.0
         What the rate is divided by from stage to stage.
     patience : int, default=3
-        Epochs without a better validation loss after which a stage goes on.
+        Epochs without a better validation loss that a stage tolerates.
 
     See Also
     --------

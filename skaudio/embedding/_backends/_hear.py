@@ -1,4 +1,4 @@
-"""Networks of others through the protocol of the HEAR benchmark.
+"""External networks through the protocol of the HEAR benchmark.
 
 A model has ``sample_rate`` and, as methods or as functions of the module that loads
 it, ``get_scene_embeddings`` and ``get_timestamp_embeddings``.
@@ -187,8 +187,8 @@ def _rate_of(model: Any, sample_rate: float | None) -> float:
     rate = sample_rate or getattr(model, "sample_rate", None)
     if rate is None:
         raise ValueError(
-            f"{type(model).__name__} has no sample_rate. Say with model_sr=... at what "
-            "rate in Hz it takes sound."
+            f"{type(model).__name__} has no sample_rate. Set model_sr=... to the "
+            "rate in Hz that it takes."
         )
     return float(rate)
 

@@ -123,7 +123,7 @@ def test_any_classifier_takes_it(cls, noise):
 
 def test_it_needs_a_validation_set(noise):
     clf = SampleCNNClassifier(**(SMALL | {"validation_fraction": None}))
-    with pytest.raises(ValueError, match="watches the validation loss"):
+    with pytest.raises(ValueError, match="depends on the validation loss"):
         clf.fit(*noise)
 
 

@@ -233,7 +233,7 @@ def test_one_view_inside(clips):
         clf.predict(matrix[:, 1:])
 
 
-def test_crnn_wants_one_view_inside(clips):
+def test_crnn_takes_one_view_inside(clips):
     waves, y = clips
     with pytest.raises(ValueError, match="takes one view, but X has"):
         CRNNClassifier(views=union("mel", "raw"), **NET).fit(waves, y)
@@ -318,7 +318,7 @@ def test_a_raw_view_is_sound(clips):
 def test_what_is_no_sound(clips):
     waves, y = clips
     clf = CRNNClassifier(views=MelView(sr=SR), **NET)
-    with pytest.raises(ValueError, match="CRNNClassifier reads samples: waveforms"):
+    with pytest.raises(ValueError, match="CRNNClassifier takes waveforms or paths"):
         clf.fit(union("mel").transform(waves), y)
     raw = union("raw").transform(waves)
     clf.set_params(views=MelView(sr=4000))
@@ -326,7 +326,7 @@ def test_what_is_no_sound(clips):
         clf.fit(raw, y)
 
 
-# ----------------------------------------------------------------------- chance
+# ----------------------------------------------------------------- random draws
 
 
 EVERYTHING = Augmentation(

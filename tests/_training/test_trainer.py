@@ -122,7 +122,7 @@ def test_names_and_values_of_blending_are_the_same(toy):
 
 
 def test_window_fits_the_training(toy):
-    """Weights adapt in trainings of any length; a window too long is told."""
+    """Weights adapt in trainings of any length; too long a window warns."""
     X, y, groups = toy
     for n_evaluations, window in [(1, 1), (12, 3), (36, 9), (1000, 20)]:
         assert Blending()._weights(3, n_evaluations).window == window

@@ -82,7 +82,7 @@ def test_lists_and_sparse_matrices_are_tags_too(tagged):
         )
 
 
-def test_indicators_are_told_from_labels():
+def test_indicators_are_recognised():
     assert is_indicator(np.array([[0, 1], [1, 1]]))
     assert not is_indicator(np.array([0, 1, 1]))
     assert not is_indicator(["a", "b"])
