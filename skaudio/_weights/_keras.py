@@ -91,7 +91,13 @@ def _layers(file: Any) -> list[tuple[str, dict[str, np.ndarray]]]:
         arrays = {}
         for path in paths:
             match = ARRAY.match(path)
-            arrays[match[1] if match else path] = np.asarray(group[path])
+            array = group[path]
+            if getattr(array, "external", None):  # HDF5 would read any file named there
+                raise ValueError(
+                    f"The array {path!r} of layer {name!r} lies in another file, which "
+                    "is not read. Save all weights in one file."
+                )
+            arrays[match[1] if match else path] = np.asarray(array)
         if arrays:
             layers.append((name, arrays))
     return layers

@@ -238,6 +238,11 @@ def _encode_estimator(
             f"classes that a safe file may name: {sorted(_allowed())}."
         )
     attributes: Any = estimator.__getstate__()
+    if name == "Pipeline" and attributes["memory"] is not None:
+        raise TypeError(
+            f"{where}.memory is {attributes['memory']!r}, a cache of pickles, which a "
+            "safe file may not name. Set it to None."
+        )
     state = {
         key: _encode(value, arrays, f"{where}.{key}")
         for key, value in attributes.items()
@@ -286,7 +291,13 @@ def _decode_estimator(node: dict[str, Any], arrays: dict[str, np.ndarray]) -> An
             f"The file names the class {name!r}, which is not among those that may be "
             f"loaded: {sorted(_allowed())}. Do not trust this file, or update skaudio."
         )
+    state = {k: _decode(v, arrays) for k, v in node["state"].items()}
+    if name == "Pipeline" and state.get("memory") is not None:
+        raise ValueError(
+            f"The memory of the Pipeline is {state['memory']!r}, a cache of pickles, "
+            "which fit would read. Do not trust this file."
+        )
     cls: Any = _class(name)
     estimator = cls.__new__(cls)
-    estimator.__setstate__({k: _decode(v, arrays) for k, v in node["state"].items()})
+    estimator.__setstate__(state)
     return estimator

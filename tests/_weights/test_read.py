@@ -9,6 +9,7 @@ import warnings
 import zipfile
 from argparse import Namespace
 
+import h5py
 import numpy as np
 import pytest
 import safetensors.torch
@@ -324,6 +325,20 @@ def test_keras_spectrogram_networks(published, path):
         r"'melgram' has arrays .* looks like a network on spectrograms, such as .*Choi"
     )
     with pytest.raises(ValueError, match=match):
+        read_weights(path)
+
+
+def test_keras_arrays_in_other_files_are_refused(published, source, path, tmp_path):
+    """HDF5 can name any file of this machine, whose bytes then are an array."""
+    published.write_keras1(path, source)
+    shape = source.head[0].shape
+    other = tmp_path / "private"
+    other.write_bytes(b"private " * shape[0] * shape[1])
+    with h5py.File(path, "r+") as file:
+        del file["dense_1/dense_1_W"]
+        where = [(str(other), 0, other.stat().st_size)]
+        file.create_dataset("dense_1/dense_1_W", shape, "f8", external=where)
+    with pytest.raises(ValueError, match=r"'dense_1_W' .* in another file"):
         read_weights(path)
 
 

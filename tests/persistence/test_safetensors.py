@@ -232,6 +232,21 @@ def test_unknown_classes_are_refused(name, tmp_path):
         load(tmp_path / "m")
 
 
+def test_a_pipeline_brings_no_cache_of_pickles(tmp_path):
+    """Its `memory` is a folder of joblib's pickles, which fit would read."""
+    pipe = make_pipeline(MelView(), ViewScaler())
+    save(pipe, tmp_path / "m")
+
+    def change(header):
+        header["estimator"]["state"]["memory"] = "cache"
+
+    rewrite(tmp_path / "m", change)
+    with pytest.raises(ValueError, match="memory of the Pipeline is 'cache'"):
+        load(tmp_path / "m")
+    with pytest.raises(TypeError, match=r"Pipeline\.memory is 'cache'"):
+        save(pipe.set_params(memory="cache"), tmp_path / "other")
+
+
 def test_a_class_with_an_allowed_name_is_not_saved(tmp_path):
     fake = type("MelView", (BaseEstimator,), {})
     with pytest.raises(TypeError, match="not among the classes"):
