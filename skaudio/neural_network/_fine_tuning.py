@@ -245,7 +245,7 @@ class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 def _frozen_layers(module: Any, freeze: Any) -> list[str]:
     """Names of the modules that a value of ``freeze`` means."""
     if not isinstance(freeze, Real):
-        return layer_names(module, list(freeze)) if len(freeze) else []
+        return layer_names(module, list(freeze), "freeze") if len(freeze) else []
     stages: tuple[tuple[str, ...], ...] = module.stages
     n_frozen = int(float(freeze) * len(stages))
     return [name for stage in stages[:n_frozen] for name in stage]

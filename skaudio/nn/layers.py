@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 
-def layer_names(module: nn.Module, layers: Sequence[int | str]) -> list[str]:
+def layer_names(
+    module: nn.Module, layers: Sequence[int | str], parameter: str = "layers"
+) -> list[str]:
     """Names of the layers that are meant by numbers or names.
 
     Parameters
@@ -21,6 +23,8 @@ def layer_names(module: nn.Module, layers: Sequence[int | str]) -> list[str]:
     layers : sequence of int or str
         Numbers are places among ``hidden_layers``: 0 is the lowest, -1 the highest.
         Names are those of ``named_modules()``.
+    parameter : str, default="layers"
+        What the layers were given as, for messages.
 
     Returns
     -------
@@ -40,17 +44,17 @@ def layer_names(module: nn.Module, layers: Sequence[int | str]) -> list[str]:
     ['blocks.0', 'blocks.10', 'output']
     """
     if not len(layers):
-        raise ValueError(f"layers={layers!r} names no layer. The top one is (-1,).")
-    return [_name_of(module, layer) for layer in layers]
+        raise ValueError(f"{parameter}={layers!r} names no layer. The top is (-1,).")
+    return [_name_of(module, layer, parameter) for layer in layers]
 
 
-def _name_of(module: Any, layer: Any) -> str:
+def _name_of(module: Any, layer: Any, parameter: str) -> str:
     known: tuple[str, ...] = module.hidden_layers
     if isinstance(layer, str):
         if layer not in dict(module.named_modules()):
             raise ValueError(
-                f"layers has {layer!r}, which the network has not. Its hidden layers "
-                f"are {list(known)}."
+                f"{parameter} has {layer!r}, which the network has not. Its hidden "
+                f"layers are {list(known)}."
             )
         return layer
     try:
@@ -61,8 +65,8 @@ def _name_of(module: Any, layer: Any) -> str:
         ) from error
     if not -len(known) <= place < len(known):
         raise ValueError(
-            f"layers has {place}, but there are {len(known)} hidden layers: -1 is the "
-            f"last one, {-len(known)} the first. They are {list(known)}."
+            f"{parameter} has {place}, but there are {len(known)} hidden layers: -1 is "
+            f"the last one, {-len(known)} the first. They are {list(known)}."
         )
     return known[place]
 

@@ -110,7 +110,7 @@ def test_layers_by_name_and_by_number(clips, fitted):
     assert not below(changed, model.frozen_layers_)
     assert below(changed, [names[1]])
     with pytest.raises(
-        ValueError, match="layers has 'conv7', which the network has not"
+        ValueError, match="freeze has 'conv7', which the network has not"
     ):
         clone(model).set_params(freeze=["conv7"]).fit(X.select(["mel"]), y)
 
