@@ -142,6 +142,18 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     assert_same(again.fit(X, y, checkpoint=path), first, X)  # no epoch has begun
 
 
+def test_a_training_that_ended_early_does_not_go_on(tmp_path):
+    """Its schedule was over before ``max_epochs``, and is over when it is resumed."""
+    X, y = data_for("plateau")
+    X = X - y[:, None].astype(np.float32)  # noise: held-out losses soon rise
+    path = tmp_path / "training.checkpoint"
+    schedule = PlateauSchedule(patience=0, n_stages=2)
+    clf = clone(CASES["plateau"]).set_params(lr_schedule=schedule, max_epochs=100)
+    first = clone(clf).fit(X, y, checkpoint=path)
+    assert len(first.history_) < 100
+    assert_same(clone(clf).fit(X, y, checkpoint=path), first, X)
+
+
 def test_another_training_is_refused(tmp_path):
     X, y = data_for("plateau")
     path = tmp_path / "training.checkpoint"
