@@ -19,7 +19,6 @@ from skaudio.nn.filterbanks import (
 )
 from skaudio.nn.folding import folded
 from skaudio.nn.frontends import (
-    MFCC,
     GammatoneSpectrogram,
     MelSpectrogram,
     PowerSpectrogram,
@@ -32,6 +31,7 @@ from skaudio.nn.losses import (
     SoftCrossEntropy,
     blend,
 )
+from skaudio.nn.mfcc import MFCC
 from skaudio.nn.multiview import MultiViewCRNN
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 

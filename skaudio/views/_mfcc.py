@@ -184,7 +184,7 @@ class MFCCView(FrameView):
         self.verbose = verbose
 
     def _front_end(self, dtype: str, device: str) -> FrontEnd:
-        from skaudio.nn.frontends import MFCC
+        from skaudio.nn.mfcc import MFCC
         from skaudio.nn.runner import cached_front_end
 
         return cached_front_end(
