@@ -16,6 +16,8 @@ from skorch.utils import freeze_parameter
 from skaudio._training._options._schedules import SCHEDULES
 from skaudio.nn.layers import copy_of_state
 
+LOSSES = "train_loss", "valid_loss"
+
 
 def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback:
     """Make the callback that sets the learning rate.
@@ -120,14 +122,15 @@ class Records(Callback):
     def __init__(self, verbose: int) -> None:
         self.verbose = verbose
         self.epochs: list[dict[str, float]] = []
+        self.bar: Any = None
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Open the progress bar."""
+        """Open the progress bar, if one is asked for."""
+        if not self.verbose:
+            return
         from tqdm.auto import tqdm
 
-        self.bar = tqdm(
-            total=net.max_epochs, desc="Training", disable=not self.verbose, unit="ep"
-        )
+        self.bar = tqdm(total=net.max_epochs, desc="Training", unit="ep")
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Start the clock."""
@@ -146,14 +149,18 @@ class Records(Callback):
             "seconds": time.perf_counter() - self.started,
         }
         self.epochs.append(row)
-        self.bar.set_postfix(
-            {k: f"{row[k]:.3g}" for k in ("train_loss", "valid_score")}
-        )
-        self.bar.update()
+        if not all(math.isfinite(last.get(k, 0.0)) for k in LOSSES):
+            net.is_finished = True  # it would stay so
+        if self.bar is not None:
+            self.bar.set_postfix(
+                {k: f"{row[k]:.3g}" for k in ("train_loss", "valid_score")}
+            )
+            self.bar.update()
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def close(self) -> None:
         """Close the progress bar."""
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import pickle
-import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from skaudio._training._user_callbacks import state_of
 from skaudio._utils._files import replacing
 from skaudio.nn.blocks import Dropout
 
@@ -27,8 +27,9 @@ class Checkpoint(Callback):
     ----------
     path : Path
         File to write, and to read if it is there.
-    fingerprint : str
-        Of the data and the settings: the state of another training is refused.
+    identity : dict of str to str
+        Digests of the data and the settings by name: the state of another training is
+        refused.
     seed : int
         What everything random is derived from.
     data : TrainingSegments
@@ -42,14 +43,14 @@ class Checkpoint(Callback):
     def __init__(
         self,
         path: Path,
-        fingerprint: str,
+        identity: dict[str, str],
         seed: int,
         data: Any,
         evaluation: Any,
         others: Sequence[Any],
     ) -> None:
         self.path = path
-        self.fingerprint = fingerprint
+        self.identity = identity
         self.seed = seed
         self.data = data
         self.evaluation = evaluation
@@ -65,10 +66,14 @@ class Checkpoint(Callback):
         state = read(self.path)
         if state is None:
             return
-        if state["fingerprint"] != self.fingerprint:
+        theirs = state["identity"]
+        names = [*self.identity, *(theirs.keys() - self.identity.keys())]
+        differing = [n for n in names if theirs.get(n) != self.identity.get(n)]
+        if differing:
             raise ValueError(
-                f"{self.path} is the checkpoint of another training: the data or the "
-                "settings differ. Delete it to start anew, or name another file."
+                f"{self.path} is the checkpoint of another training. What differs: "
+                f"{', '.join(differing)}. Delete it to start anew, or name another "
+                "file."
             )
         net.module_.load_state_dict(state["module"])
         net.optimizer_.load_state_dict(state["optimizer"])
@@ -81,6 +86,9 @@ class Checkpoint(Callback):
         for name, part in self._parts().items():
             for key, value in state["parts"][name].items():
                 setattr(part, key, _decoded(value))
+        for name, callback in self._user_callbacks(net):
+            for key, value in state["callbacks"].get(name, {}).items():
+                setattr(callback, key, _decoded(value))
         weights = self.evaluation.rule.weights
         net.set_loss_weights(self.evaluation.terms, weights)
 
@@ -88,7 +96,7 @@ class Checkpoint(Callback):
         """Replace the file by the state after this epoch, all at once."""
         generator = _dropout_generator(net.module_)
         state = {
-            "fingerprint": self.fingerprint,
+            "identity": self.identity,
             "seed": self.seed,
             "module": net.module_.state_dict(),
             "optimizer": net.optimizer_.state_dict(),
@@ -99,14 +107,41 @@ class Checkpoint(Callback):
                 name: {key: _encoded(getattr(part, key)) for key in part.STATE}
                 for name, part in self._parts().items()
             },
+            "callbacks": {
+                name: _encoded(state_of(callback))
+                for name, callback in self._user_callbacks(net)
+            },
         }
         with replacing(self.path) as part:
             torch.save(state, part)
 
+    def _user_callbacks(self, net: Any) -> list[tuple[str, Any]]:
+        ours = (*self._parts().values(), self)
+        return [(n, c) for n, c in net.callbacks_ if not any(c is o for o in ours)]
+
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Read what a checkpoint holds, or None if there is none; no code is run."""
+    """Read what a checkpoint holds, or None if there is none; no code is run.
+
+    Raises
+    ------
+    ValueError
+        If the file is something else.
+    OSError
+        If there is no folder for it, before an epoch is spent on finding out.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"checkpoint={path} is a directory. Name a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"checkpoint={path}: there is no folder {path.parent}. Make it first."
+        )
     if not path.exists():
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(
+                f"checkpoint={path}: the folder {path.parent} may not be written to. "
+                "Change its permissions, or name another one."
+            )
         return None
     try:
         with warnings.catch_warnings():
@@ -114,7 +149,7 @@ def read(path: Path) -> dict[str, Any] | None:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
         raise _not_ours(path) from error
-    if not isinstance(state, dict) or "fingerprint" not in state:
+    if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
         raise _not_ours(path)
     return state
 
@@ -123,17 +158,6 @@ def _not_ours(path: Path) -> ValueError:
     return ValueError(
         f"{path} is not a checkpoint of skaudio. Name a file that does not exist yet."
     )
-
-
-def fingerprint(settings: dict[str, Any], arrays: Iterable[np.ndarray]) -> str:
-    """Identify a training: equal settings and data have the same."""
-    digest = hashlib.blake2b(digest_size=16)
-    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # or long arrays
-        digest.update(repr(sorted(settings.items())).encode())  # are abbreviated
-    for array in arrays:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def _dropout_generator(module: torch.nn.Module) -> torch.Generator | None:

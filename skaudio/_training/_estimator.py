@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -28,10 +28,11 @@ from skaudio._training._front_ends import (
 )
 from skaudio._training._loss_weights import LossWeights, UniformWeights
 from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._parameters import ObjectParameters, object_of
 from skaudio._training._spec import SegmentSpec, dtype_of
 from skaudio._training._targets import NoTarget, Target
 from skaudio._training._trainer import (
-    NOT_IN_FINGERPRINT,
+    NOT_IDENTIFYING,
     Clips,
     Trained,
     Trainer,
@@ -43,6 +44,9 @@ from skaudio._utils._random import draw_seed
 from skaudio._utils._validation import check_views
 from skaudio.nn.devices import available_device, resolve_device
 from skaudio.preprocessing._view_scaler import ViewScaler
+
+# parameters that a fitted estimator does without
+OF_TRAINING_ONLY = ("callbacks", "class_weight", "random_state", "verbose")
 
 # from views of checked clips to a target and its arrays, one row per clip
 Encode = Callable[[Views], tuple[Target, dict[str, np.ndarray]]]
@@ -126,7 +130,7 @@ def network_of(model: Any) -> tuple[Pipeline | None, SegmentEstimator]:
     return steps, final
 
 
-class SegmentEstimator(BaseEstimator):
+class SegmentEstimator(ObjectParameters, BaseEstimator):
     """Trains a network on segments of clips, and runs it on even segments of others.
 
     It checks X, cuts segments and keeps the trained network, but depends neither on
@@ -193,7 +197,8 @@ class SegmentEstimator(BaseEstimator):
         network : FittedNetwork or None
             What to start from, instead of random weights.
         """
-        augmentation = self.augmentation or Augmentation()
+        self._trained = self._snapshot()
+        augmentation = self._trained.augmentation or Augmentation()
         augmentation._check(on_waveforms=self._source is not None)
         views, sound = self._read(X, reset=True, network=network)
         self._check_input(views)
@@ -206,7 +211,7 @@ class SegmentEstimator(BaseEstimator):
         else:
             self._spec = network.spec(self, views, seed)
         trainer = Trainer(
-            self._module(),
+            self._trained._module(),
             self._spec,
             self._target,
             self._loss_weights(),
@@ -216,7 +221,10 @@ class SegmentEstimator(BaseEstimator):
         )
         source = partial(self._training_source, views, sound, augmentation)
         trained = trainer.train(
-            Clips(views, targets, groups, source),
+            Clips(
+                *(views, targets, groups, source),
+                waveforms=None if sound is None else sound.waveforms,
+            ),
             test=None if test is None else self._test_set(*test),
             checkpoint=checkpoint,
             settings=self._settings(),
@@ -239,27 +247,49 @@ class SegmentEstimator(BaseEstimator):
         return draw_seed(self.random_state)
 
     def _settings(self) -> dict[str, Any]:
-        """Settings that identify this training, next to the clips."""
-        settings = self.get_params()
-        for name in NOT_IN_FINGERPRINT:
-            settings.pop(name, None)
-        return settings | {"class": type(self).__name__, "seed": self._spec.seed}
+        """Parameters that identify this training, next to the clips."""
+        settings = {
+            name: object_of(name, value) or value
+            for name, value in self.get_params(deep=False).items()
+            if name not in NOT_IDENTIFYING
+        }
+        return settings | {"class": type(self).__name__}
+
+    def _snapshot(self) -> Self:
+        """A copy with the parameters that say what the network is and what it takes.
+
+        It is what a fitted estimator goes by: parameters that are set, and views that
+        are changed, after ``fit`` wait for the next one.
+        """
+        parameters = self.get_params(deep=False)
+        return type(self)(
+            **{
+                name: clone(value, safe=False)
+                for name, value in parameters.items()
+                if name not in OF_TRAINING_ONLY
+            }
+        )
 
     def _read(
         self, X: Any, reset: bool, network: FittedNetwork | None = None
     ) -> tuple[Views, Sound | None]:
         """Views to work on, and their sound if they are computed here."""
-        if self._source is None:
+        own = self._own_views(resolve_device if reset else available_device)
+        if own is None:
             return check_views(self, X, reset=reset), None
-        device = resolve_device if reset else available_device
-        own = OwnViews(self._source, device(self.device))
         computed, sound = own.compute(own.load(self, X, reset=reset))
-        if not self._standardises:
-            return computed, sound
-        if reset:
+        if reset and self._standardises:
             known = None if network is None else network.scaler
             self.scaler_ = known or ViewScaler().fit(computed)
-        return self.scaler_.transform(computed), sound
+        return self._standardised(computed), sound
+
+    def _own_views(self, device: Callable[[str], str]) -> OwnViews | None:
+        """What computes views of sound, if this estimator does it itself."""
+        source = self._trained._source
+        return None if source is None else OwnViews(source, device(self.device))
+
+    def _standardised(self, views: Views) -> Views:
+        return self.scaler_.transform(views) if self._standardises else views
 
     def _training_source(
         self,
@@ -272,7 +302,7 @@ class SegmentEstimator(BaseEstimator):
         source = self._spec.dataset(views[rows])
         if sound is None:
             return source, TrainingInput(None, augmentation)
-        own = OwnViews(self._source, resolve_device(self.device))
+        own = OwnViews(self._trained._source, resolve_device(self.device))
         scaler = self.scaler_ if self._standardises else None
         front_ends, geometry = own.front_ends(scaler, source.n_steps, self._spec.dtype)
         return (
@@ -281,12 +311,18 @@ class SegmentEstimator(BaseEstimator):
         )
 
     # -- outputs --------------------------------------------------------------------
-    def _dataset(self, X: Any) -> SegmentDataset:
-        """Checked clips to cut segments from."""
+    def _datasets(self, X: Any) -> Iterator[SegmentDataset]:
+        """Checked clips to cut segments from; of sound, a bounded number at a time."""
         check_is_fitted(self)
-        views, _ = self._read(X, reset=False)
-        self._spec.check(self, views)
-        return self._spec.dataset(views)
+        own = self._own_views(available_device)
+        if own is None:
+            parts = iter([check_views(self, X, reset=False)])
+        else:
+            sounds = own.load_parts(self, X)
+            parts = (self._standardised(own.compute(sound)[0]) for sound in sounds)
+        for views in parts:
+            self._spec.check(self, views)
+            yield self._spec.dataset(views)
 
     def _outputs(
         self, X: Any, activate: Callable[[Tensor], np.ndarray]
@@ -295,22 +331,27 @@ class SegmentEstimator(BaseEstimator):
 
         ``activate`` turns the outputs of segments into what is averaged.
         """
-        data = self._dataset(X)
-        rows, starts = data.even_segments(self.n_segments)
-        outputs = self.net_.outputs(data, rows, starts)
-        return {
-            name: clip_means(activate(output), rows, len(data))
-            for name, output in outputs.items()
-        }
+        found: dict[str, list[np.ndarray]] = {}
+        for data in self._datasets(X):
+            rows, starts = data.even_segments(self.n_segments)
+            for name, output in self.net_.outputs(data, rows, starts).items():
+                means = clip_means(activate(output), rows, len(data))
+                found.setdefault(name, []).append(means)
+        outputs = {name: np.concatenate(parts) for name, parts in found.items()}
+        for name, output in outputs.items():
+            _check_finite(output, name)
+        return outputs
 
     def _features(
         self, X: Any, layers: list[str], pooling: str, n_segments: int | None
     ) -> np.ndarray:
         """Outputs (n_clips, n_features) of hidden layers, mean over even segments."""
-        data = self._dataset(X)
-        rows, starts = data.even_segments(n_segments)
-        values = self.net_.features(data, rows, starts, layers, pooling)
-        return clip_means(values, rows, len(data))
+        found = []
+        for data in self._datasets(X):
+            rows, starts = data.even_segments(n_segments)
+            values = self.net_.features(data, rows, starts, layers, pooling)
+            found.append(clip_means(values, rows, len(data)))
+        return np.concatenate(found)
 
     def _frame_features(
         self, X: Any, layers: list[str], pooling: str, hop: float | None
@@ -319,11 +360,14 @@ class SegmentEstimator(BaseEstimator):
 
         Segments lie ``hop`` seconds apart, None: side by side.
         """
-        data = self._dataset(X)
-        rows, starts, times = data.segments_every(hop or self._spec.seconds)
-        values = self.net_.features(data, rows, starts, layers, pooling)
-        ends = np.cumsum([len(of_clip) for of_clip in times])
-        return [part.T for part in np.split(values, ends[:-1])], times
+        features, all_times = [], []
+        for data in self._datasets(X):
+            rows, starts, times = data.segments_every(hop or self._spec.seconds)
+            values = self.net_.features(data, rows, starts, layers, pooling)
+            ends = np.cumsum([len(of_clip) for of_clip in times])
+            features += [part.T for part in np.split(values, ends[:-1])]
+            all_times += times
+        return features, all_times
 
     def _n_features(self, layers: list[str]) -> int:
         """Count the features of hidden layers, by a segment of zeros."""
@@ -339,8 +383,9 @@ class SegmentEstimator(BaseEstimator):
     # -- state ----------------------------------------------------------------------
     def _inference_net(self, weights: Any) -> Any:
         """A net with the given weights and nothing left of training."""
-        options = TrainingOptions.of(self)
-        return inference_net(self._module(), self._spec, self._target, options, weights)
+        options = replace(TrainingOptions.of(self._trained), device=self.device)
+        module = self._trained._module()
+        return inference_net(module, self._spec, self._target, options, weights)
 
     def __getstate__(self) -> dict[str, Any]:
         """Arrays and plain values: loads on any machine and contains no code."""
@@ -382,3 +427,14 @@ class SegmentEstimator(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = self._source is not None
         return tags
+
+
+def _check_finite(output: np.ndarray, name: str) -> None:
+    finite = np.isfinite(output.reshape(len(output), -1)).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"Output {name!r} of the network is not a finite number for "
+            f"{np.count_nonzero(~finite)} of {len(output)} clips, first for clip "
+            f"{int(np.argmin(finite))}. Are its values of the size of those in fit? If "
+            "so, the network is broken: train it again."
+        )

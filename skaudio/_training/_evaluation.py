@@ -69,7 +69,7 @@ class Evaluation(Callback):
 
     STATE = (
         *("step", "epoch", "last", "records"),
-        *("best_score", "best_state", "best_weights"),
+        *("best_score", "best_state", "best_weights", "best_step"),
     )
 
     def __init__(
@@ -86,7 +86,7 @@ class Evaluation(Callback):
         self.loss_weights = loss_weights
         self.period = period
         self.n_evaluations = n_evaluations
-        self.step = self.epoch = 0
+        self.step = self.epoch = self.best_step = 0
         self.last: dict[str, float] = {}
         self.best_score = -np.inf
         self.best_state: dict[str, torch.Tensor] = {}
@@ -143,8 +143,9 @@ class Evaluation(Callback):
         loss = self._loss(net, losses["valid"])
         score = -loss if score is None else score
         self.last |= {"valid_loss": loss, "valid_score": score}
-        if score >= self.best_score:  # later models win ties
-            self.best_score = score
+        # later models win ties; of one that has diverged, a score says nothing
+        if np.isfinite(loss) and score >= self.best_score:
+            self.best_score, self.best_step = score, self.step
             self.best_state = copy_of_state(net.module_)
             self.best_weights = self.rule.weights.copy()
 

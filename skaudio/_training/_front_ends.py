@@ -8,7 +8,7 @@ waveform has margins, so that its frames are those of the whole clip's view.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from skaudio._utils._validation import check_clips, check_views
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.frontends import FrontEnd
 from skaudio.nn.runner import compute_front_ends
+from skaudio.views._base import CHUNK
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,35 @@ class OwnViews:
 
         Views with a single bin, or an array (n_clips, 1, n_samples), are waveforms.
         """
-        clips: Any
+        clips = self._checked(estimator, X, reset)
+        (waveforms,) = self._loaded(estimator, clips, len(clips))
+        return waveforms
+
+    def load_parts(self, estimator: Any, X: Any) -> Iterator[list[np.ndarray]]:
+        """As `load`, some clips at a time."""
+        yield from self._loaded(estimator, self._checked(estimator, X, False), CHUNK)
+
+    def _checked(self, estimator: Any, X: Any, reset: bool) -> Any:
         if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
-            clips = self._samples(estimator, check_views(estimator, X, reset=reset))
-        else:
-            allow_nan = self.first.on_error != "raise"
-            clips = check_clips(estimator, X, reset=reset, allow_nan=allow_nan)
-        waveforms, errors = self.first._load(
-            clips, self.source.n_jobs, self.source.verbose
-        )
-        note_errors(estimator, errors)
-        return list(waveforms)
+            return self._samples(estimator, check_views(estimator, X, reset=reset))
+        allow_nan = self.first.on_error != "raise"
+        return check_clips(estimator, X, reset=reset, allow_nan=allow_nan)
+
+    def _loaded(
+        self, estimator: Any, clips: Any, size: int
+    ) -> Iterator[list[np.ndarray]]:
+        """Waveforms of checked clips, ``size`` at a time; failed ones are noted."""
+        errors: list[dict[str, Any]] = []
+        for start in range(0, len(clips), size):
+            waveforms, failed = self.first._load(
+                clips[start : start + size],
+                self.source.n_jobs,
+                self.source.verbose,
+                start,
+            )
+            errors = [*errors, *failed]
+            note_errors(estimator, errors)
+            yield list(waveforms)
 
     def _samples(self, estimator: Any, X: Views) -> list[np.ndarray]:
         """Samples of a raw view, which must be at the rate of the views."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -87,6 +88,7 @@ class ClassLabels(_Classes):
                 f"{type(estimator).__name__} requires at least 2 classes; the data has "
                 f"1 class: {classes.tolist()[0]!r}."
             )
+        _check_weights(class_weight, classes)
         return cls(classes, class_weight), {TARGET: indices.astype(np.int64)}
 
     def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
@@ -162,6 +164,7 @@ class TagIndicators(_Classes):
         """Check y; return the target and the indicator matrix."""
         tags = check_tags(estimator, X, y)
         target = cls(np.arange(tags.shape[1]), class_weight)
+        _check_weights(class_weight, target.classes)
         return target, {TARGET: tags.astype(np.float32)}
 
     def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
@@ -307,6 +310,30 @@ class SoftLabels(ClassLabels):
     def score(self, predictions: np.ndarray, arrays: Arrays) -> float:
         """Accuracy, or agreement with the teacher where classes are unknown."""
         return float(np.mean(predictions.argmax(1) == self.strata(arrays, 0)))
+
+
+def _check_weights(class_weight: Any, classes: np.ndarray) -> None:
+    """Refuse weights of other classes or tags, and those that cannot weigh a loss."""
+    if not isinstance(class_weight, dict):
+        return
+    known = classes.tolist()
+    unknown = [key for key in class_weight if key not in known]
+    if unknown:
+        raise ValueError(
+            f"class_weight has {unknown[0]!r}, which is none of the classes or columns "
+            f"of y: {known[:10]}{' ...' if len(known) > 10 else ''}."
+        )
+    for key, weight in class_weight.items():
+        if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
+            raise ValueError(
+                f"The weight of {key!r} in class_weight must be a finite number, not "
+                f"below zero; got {weight!r}."
+            )
+    if not any(class_weight.get(key, 1) for key in known):
+        raise ValueError(
+            "All weights in class_weight are zero, so nothing would be learned. Give "
+            "at least one class a positive weight."
+        )
 
 
 def _log(proba: np.ndarray) -> np.ndarray:

@@ -10,10 +10,11 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-from skaudio._utils._random import seeded_initialisation
+from skaudio._training._user_callbacks import is_raised_by_code
 from skaudio.nn.blocks import seed_dropout
 from skaudio.nn.devices import by_batches, moved
-from skaudio.nn.folding import folded
+from skaudio.nn.folding import Folded, folded
+from skaudio.nn.initialisation import seeded_initialisation
 from skaudio.nn.layers import layer_outputs
 from skaudio.nn.losses import blend
 
@@ -89,6 +90,7 @@ class SegmentNet(NeuralNet):
         self.training_input = training_input
         self.target_inputs = target_inputs
         self.is_finished = False  # set by what ends training early
+        self.for_inference = Folded()
         super().__init__(*args, **kwargs)
 
     @property
@@ -97,12 +99,12 @@ class SegmentNet(NeuralNet):
 
     def initialize_module(self) -> SegmentNet:
         """Build the module from the seed, in the dtype of X, before the optimizer."""
-        with seeded_initialisation(self.seed):
+        with torch.inference_mode(False), seeded_initialisation(self.seed):
             super().initialize_module()
-        # channels last: convolutions with few channels are a third faster on a CPU
-        self.module_: Any = self.module_.to(
-            dtype=getattr(torch, self.dtype), memory_format=torch.channels_last
-        )
+            # channels last: convolutions with few channels are a third faster on a CPU
+            self.module_: Any = self.module_.to(
+                dtype=getattr(torch, self.dtype), memory_format=torch.channels_last
+            )
         self.frozen: Sequence[nn.Module] = ()  # modules that training leaves alone
         return self
 
@@ -144,6 +146,28 @@ class SegmentNet(NeuralNet):
         dtype = getattr(torch, self.dtype)
         return {name: output.to(dtype) for name, output in narrow.items()}
 
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **kw: Any) -> Any:
+        """skorch's training, which Ctrl-C ends with an exception."""
+        with torch.inference_mode(False), torch.enable_grad():
+            self.notify("on_train_begin", X=X, y=y)
+            self.fit_loop(X, y)
+            self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call all callbacks; one that raises KeyboardInterrupt asks to end training.
+
+        That is how skorch's ``EarlyStopping`` does it.
+        """
+        getattr(self, method_name)(self, **cb_kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt as request:
+                if not is_raised_by_code(request):
+                    raise
+                self.is_finished = True
+
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **kw: Any) -> Any:
         """Train for the epochs that are left, unless a callback ends it before."""
         while len(self.history) < self.max_epochs and not self.is_finished:
@@ -164,6 +188,8 @@ class SegmentNet(NeuralNet):
             total = total + step["loss"].detach() * size
             n_clips += size
             self.notify("on_batch_end", batch=batch, training=training, **step)
+            if self.is_finished:
+                break
         self.history.record(f"{prefix}_loss", float(total) / n_clips)
 
     def evaluate(
@@ -215,7 +241,9 @@ class SegmentNet(NeuralNet):
                 for name, x in outputs.items()
             }
 
-        parts = self._infer(compute, data, rows, starts)
+        # hooks are put into the network: other threads must not share it
+        own = folded(self.module_)
+        parts = self._infer(compute, data, rows, starts, module=own)
         outputs = joined([outputs for outputs, _, _ in parts])
         return torch.cat([outputs[name] for name in layers], dim=1).cpu().numpy()
 
@@ -226,10 +254,11 @@ class SegmentNet(NeuralNet):
         rows: np.ndarray,
         starts: np.ndarray,
         with_losses: bool = False,
+        module: nn.Module | None = None,
     ) -> list[tuple[Tensors, Tensors, int]]:
         """Results of ``compute(network, inputs)``, losses and size of every batch."""
         with torch.inference_mode():
-            module = folded(self.module_)
+            network = module or self.for_inference(self.module_)
 
             def of_batch(places: Any) -> tuple[Tensors, Tensors, int]:
                 X, y = data.batch(rows[places], starts[places])
@@ -237,7 +266,7 @@ class SegmentNet(NeuralNet):
                 inputs = moved(X, self.device)
                 # a prediction has no targets
                 inputs |= {k: targets[k] for k in self.target_inputs if k in targets}
-                results, losses = compute(module, inputs), {}
+                results, losses = compute(network, inputs), {}
                 if with_losses:
                     losses = self.criterion_(results, targets, inputs)
                     losses = in_order(losses, self.terms)

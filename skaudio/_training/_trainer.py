@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skaudio._training._callbacks import FromWeights, Records, Start, learning_rate
-from skaudio._training._checkpoint import Checkpoint, fingerprint
+from skaudio._training._checkpoint import Checkpoint
 from skaudio._training._datasets import (
     RandomSegments,
     SegmentDataset,
@@ -23,6 +24,7 @@ from skaudio._training._datasets import (
     n_batches_of,
 )
 from skaudio._training._evaluation import Evaluation, FixedSegments
+from skaudio._training._identity import identity_of
 from skaudio._training._loss_weights import LossWeights
 from skaudio._training._net import OPTIMIZERS, SegmentNet
 from skaudio._training._options._augmentation import Augmentation
@@ -30,13 +32,17 @@ from skaudio._training._options._plateau import PlateauSchedule
 from skaudio._training._options._schedules import PLATEAU
 from skaudio._training._spec import SegmentSpec
 from skaudio._training._targets import Target
+from skaudio._training._user_callbacks import checked_callbacks, extra_records
 from skaudio._utils._container import Views
 from skaudio._utils._random import derived_generator
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
 from skaudio.nn.devices import available_device, resolve_device
 
 # Parameters that do not change what is learned
-NOT_IN_FINGERPRINT = ("verbose", "device", "callbacks", "random_state", "compile")
+NOT_IDENTIFYING = (
+    *("verbose", "device", "callbacks", "random_state", "compile", "n_segments"),
+    *("segment_length", "validation_fraction"),  # known as seconds and as clips
+)
 
 
 @dataclass(frozen=True)
@@ -76,20 +82,26 @@ class Clips:
     source : callable
         From rows to what training segments are cut from, and what makes them the
         network's input.
+    waveforms : list of ndarray or None, default=None
+        What the views were computed from, if that was done here.
     """
 
     views: Views
     targets: dict[str, np.ndarray]
     groups: Any
     source: Callable[[np.ndarray], tuple[Source, Any]]
+    waveforms: list[np.ndarray] | None = None
 
-    def arrays(self) -> Iterator[np.ndarray]:
-        """Everything that training depends on."""
-        for name in self.views.names:
-            yield from self.views.clips(name)
-        yield from self.targets.values()
+    def identity(self) -> dict[str, Any]:
+        """Everything that training depends on, by name."""
+        found: dict[str, Any] = {"waveforms": self.waveforms}
+        if self.waveforms is None:
+            of_views = {name: self.views.clips(name) for name in self.views.names}
+            found = {f"view {name!r}": clips for name, clips in of_views.items()}
+        found |= {f"target {name!r}": array for name, array in self.targets.items()}
         if self.groups is not None:
-            yield np.unique(self.groups, return_inverse=True)[1]
+            found["groups"] = np.unique(self.groups, return_inverse=True)[1]
+        return found
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,7 @@ class Trainer:
         checkpoint : path-like or None, default=None
             File for the state of training after every epoch.
         settings : dict or None, default=None
-            Settings that identify this training, next to the clips.
+            Parameters that identify this training, next to the clips.
 
         Returns
         -------
@@ -188,8 +200,9 @@ class Trainer:
         callbacks = [evaluation, records, rate]
         if self.start is not None:
             callbacks.insert(0, FromWeights(self.start))
-        if checkpoint is not None:
-            identity = fingerprint(settings or {}, self._arrays(clips))
+        callbacks += checked_callbacks(self.options.callbacks)
+        if checkpoint is not None:  # the last one, for the state of all others
+            identity = self._identity(settings or {}, clips, valid)
             seed, others = self.spec.seed, (records, rate)
             callbacks.append(
                 Checkpoint(Path(checkpoint), identity, seed, data, evaluation, others)
@@ -201,13 +214,21 @@ class Trainer:
             self.options,
             device=resolve_device(self.options.device),
             criterion=self.target.criterion(targets, self.spec.dtype),
-            callbacks=[*callbacks, *self._user_callbacks()],
+            callbacks=callbacks,
             training_input=training_input,
         )
-        net.fit(data)
+        try:
+            net.fit(data)
+        finally:
+            records.close()
+        self._check_diverged(net, evaluation, records.epochs, clips)
+        history = [
+            row | extra_records(theirs, (*row, "batches"))
+            for row, theirs in zip(records.epochs, net.history, strict=True)
+        ]
         return Trained(
             net.module_.state_dict(),
-            records.epochs,
+            history,
             evaluation.terms,
             evaluation.best_weights,
             evaluation.records,
@@ -254,15 +275,52 @@ class Trainer:
         rate = learning_rate(schedule, n_steps, "valid" in parts)
         return evaluation, Records(options.verbose), rate
 
-    def _arrays(self, clips: Clips) -> Iterator[np.ndarray]:
-        """Everything that the result depends on, next to the settings."""
-        yield from clips.arrays()
+    def _identity(
+        self, settings: dict[str, Any], clips: Clips, valid: np.ndarray | None
+    ) -> dict[str, str]:
+        """Everything that the result depends on, by name, each as a digest."""
+        found = {name: identity_of(value) for name, value in settings.items()}
+        found |= {name: identity_of(value) for name, value in asdict(self.spec).items()}
+        found |= {name: identity_of(value) for name, value in clips.identity().items()}
+        found["validation clips"] = identity_of(valid)
         if self.start is not None:
-            yield from self.start.weights.values()
+            found["weights to start from"] = identity_of(dict(self.start.weights))
+            found["frozen layers"] = identity_of(list(self.start.frozen))
+        return found
 
-    def _user_callbacks(self) -> list[Any]:
-        # copies: a callback's state must not leak from one fit into the next
-        return [copy.deepcopy(callback) for callback in self.options.callbacks or ()]
+    def _check_diverged(
+        self,
+        net: SegmentNet,
+        evaluation: Evaluation,
+        history: list[dict[str, Any]],
+        clips: Clips,
+    ) -> None:
+        """Warn, or raise if there is no trained model whose numbers are finite."""
+        watched = ("train_loss", "valid_loss")[: 1 + ("valid" in evaluation.parts)]
+        lost = [
+            row["epoch"]
+            for row in history
+            if not np.isfinite([row[name] for name in watched]).all()
+        ]
+        if not lost and evaluation.best_step == 0:
+            rows = np.arange(min(len(clips.views), self.options.batch_size))
+            losses, _ = self._part(clips, rows).evaluate(net)
+            lost = [] if np.isfinite(list(losses.values())).all() else [len(history)]
+        if not lost:
+            return
+        cause = (
+            f"Training diverged in epoch {min(lost)}: the loss is no longer a finite "
+            f"number. Try a smaller lr (it is {self.options.lr:g}), standardise the "
+            "input (ViewScaler), and check class_weight."
+        )
+        if evaluation.best_step == 0:
+            raise ValueError(f"{cause} There is no trained model to keep.")
+        warnings.warn(
+            f"{cause} The best model before that is kept, of step "
+            f"{evaluation.best_step}.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
 
 
 def new_net(
@@ -289,7 +347,7 @@ def new_net(
         batch_size=options.batch_size,
         iterator_train=RandomSegments,
         train_split=None,
-        callbacks=[(f"callback{i}", c) for i, c in enumerate(callbacks)],
+        callbacks=list(callbacks),
         verbose=0,
         device=device,
         seed=spec.seed,

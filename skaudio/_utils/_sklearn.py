@@ -1,6 +1,12 @@
 """The only module that imports private or version-dependent scikit-learn names."""
 
-from sklearn.base import _fit_context
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from sklearn.base import _fit_context as _validating
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -29,3 +35,31 @@ __all__ = [
     "_num_samples",
     "get_namespace",
 ]
+
+
+def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Any], Any]:
+    """scikit-learn's decorator of ``fit``; and a fit that fails changes nothing.
+
+    Otherwise an old model would go on under the names of new classes.
+    """
+    validating = _validating(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+
+    def decorate(fit: Any) -> Any:
+        validated = validating(fit)
+
+        @wraps(fit)
+        def fit_or_restore(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+            before = dict(vars(estimator))
+            try:
+                return validated(estimator, *args, **kwargs)
+            except BaseException:
+                for name in vars(estimator).keys() - before.keys():
+                    delattr(estimator, name)
+                vars(estimator).update(before)
+                raise
+
+        return fit_or_restore
+
+    return decorate

@@ -38,7 +38,7 @@ from skaudio.embedding._backends._coala import CoalaNetwork
 from skaudio.embedding._backends._hear import HEARNetwork
 from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
 from skaudio.embedding._base import Network
-from skaudio.nn.devices import resolve_device
+from skaudio.nn.devices import available_device
 from skaudio.nn.folding import folded
 
 CHUNK = 64  # clips whose waveforms are in memory at a time
@@ -328,7 +328,7 @@ class PretrainedEmbedder(
                 device=self.device,
                 batch_size=self.batch_size,
             )
-        device = resolve_device(self.device)
+        device = available_device(self.device)
         scaler = None if self.scaler is None else file_of(self.scaler)
         with _READING:
             pretrained = _read(file_of(self.weights), scaler, self.sha256)

@@ -14,23 +14,51 @@ Result = TypeVar("Result")
 
 
 def resolve_device(device: str) -> str:
-    """``"auto"`` is the first CUDA device if there is one, otherwise the CPU."""
-    available = torch.cuda.is_available()
+    """Return the device to train on: ``"auto"`` is a CUDA device if there is one."""
     if device == "auto":
-        return "cuda" if available else "cpu"
-    if device.startswith("cuda") and not available:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not is_available(device):
         raise ValueError(
-            f"device={device!r} asks for a GPU, but torch finds none. Use 'auto', "
-            "which takes one if it is there, or 'cpu'."
+            f"device={device!r} asks for a device that torch does not find on this "
+            "machine. Use 'auto', which takes a GPU if there is one, or 'cpu'."
         )
     return device
 
 
 def available_device(device: str) -> str:
     """Return the device to predict on: a model from a GPU also runs without one."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if device != "auto" and not is_available(device):
         return "cpu"
     return resolve_device(device)
+
+
+def is_available(device: str) -> bool:
+    """Whether tensors can be put on a device of this machine.
+
+    Parameters
+    ----------
+    device : str
+        As torch names it: "cpu", "cuda", "cuda:1", "mps", "xpu" and so on.
+
+    Raises
+    ------
+    ValueError
+        If torch knows no such kind of device.
+    """
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is not a device of torch. Use 'auto', 'cpu', 'cuda', "
+            "or 'cuda:1' for the second GPU."
+        ) from error
+    if kind in ("cpu", "meta"):
+        return kind == "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        return False
+    return True
 
 
 def moved(tensors: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:

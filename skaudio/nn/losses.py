@@ -28,6 +28,8 @@ class BranchCrossEntropy(nn.Module):
     tensor(1.3863)
     """
 
+    class_weight: Tensor | None
+
     def __init__(
         self, class_weight: Tensor | None = None, target: str = "label"
     ) -> None:
@@ -43,11 +45,17 @@ class BranchCrossEntropy(nn.Module):
     ) -> dict[str, Tensor]:
         """Mean loss of every branch of ``outputs``; ``inputs`` are not needed."""
         labels = targets[self.target]
-        weight = self.class_weight
-        return {
-            name: F.cross_entropy(logits, labels, weight=weight)  # type: ignore[arg-type]
+        weight, share = self.class_weight, None
+        if weight is not None and labels.ndim == 1:
+            # a batch of classes without weight has no mean: its loss is zero
+            has_weight = weight[labels].sum() > 0
+            share = has_weight.to(weight.dtype)
+            weight = torch.where(has_weight, weight, torch.ones_like(weight))
+        losses = {
+            name: F.cross_entropy(logits, labels, weight=weight)
             for name, logits in outputs.items()
         }
+        return losses if share is None else {k: share * v for k, v in losses.items()}
 
 
 class BranchTagEntropy(nn.Module):

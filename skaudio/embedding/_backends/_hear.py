@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from skaudio._cache import DIGEST, digest_of, signature_of
 from skaudio.embedding._base import Frames, Network
-from skaudio.nn.devices import in_batches, resolve_device
+from skaudio.nn.devices import available_device, in_batches
 
 _LOCK = threading.Lock()
 
@@ -52,7 +52,7 @@ class HEARNetwork(Network):
         self._scenes: Callable[[Tensor], Any]
         self._timestamps: Callable[[Tensor], Any]
         if hasattr(module, "load_model"):
-            self.device = resolve_device(device)
+            self.device = available_device(device)
             signature = None if path is None else signature_of(path)
             with _LOCK:  # or two threads would load it twice
                 model, digest = _loaded(module, path, signature, self.device)
@@ -180,7 +180,7 @@ def _device_of(model: Any, device: str) -> str:
         first = next(model.parameters(), None)
         if first is not None:
             return str(first.device)
-    return "cpu" if device == "auto" else resolve_device(device)
+    return "cpu" if device == "auto" else available_device(device)
 
 
 def _rate_of(model: Any, sample_rate: float | None) -> float:
