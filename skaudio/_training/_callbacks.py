@@ -13,10 +13,9 @@ import torch
 from skorch.callbacks import Callback
 from skorch.utils import freeze_parameter
 
+from skaudio._training._divergence import LOSSES
 from skaudio._training._options._schedules import SCHEDULES
 from skaudio.nn.layers import copy_of_state
-
-LOSSES = "train_loss", "valid_loss"
 
 
 def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback:
@@ -193,7 +192,7 @@ class FromWeights(Callback):
         """Load and freeze before anything is evaluated."""
         state = net.module_.state_dict()
         for name, array in self.start.weights.items():
-            state[name].copy_(torch.as_tensor(array))
+            state[name].copy_(torch.from_numpy(array))
         net.frozen = [net.module_.get_submodule(name) for name in self.start.frozen]
         for module in net.frozen:
             for parameter in module.parameters():

@@ -270,6 +270,14 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             }
         )
 
+    def _as_trained(self) -> Self:
+        """A clone with the parameters of the last fit."""
+        known = self._trained.get_params(deep=False)
+        given = {k: v for k, v in known.items() if k not in OF_TRAINING_ONLY}
+        return clone(self).set_params(
+            **{k: clone(v, safe=False) for k, v in given.items()}
+        )
+
     def _read(
         self, X: Any, reset: bool, network: FittedNetwork | None = None
     ) -> tuple[Views, Sound | None]:
@@ -316,13 +324,12 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         check_is_fitted(self)
         own = self._own_views(available_device)
         if own is None:
-            parts = iter([check_views(self, X, reset=False)])
-        else:
-            sounds = own.load_parts(self, X)
-            parts = (self._standardised(own.compute(sound)[0]) for sound in sounds)
-        for views in parts:
-            self._spec.check(self, views)
-            yield self._spec.dataset(views)
+            return map(self._dataset, [check_views(self, X, reset=False)])
+        return map(self._dataset, map(self._standardised, own.parts(self, X)))
+
+    def _dataset(self, views: Views) -> SegmentDataset:
+        self._spec.check(self, views)
+        return self._spec.dataset(views)
 
     def _outputs(
         self, X: Any, activate: Callable[[Tensor], np.ndarray]
@@ -331,13 +338,16 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
         ``activate`` turns the outputs of segments into what is averaged.
         """
-        found: dict[str, list[np.ndarray]] = {}
-        for data in self._datasets(X):
+
+        def of(data: SegmentDataset) -> dict[str, np.ndarray]:
             rows, starts = data.even_segments(self.n_segments)
-            for name, output in self.net_.outputs(data, rows, starts).items():
-                means = clip_means(activate(output), rows, len(data))
-                found.setdefault(name, []).append(means)
-        outputs = {name: np.concatenate(parts) for name, parts in found.items()}
+            return {
+                name: clip_means(activate(output), rows, len(data))
+                for name, output in self.net_.outputs(data, rows, starts).items()
+            }
+
+        parts = list(map(of, self._datasets(X)))
+        outputs = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
         for name, output in outputs.items():
             _check_finite(output, name)
         return outputs
@@ -346,12 +356,13 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self, X: Any, layers: list[str], pooling: str, n_segments: int | None
     ) -> np.ndarray:
         """Outputs (n_clips, n_features) of hidden layers, mean over even segments."""
-        found = []
-        for data in self._datasets(X):
+
+        def of(data: SegmentDataset) -> np.ndarray:
             rows, starts = data.even_segments(n_segments)
             values = self.net_.features(data, rows, starts, layers, pooling)
-            found.append(clip_means(values, rows, len(data)))
-        return np.concatenate(found)
+            return clip_means(values, rows, len(data))
+
+        return np.concatenate(list(map(of, self._datasets(X))))
 
     def _frame_features(
         self, X: Any, layers: list[str], pooling: str, hop: float | None

@@ -89,9 +89,11 @@ class OwnViews:
         (waveforms,) = self._loaded(estimator, clips, len(clips))
         return waveforms
 
-    def load_parts(self, estimator: Any, X: Any) -> Iterator[list[np.ndarray]]:
-        """As `load`, some clips at a time."""
-        yield from self._loaded(estimator, self._checked(estimator, X, False), CHUNK)
+    def parts(self, estimator: Any, X: Any) -> Iterator[Views]:
+        """Views of a bounded number of clips at a time."""
+        loaded = self._loaded(estimator, self._checked(estimator, X, False), CHUNK)
+        # map lets go of the clips before it takes the next ones
+        return map(self._views, loaded)
 
     def _checked(self, estimator: Any, X: Any, reset: bool) -> Any:
         if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
@@ -104,16 +106,16 @@ class OwnViews:
     ) -> Iterator[list[np.ndarray]]:
         """Waveforms of checked clips, ``size`` at a time; failed ones are noted."""
         errors: list[dict[str, Any]] = []
-        for start in range(0, len(clips), size):
-            waveforms, failed = self.first._load(
-                clips[start : start + size],
-                self.source.n_jobs,
-                self.source.verbose,
-                start,
-            )
-            errors = [*errors, *failed]
-            note_errors(estimator, errors)
-            yield list(waveforms)
+
+        def load(start: int) -> list[np.ndarray]:
+            part = clips[start : start + size]
+            n_jobs, verbose = self.source.n_jobs, self.source.verbose
+            waveforms, failed = self.first._load(part, n_jobs, verbose, start)
+            errors.extend(failed)
+            note_errors(estimator, list(errors))
+            return list(waveforms)
+
+        return map(load, range(0, len(clips), size))
 
     def _samples(self, estimator: Any, X: Views) -> list[np.ndarray]:
         """Samples of a raw view, which must be at the rate of the views."""
@@ -141,6 +143,9 @@ class OwnViews:
         views = Views(dict(zip(self.views, stacked, strict=True)), rates)
         return views, Sound(waveforms, np.array(tops).T)
 
+    def _views(self, waveforms: list[np.ndarray]) -> Views:
+        return self.compute(waveforms)[0]
+
     def front_ends(
         self, scaler: Any, n_steps: dict[str, int], dtype: str
     ) -> tuple[FrontEnds, Geometry]:
@@ -152,7 +157,7 @@ class OwnViews:
         geometry = Geometry(self.sr, max(reaches, default=0), n_samples)
         moments = [
             {
-                name: torch.as_tensor(array, dtype=getattr(torch, dtype))[:, None]
+                name: torch.from_numpy(np.asarray(array, dtype))[:, None]
                 for name, array in moment.items()
             }
             for moment in self._moments(scaler)

@@ -110,7 +110,7 @@ class ClassLabels(_Classes):
         values = compute_class_weight(
             self.class_weight, classes=self.classes, y=present
         )
-        return BranchCrossEntropy(torch.as_tensor(values, dtype=getattr(torch, dtype)))
+        return BranchCrossEntropy(torch.from_numpy(values.astype(dtype)))
 
     def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
         """Class of every clip."""
@@ -181,7 +181,7 @@ class TagIndicators(_Classes):
         if self.class_weight is None:
             return BranchTagEntropy()
         values = self._weights(arrays[TARGET])
-        return BranchTagEntropy(torch.as_tensor(values, dtype=getattr(torch, dtype)))
+        return BranchTagEntropy(torch.from_numpy(values.astype(dtype)))
 
     def _weights(self, tags: np.ndarray) -> np.ndarray:
         """Weights (2, n_tags) of absent and present tags."""
@@ -326,8 +326,8 @@ def _check_weights(class_weight: Any, classes: np.ndarray) -> None:
     for key, weight in class_weight.items():
         if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
             raise ValueError(
-                f"The weight of {key!r} in class_weight must be a finite number, not "
-                f"below zero; got {weight!r}."
+                f"class_weight must have finite weights, not below zero; that of "
+                f"{str(key)!r} is {weight!r}."
             )
     if not any(class_weight.get(key, 1) for key in known):
         raise ValueError(

@@ -10,12 +10,13 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
+from skaudio._cache import digest_of
 from skaudio._training._user_callbacks import is_raised_by_code
 from skaudio.nn.blocks import seed_dropout
-from skaudio.nn.devices import by_batches, moved
-from skaudio.nn.folding import Folded, folded
+from skaudio.nn.devices import by_batches, moved, without_autocast
+from skaudio.nn.folding import folded
 from skaudio.nn.initialisation import seeded_initialisation
-from skaudio.nn.layers import layer_outputs
+from skaudio.nn.layers import OfWeights, layer_outputs
 from skaudio.nn.losses import blend
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -90,7 +91,8 @@ class SegmentNet(NeuralNet):
         self.training_input = training_input
         self.target_inputs = target_inputs
         self.is_finished = False  # set by what ends training early
-        self.for_inference = Folded()
+        self.for_inference = OfWeights(_for_inference)
+        self.digest = OfWeights(_digest)
         super().__init__(*args, **kwargs)
 
     @property
@@ -148,7 +150,7 @@ class SegmentNet(NeuralNet):
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **kw: Any) -> Any:
         """skorch's training, which Ctrl-C ends with an exception."""
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.enable_grad(), without_autocast(self.device):
             self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y)
             self.notify("on_train_end", X=X, y=y)
@@ -213,7 +215,7 @@ class SegmentNet(NeuralNet):
             }
             return outputs, means
         targets = moved(data.targets_of(rows), self.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), without_autocast(self.device):
             losses = in_order(self.criterion_(outputs, targets, {}), self.terms)
             return outputs, {name: float(value) for name, value in losses.items()}
 
@@ -279,6 +281,15 @@ class SegmentNet(NeuralNet):
                 device=str(self.device),
                 what="segments",
             )
+
+
+def _for_inference(module: nn.Module) -> nn.Module:
+    with torch.inference_mode():
+        return folded(module)
+
+
+def _digest(module: nn.Module) -> str:
+    return digest_of(*(t.cpu().numpy().tobytes() for t in module.state_dict().values()))
 
 
 def in_order(losses: Tensors, terms: tuple[str, ...]) -> Tensors:

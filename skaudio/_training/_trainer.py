@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral
@@ -11,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skaudio._training._callbacks import FromWeights, Records, Start, learning_rate
@@ -23,6 +21,7 @@ from skaudio._training._datasets import (
     TrainingSegments,
     n_batches_of,
 )
+from skaudio._training._divergence import diverged_in, raise_or_warn
 from skaudio._training._evaluation import Evaluation, FixedSegments
 from skaudio._training._identity import identity_of
 from skaudio._training._loss_weights import LossWeights
@@ -159,6 +158,7 @@ class Trainer:
     augmentation: Augmentation
     start: Start | None = None
 
+    @torch.inference_mode(False)
     def train(
         self,
         clips: Clips,
@@ -221,18 +221,8 @@ class Trainer:
             net.fit(data)
         finally:
             records.close()
-        self._check_diverged(net, evaluation, records.epochs, clips)
-        history = [
-            row | extra_records(theirs, (*row, "batches"))
-            for row, theirs in zip(records.epochs, net.history, strict=True)
-        ]
-        return Trained(
-            net.module_.state_dict(),
-            history,
-            evaluation.terms,
-            evaluation.best_weights,
-            evaluation.records,
-        )
+        self._check_finite(net, evaluation, records.epochs, clips)
+        return _trained(net, evaluation, records)
 
     def _split(self, strata: np.ndarray, groups: Any) -> tuple[Any, Any, Any]:
         """Rows to train on, to validate with, and to check training losses with."""
@@ -288,39 +278,37 @@ class Trainer:
             found["frozen layers"] = identity_of(list(self.start.frozen))
         return found
 
-    def _check_diverged(
+    def _check_finite(
         self,
         net: SegmentNet,
         evaluation: Evaluation,
         history: list[dict[str, Any]],
         clips: Clips,
     ) -> None:
-        """Warn, or raise if there is no trained model whose numbers are finite."""
-        watched = ("train_loss", "valid_loss")[: 1 + ("valid" in evaluation.parts)]
-        lost = [
-            row["epoch"]
-            for row in history
-            if not np.isfinite([row[name] for name in watched]).all()
-        ]
-        if not lost and evaluation.best_step == 0:
+        """Refuse a network that has diverged, or warn if a better one was kept."""
+        epoch = diverged_in(history, "valid" in evaluation.parts)
+        if epoch is None and evaluation.best_step == 0:  # nobody looked at the end
             rows = np.arange(min(len(clips.views), self.options.batch_size))
             losses, _ = self._part(clips, rows).evaluate(net)
-            lost = [] if np.isfinite(list(losses.values())).all() else [len(history)]
-        if not lost:
-            return
-        cause = (
-            f"Training diverged in epoch {min(lost)}: the loss is no longer a finite "
-            f"number. Try a smaller lr (it is {self.options.lr:g}), standardise the "
-            "input (ViewScaler), and check class_weight."
-        )
-        if evaluation.best_step == 0:
-            raise ValueError(f"{cause} There is no trained model to keep.")
-        warnings.warn(
-            f"{cause} The best model before that is kept, of step "
-            f"{evaluation.best_step}.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+            if not np.isfinite(list(losses.values())).all():
+                epoch = len(history)
+        if epoch is not None:
+            raise_or_warn(epoch, self.options.lr, evaluation.best_step)
+
+
+def _trained(net: SegmentNet, evaluation: Evaluation, records: Records) -> Trained:
+    """What a net that was trained ends with."""
+    history = [
+        row | extra_records(theirs, (*row, "batches"))
+        for row, theirs in zip(records.epochs, net.history, strict=True)
+    ]
+    return Trained(
+        net.module_.state_dict(),
+        history,
+        evaluation.terms,
+        evaluation.best_weights,
+        evaluation.records,
+    )
 
 
 def new_net(
@@ -371,7 +359,12 @@ def inference_net(
     net = new_net(
         module, spec, target, options, device=device, criterion=nn.Identity()
     ).initialize()
-    net.module_.load_state_dict({k: torch.as_tensor(v) for k, v in weights.items()})
+    net.module_.load_state_dict(
+        {
+            k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v
+            for k, v in weights.items()
+        }
+    )
     return net
 
 

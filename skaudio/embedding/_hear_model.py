@@ -92,7 +92,7 @@ class HEARModel(nn.Module):
         self.sample_rate = int(self.rate if sr is None else sr)
         self.hop = hop
         self.frame_length = frame_length
-        second = torch.zeros(1, self.sample_rate)
+        second = torch.zeros(1, self.sample_rate, dtype=torch.float32, device="cpu")
         self.scene_embedding_size = self._size(self.get_scene_embeddings(second))
         frames, _ = self.get_timestamp_embeddings(second)
         self.timestamp_embedding_size = int(frames.shape[2])

@@ -30,7 +30,7 @@ from skaudio._utils._validation import copy_features_in
 from skaudio.nn.layers import layer_names
 
 # what features depend on, next to weights and segments
-SETTINGS = ("sr", "views", "scaler_", "mixed_precision")
+SETTINGS = ("sr", "views", "mixed_precision")
 
 
 class LayerEmbedder(
@@ -148,7 +148,6 @@ class LayerEmbedder(
         _, network = network_of(self.estimator_)
         self.layers_ = layer_names(network.net_.module_, self.layers)
         copy_features_in(self.estimator_, self)
-        self._fingerprint = self._digest()
         return self
 
     def transform(self, X):
@@ -175,7 +174,7 @@ class LayerEmbedder(
             return list(self._features(part))
 
         folder = None if isinstance(self.cache, (bool, np.bool_)) else self.cache
-        keys = keys_of(clips, self._fingerprint)
+        keys = keys_of(clips, self._digest())
         rows: list[Any] = MEMORY.rows(keys, compute, folder)
         return np.stack(rows)
 
@@ -227,15 +226,19 @@ class LayerEmbedder(
         return network_of(self.estimator_)[1]._n_features(self.layers_)
 
     def _digest(self) -> str:
-        """Digest of everything that features depend on, but for the clips."""
+        """Digest of everything that features depend on, but for the clips.
+
+        Of the network as it is now: a frozen one may have been trained again.
+        """
         views, network = network_of(self.estimator_)
-        weights = network.net_.module_.state_dict().values()
-        settings = {name: getattr(network, name, None) for name in SETTINGS}
+        weights = network.net_.digest(network.net_.module_)
+        trained = network._trained
+        settings = {name: getattr(trained, name, None) for name in SETTINGS}
+        settings["scaler"] = getattr(network, "scaler_", None)
         spec = network._spec
         segments = (spec.seconds, spec.rates, spec.dtype)
-        arrays = [tensor.cpu().numpy() for tensor in weights]
         own = (self.layers_, self.pooling, self.n_segments)
-        return digest_of(joblib.hash((views, settings, segments, arrays, own)))
+        return digest_of(joblib.hash((views, settings, segments, weights, own)))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -117,7 +117,7 @@ def activation_maximization(
         rng = np.random.default_rng([seed, place + 1, i])
         row[:] = rng.uniform(-0.5, 0.5, n_samples)
     weight = blocks[-1].conv.weight
-    waveforms = torch.as_tensor(amplitude * noise).to(weight)
+    waveforms = torch.from_numpy(amplitude * noise).to(weight)
     parts = [
         _ascend(blocks, x, i, n_steps, step_size, batch_norm == "running")
         for x, i in zip(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
 from skaudio._training._estimator import FittedNetwork, network_of
+from skaudio._training._parameters import ObjectParameters
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._validation import copy_features_in
 from skaudio.nn.layers import layer_names
@@ -22,7 +23,9 @@ from skaudio.nn.layers import layer_names
 AUTO = "auto"
 
 
-class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class FineTunedClassifier(
+    MetaEstimatorMixin, ClassifierMixin, ObjectParameters, BaseEstimator
+):
     """Train a fitted network further, on other clips and perhaps other classes.
 
     Training starts from the weights of a fitted classifier instead of random ones, at a
@@ -93,7 +96,7 @@ class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     5
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "freeze": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "reset_head": ["boolean", StrOptions({AUTO})],
@@ -161,7 +164,7 @@ class FineTunedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"FineTunedClassifier needs a classifier; got {type(fitted).__name__}."
             )
         self.frozen_layers_ = _frozen_layers(fitted.net_.module_, self.freeze)
-        tuned = clone(fitted).set_params(**self._settings(fitted))
+        tuned = fitted._as_trained().set_params(**self._settings(fitted))
         network = FittedNetwork(fitted, self.frozen_layers_, self.reset_head)
 
         def before(clips: Any) -> Any:

@@ -91,7 +91,8 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         Weights of the classes in the loss, as in scikit-learn. "balanced" weighs
         presence and absence of every tag alike if y is an indicator matrix.
     callbacks : list of skorch callbacks or None, default=None
-        Called during training, after the built-in ones; copied for every fit.
+        Called during training, after the built-in ones. They are used themselves, as in
+        skorch; a clone of the estimator has copies.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
     mixed_precision : bool, default=False

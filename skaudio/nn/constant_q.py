@@ -205,7 +205,7 @@ class ConstantQ(FrontEnd):
             response = np.repeat(response, 2, axis=-1)  # of real and imaginary parts
             index = torch.tensor(rows - low, device=self._like.device)
             place = int(rows[0, 0]) - low if len(bins) == 1 else index
-            groups.append((place, torch.tensor(response).to(self._like)))
+            groups.append((place, torch.from_numpy(response).to(self._like)))
         # the middle of librosa's wavelets is half a sample before the frame's
         delay = np.exp(-1j * np.pi * np.arange(low * size, high * size) / n_fft)
         phase = torch.tensor(delay, device=self._like.device)

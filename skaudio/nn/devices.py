@@ -61,6 +61,17 @@ def is_available(device: str) -> bool:
     return True
 
 
+def without_autocast(device: str | torch.device) -> torch.autocast:
+    """Context in which types of numbers are those of the tensors, whatever is around.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Where is computed.
+    """
+    return torch.autocast(torch.device(device).type, enabled=False)
+
+
 def moved(tensors: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:
     """Copies of ``tensors`` on ``device``, which a GPU fetches in its own time."""
     if not str(device).startswith("cuda"):
@@ -113,7 +124,8 @@ def by_batches(
         else:
             batch = take(items, done, batch_size)
         try:
-            results.append(compute(batch))
+            with without_autocast(device):
+                results.append(compute(batch))
         except torch.OutOfMemoryError:
             batch_size = halved(len(batch), device, what)
             continue

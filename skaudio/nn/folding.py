@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -44,28 +43,3 @@ def folded(module: nn.Module) -> nn.Module:
             norm: Any = layers["norm"]
             block.conv, block.norm = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return module
-
-
-class Folded:
-    """The folded copy of a network, made anew only when its weights have changed.
-
-    A call costs some microseconds, where folding takes as long as a short clip.
-    """
-
-    def __init__(self) -> None:
-        self._made: tuple[Any, nn.Module] | None = None
-
-    def __call__(self, module: nn.Module) -> nn.Module:
-        """The copy of ``module`` as it is now, in eval mode; not to be changed."""
-        tensors = [*module.parameters(), *module.buffers()]
-        # torch counts the changes in place of a tensor
-        state = [(id(t), t.data_ptr(), t.dtype, t._version) for t in tensors]
-        made = self._made  # another thread may replace it
-        if made is None or made[0] != state:
-            with torch.inference_mode():
-                made = state, folded(module)
-            self._made = made
-        return made[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_made": None}

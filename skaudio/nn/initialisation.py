@@ -10,7 +10,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 _DEFAULT_DTYPE = {torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn}
-_CREATE = _DEFAULT_DTYPE | {torch.full, torch.tensor, torch.arange, torch.linspace}
+_CREATE = _DEFAULT_DTYPE | {
+    *(torch.full, torch.tensor, torch.arange, torch.linspace, torch.eye),
+    *(torch.hann_window, torch.hamming_window, torch.as_tensor),
+}
 _DRAW = {
     *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal),
     *(torch.bernoulli, torch.multinomial, torch.poisson),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -136,3 +136,41 @@ def layer_outputs(
 def copy_of_state(module: nn.Module) -> dict[str, Tensor]:
     """Weights of a module by name, apart from it."""
     return {k: v.detach().clone() for k, v in module.state_dict().items()}
+
+
+class OfWeights:
+    """What a function makes of a network, made anew only when its weights have changed.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a module.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn.layers import OfWeights
+    >>> layer = torch.nn.Linear(2, 1, bias=False)
+    >>> total = OfWeights(lambda module: float(module.weight.sum()))
+    >>> before = total(layer)
+    >>> _ = torch.nn.init.ones_(layer.weight)
+    >>> total(layer)
+    2.0
+    """
+
+    def __init__(self, function: Callable[[nn.Module], Any]) -> None:
+        self.function = function
+        self._made: tuple[nn.Module, Any, Any] | None = None
+
+    def __call__(self, module: nn.Module) -> Any:
+        """Return what there is for the present weights of ``module``."""
+        tensors = [*module.parameters(), *module.buffers()]
+        # torch counts the changes in place of every tensor
+        state = [(id(t), t.data_ptr(), t.dtype, t._version) for t in tensors]
+        made = self._made  # another thread may replace it
+        if made is None or made[0] is not module or made[1] != state:
+            made = self._made = module, state, self.function(module)
+        return made[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"function": self.function, "_made": None}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from skaudio.nn.devices import by_batches
 from skaudio.nn.frontends import BandSpectrogram, FrontEnd, maximum_of
+from skaudio.nn.initialisation import seeded_initialisation
 
 Powers = dict[tuple[Any, ...], Tensor]  # by framing and offset
 
@@ -28,8 +29,9 @@ def cached_front_end(
     module: Callable[..., FrontEnd], dtype: str, device: str, **parameters: Any
 ) -> FrontEnd:
     """Build a front end once per set of parameters: the filters cost milliseconds."""
-    front_end = module(dtype=getattr(torch, dtype), **parameters)
-    return front_end.to(device).eval()
+    with torch.inference_mode(False), seeded_initialisation(0):
+        front_end = module(dtype=getattr(torch, dtype), **parameters)
+        return front_end.to(device).eval()
 
 
 def run_front_ends(

@@ -303,18 +303,11 @@ class Count(Callback):
         self.n += 1
 
 
-def test_callbacks_are_called_and_copied(toy):
+def test_callbacks_are_called_and_keep_what_they_collect(toy):
     X, y, _ = toy
     count = Count()
-    seen = []
-
-    class Probe(Callback):
-        def on_train_end(self, net, **kwargs):
-            seen.append(dict(net.callbacks_)["callback3"].n)
-
-    CRNNClassifier(**NET, callbacks=[count, Probe()]).fit(X["mel"], y)
-    assert seen == [3]
-    assert count.n == 0
+    CRNNClassifier(**NET, callbacks=[count]).fit(X["mel"], y)
+    assert count.n == 3
 
 
 def test_class_weight_shifts_decisions(toy):

@@ -151,5 +151,6 @@ def _maxima_of(network: nn.Module, names: Sequence[str], x: Tensor) -> Tensor:
 def _n_features(network: SampleCNN, layers: tuple[str, ...], device: str) -> int:
     part, names = _up_to(network, layers)
     with torch.inference_mode():
-        silence = torch.zeros(1, 1, network.n_samples, device=device)
+        shape = (1, 1, network.n_samples)
+        silence = torch.zeros(shape, dtype=torch.float32, device=device)
         return _maxima_of(part, names, silence).shape[1]
