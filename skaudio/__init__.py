@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from skaudio._utils import _forks  # noqa: F401  (sets what forked children need)
+
 __version__ = "0.1.0"
 
 _SUBPACKAGES = (

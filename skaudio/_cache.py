@@ -22,6 +22,7 @@ from uuid import uuid4
 import numpy as np
 
 from skaudio._utils._files import replacing
+from skaudio._utils._forks import in_forked_child
 from skaudio._utils._types import is_path
 
 VERSION = 1  # of what is computed: a new one invalidates everything on disk
@@ -101,6 +102,10 @@ class ClipCache:
         self.capacity = capacity
         self.n_bytes = 0
         self._arrays: OrderedDict[str, np.ndarray] = OrderedDict()
+        self.forget_threads()
+
+    def forget_threads(self) -> None:
+        """Wait for no other thread: in a child process there are none."""
         self._pending: set[str] = set()
         self._changed = threading.Condition()
 
@@ -251,6 +256,7 @@ def _write(path: Path, array: np.ndarray) -> None:
 
 
 MEMORY = ClipCache()  # of this process
+in_forked_child(MEMORY.forget_threads)
 
 
 def clear_cache() -> None:

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from sklearn.base import _fit_context as _validating
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -23,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
+    "BaseSearchCV",
     "HasMethods",
     "Hidden",
     "Interval",

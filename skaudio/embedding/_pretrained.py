@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from types import ModuleType
@@ -29,6 +28,7 @@ from skaudio._utils._constraints import (
     POSITIVE,
 )
 from skaudio._utils._container import stack_or_object
+from skaudio._utils._forks import Lock
 from skaudio._utils._output import note_errors
 from skaudio._utils._sklearn import HasMethods, _fit_context
 from skaudio._utils._types import is_path
@@ -440,7 +440,7 @@ class PretrainedEmbedder(
         return tags
 
 
-_READING = threading.Lock()
+_READING = Lock()
 
 
 @lru_cache(maxsize=4)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    has_fit_parameter,
+)
 
 from skaudio._segments import clip_means
 from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
+from skaudio._utils._sklearn import BaseSearchCV, HasMethods, StrOptions, _fit_context
 from skaudio._utils._validation import check_labels, check_views
 
 
@@ -90,8 +97,13 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.vote = vote
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y) -> Self:
+    def fit(self, X, y, groups=None) -> Self:
         """Fit the estimator on all frames of all clips.
+
+        An estimator that validates inside, such as
+        :class:`~sklearn.model_selection.GridSearchCV`, gets the source of every frame
+        as ``groups``. A search whose ``cv`` is None or a number uses
+        :class:`~sklearn.model_selection.StratifiedGroupKFold`: no clip is divided.
 
         Parameters
         ----------
@@ -100,6 +112,8 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Clips. A 2-D array is one frame per clip.
         y : array-like of shape (n_clips,)
             Class label of each clip.
+        groups : array-like of shape (n_clips,), default=None
+            Source of each clip; None makes every clip its own source.
 
         Returns
         -------
@@ -114,9 +128,12 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"vote={self.vote!r} needs an estimator with predict_proba, which "
                 f"{type(self.estimator).__name__} lacks. Use vote='majority'."
             )
+        check_consistent_length(views, groups)
         frames, n_frames = _frames(views, name)
+        sources = np.arange(len(views)) if groups is None else np.asarray(groups)
         self.estimator_ = clone(self.estimator)
-        self.estimator_.fit(frames, np.repeat(labels, n_frames))
+        further = _with_groups(self.estimator_, np.repeat(sources, n_frames))
+        self.estimator_.fit(frames, np.repeat(labels, n_frames), **further)
         self.classes_ = self.estimator_.classes_
         return self
 
@@ -216,6 +233,19 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             self.estimator
         ).classifier_tags.poor_score
         return tags
+
+
+def _with_groups(estimator: Any, groups: np.ndarray) -> dict[str, np.ndarray]:
+    """Arguments of ``fit`` for an estimator that validates with groups."""
+    if isinstance(estimator, Pipeline):
+        name, final = estimator.steps[-1]
+        return {f"{name}__{k}": v for k, v in _with_groups(final, groups).items()}
+    is_search = isinstance(estimator, BaseSearchCV)
+    if is_search and (estimator.cv is None or isinstance(estimator.cv, Integral)):
+        n_folds = 5 if estimator.cv is None else int(estimator.cv)
+        estimator.set_params(cv=StratifiedGroupKFold(n_folds))
+    takes_groups = is_search or has_fit_parameter(estimator, "groups")
+    return {"groups": groups} if takes_groups else {}
 
 
 def _frames(views: Views, name: str) -> tuple[np.ndarray, np.ndarray]:

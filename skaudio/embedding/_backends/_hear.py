@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from skaudio._cache import DIGEST, digest_of, signature_of
+from skaudio._utils._forks import Lock
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.devices import available_device, in_batches
 
-_LOCK = threading.Lock()
+_LOCK = Lock()
 
 
 class HEARNetwork(Network):
