@@ -138,6 +138,10 @@ class Records(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Read skorch's record of the epoch."""
         last = net.history[-1]
+        for key in LOSSES:
+            if key in last:  # skorch's mark, which its Checkpoint looks for
+                best = min((row[key] for row in self.epochs), default=math.inf)
+                net.history.record(f"{key}_best", last[key] < best)
         row = {
             "epoch": len(self.epochs) + 1,
             "train_loss": last["train_loss"],

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
+from torch import nn
 
 LOSSES = "train_loss", "valid_loss"
 
@@ -18,6 +19,11 @@ def diverged_in(history: list[dict[str, Any]], has_validation: bool) -> int | No
         if not all(math.isfinite(row[name]) for name in watched):
             return int(row["epoch"])
     return None
+
+
+def is_finite(module: nn.Module) -> bool:
+    """Whether all weights and statistics of a network are finite numbers."""
+    return all(bool(t.isfinite().all()) for t in module.state_dict().values())
 
 
 def raise_or_warn(epoch: int, lr: float, best_step: int) -> None:
@@ -33,8 +39,9 @@ def raise_or_warn(epoch: int, lr: float, best_step: int) -> None:
         Step of the best model on validation clips; 0 if there is none.
     """
     message = (
-        f"Training diverged in epoch {epoch}: its loss is no finite number. Lower lr "
-        f"(it is {lr:g}), standardise the input (ViewScaler), and check class_weight."
+        f"Training diverged in epoch {epoch}: its loss or its weights are no finite "
+        f"numbers. Lower lr (it is {lr:g}), standardise the input (ViewScaler), and "
+        "check class_weight."
     )
     if not best_step:
         raise ValueError(message)

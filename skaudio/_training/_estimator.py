@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -39,6 +40,7 @@ from skaudio._training._trainer import (
     TrainingOptions,
     inference_net,
 )
+from skaudio._training._user_callbacks import copies_of
 from skaudio._utils._container import Views
 from skaudio._utils._random import draw_seed
 from skaudio._utils._validation import check_views
@@ -269,6 +271,20 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
                 if name not in OF_TRAINING_ONLY
             }
         )
+
+    def __sklearn_clone__(self) -> Self:
+        """A clone with copies of the callbacks, whose attributes are no parameters."""
+        new = type(self)(
+            **{
+                name: copies_of(value)
+                if name == "callbacks"
+                else clone(value, safe=False)
+                for name, value in self.get_params(deep=False).items()
+            }
+        )
+        if hasattr(self, "_metadata_request"):
+            new._metadata_request = deepcopy(self._metadata_request)
+        return new
 
     def _as_trained(self) -> Self:
         """A clone with the parameters of the last fit."""

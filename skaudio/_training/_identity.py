@@ -47,7 +47,9 @@ def _parts(value: Any) -> Iterator[bytes | memoryview]:
         yield from _parts({k: v for k, v in parameters.items() if k not in HOW})
     elif isinstance(value, Tensor):
         yield from _parts(value.detach().cpu().numpy())
-    elif isinstance(value, np.ndarray) and value.dtype != object:
+    elif isinstance(value, np.ndarray) and value.dtype.hasobject:
+        yield from _parts(value.tolist())
+    elif isinstance(value, np.ndarray):
         yield f"array {value.dtype.str} {value.shape}".encode()
         yield np.ascontiguousarray(value).data.cast("B") if value.size else b""
     else:
@@ -55,8 +57,6 @@ def _parts(value: Any) -> Iterator[bytes | memoryview]:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return identity_of(value.tolist())
     if isinstance(value, Integral) and abs(int(value)) > 2**53:
         return repr(int(value))
     if isinstance(value, (Real, np.bool_)):

@@ -21,7 +21,7 @@ from skaudio._training._datasets import (
     TrainingSegments,
     n_batches_of,
 )
-from skaudio._training._divergence import diverged_in, raise_or_warn
+from skaudio._training._divergence import diverged_in, is_finite, raise_or_warn
 from skaudio._training._evaluation import Evaluation, FixedSegments
 from skaudio._training._identity import identity_of
 from skaudio._training._loss_weights import LossWeights
@@ -287,13 +287,16 @@ class Trainer:
     ) -> None:
         """Refuse a network that has diverged, or warn if a better one was kept."""
         epoch = diverged_in(history, "valid" in evaluation.parts)
-        if epoch is None and evaluation.best_step == 0:  # nobody looked at the end
+        kept = evaluation.best_step
+        if not is_finite(net.module_):
+            epoch, kept = epoch or len(history), 0
+        elif epoch is None and kept == 0:  # nobody looked at the end
             rows = np.arange(min(len(clips.views), self.options.batch_size))
             losses, _ = self._part(clips, rows).evaluate(net)
             if not np.isfinite(list(losses.values())).all():
                 epoch = len(history)
         if epoch is not None:
-            raise_or_warn(epoch, self.options.lr, evaluation.best_step)
+            raise_or_warn(epoch, self.options.lr, kept)
 
 
 def _trained(net: SegmentNet, evaluation: Evaluation, records: Records) -> Trained:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dis
 import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from skorch.callbacks import Callback, LRScheduler, WarmRestartLR
+from skorch.callbacks import Callback, LRScheduler
 from skorch.callbacks.scoring import ScoringBase
 from torch import Tensor
 
@@ -16,7 +17,7 @@ _INSTEAD = {
     ScoringBase: "it needs skorch's own validation loop. history_ has valid_loss and "
     "valid_score of every epoch with validation_fraction, test_loss with X_test; for "
     "other scores, record your own: net.history.record(name, value) in on_epoch_end",
-    (LRScheduler, WarmRestartLR): "the rate is set by lr_schedule, which takes names, "
+    LRScheduler: "the rate is set by lr_schedule, which takes names, "
     "PlateauSchedule and CosineRestarts",
 }
 _PLAIN = (type(None), bool, int, float, str, np.ndarray, np.generic, Tensor)
@@ -43,6 +44,20 @@ def checked_callbacks(callbacks: Iterable[Any] | None) -> list[Any]:
             if issubclass(kind, refused):
                 raise TypeError(f"callbacks has {kind.__name__}, but {instead}.")
     return found
+
+
+def copies_of(callbacks: Any) -> Any:
+    """Copies for a clone; what cannot be copied, such as an open file, is shared."""
+    if not isinstance(callbacks, (list, tuple)):
+        return callbacks
+    return type(callbacks)(map(_copy, callbacks))
+
+
+def _copy(callback: Any) -> Any:
+    try:
+        return copy.deepcopy(callback)
+    except TypeError:
+        return callback
 
 
 def extra_records(row: dict[str, Any], known: Sequence[str]) -> dict[str, Any]:

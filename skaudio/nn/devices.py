@@ -56,7 +56,7 @@ def is_available(device: str) -> bool:
         return kind == "cpu"
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         return False
     return True
 

@@ -13,6 +13,7 @@ _DEFAULT_DTYPE = {torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn}
 _CREATE = _DEFAULT_DTYPE | {
     *(torch.full, torch.tensor, torch.arange, torch.linspace, torch.eye),
     *(torch.hann_window, torch.hamming_window, torch.as_tensor),
+    *(torch.randint, torch.randperm),
 }
 _DRAW = {
     *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal),

@@ -13,7 +13,7 @@ from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
 )
-from skaudio.nn import BranchTagEntropy
+from skaudio.nn import BranchCrossEntropy, BranchTagEntropy
 from skaudio.views import Views
 
 NET = {"width": 0.05, "max_epochs": 20, "lr": 0.01, "random_state": 0}
@@ -155,3 +155,38 @@ def test_number_of_tags_of_watched_clips(tagged):
         net.fit(X.select(["mel"]), Y, X_test=X.select(["mel"]), y_test=Y[:, :2])
     with pytest.raises(ValueError, match=r"zeros and ones; got the values \[0, 2\]"):
         net.fit(X.select(["mel"]), Y, X_test=X.select(["mel"]), y_test=2 * Y)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ({"a": 1, "b": 1, "guitar": 2}, "'guitar', which is none of the classes"),
+        ({"a": -1.0, "b": 1.0}, "finite weights, not below zero; that of 'a' is -1.0"),
+        ({"a": np.nan, "b": 1.0}, "that of 'a' is nan"),
+        ({"a": np.inf, "b": 1.0}, "that of 'a' is inf"),
+        ({"a": "heavy", "b": 1.0}, "that of 'a' is 'heavy'"),
+        ({"a": 0, "b": 0.0}, "All weights in class_weight are zero"),
+    ],
+    ids=str,
+)
+def test_class_weights_that_mean_nothing(weight, message):
+    X = np.zeros((4, 3, 5), np.float32)
+    y = np.array(["a", "a", "b", "b"])
+    with pytest.raises(ValueError, match=message):
+        CRNNClassifier(class_weight=weight).fit(X, y)
+    tags = {0 if key == "a" else 1 if key == "b" else 7: w for key, w in weight.items()}
+    message = message.replace("'a'", "'0'").replace("'guitar'", "7")
+    with pytest.raises(ValueError, match=message):
+        CRNNClassifier(class_weight=tags).fit(X, np.eye(2, dtype=int)[[0, 0, 1, 1]])
+
+
+def test_a_batch_without_weight_has_no_loss():
+    logits = {"a": torch.tensor([[2.0, 0.0], [0.0, 1.0]], requires_grad=True)}
+    criterion = BranchCrossEntropy(torch.tensor([0.0, 1.0]))
+    loss = criterion(logits, {"label": torch.tensor([0, 0])})["a"]
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits["a"].grad.any()
+    loss = criterion(logits, {"label": torch.tensor([0, 1])})["a"]
+    expected = np.log(1 + np.exp(-1.0))  # of the second clip alone
+    assert loss.item() == pytest.approx(expected)

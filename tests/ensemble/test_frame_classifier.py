@@ -9,8 +9,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -224,3 +225,26 @@ def test_chance_on_noise():
     assert cross_val_score(classifier, X, y, cv=4).mean() < 0.45
     baseline = FrameClassifier(DummyClassifier()).fit(X, y)
     assert_allclose(baseline.predict_proba(X), 0.25)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_search_inside_divides_no_clip(wrapped):
+    """Labels are noise: frames of a clip on both sides look like knowledge."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 8, 1)) + 0.1 * rng.normal(size=(40, 8, 20))
+    y = rng.integers(0, 2, 40)
+    search = GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1, 200]}, cv=4)
+    model = FrameClassifier(
+        make_pipeline(StandardScaler(), search) if wrapped else search
+    )
+    fitted = model.fit(X, y).estimator_
+    fitted = fitted[-1] if wrapped else fitted
+    assert fitted.best_score_ < 0.8
+    assert fitted.n_splits_ == 4
+    assert search.cv == 4
+    source = np.arange(40) // 2
+    other = model.fit(X, y, groups=source).estimator_
+    other = other[-1] if wrapped else other
+    assert other.best_score_ != fitted.best_score_
+    with pytest.warns(UserWarning, match="groups parameter is ignored by KFold"):
+        FrameClassifier(search.set_params(cv=KFold(2))).fit(X, y)
