@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from skaudio._utils import _forks  # noqa: F401  (sets what forked children need)
-
 __version__ = "0.1.0"
 
 _SUBPACKAGES = (
