@@ -227,3 +227,43 @@ def stack_or_object(clips: list[np.ndarray]) -> np.ndarray:
     for i, clip in enumerate(clips):  # out[:] = clips would try to broadcast
         out[i] = clip
     return out
+
+
+class ClipArrays:
+    """Arrays of clips, collected part by part, as `stack_or_object` has them.
+
+    Equally long clips are copied into their place in the result at once, so that parts
+    and result are not in memory at the same time.
+
+    Parameters
+    ----------
+    n_clips : int
+        How many there will be.
+    """
+
+    def __init__(self, n_clips: int) -> None:
+        self._n_clips = n_clips
+        self._clips: list[np.ndarray] = []
+        self._stacked: np.ndarray | None = None
+
+    def extend(self, clips: list[np.ndarray]) -> None:
+        """Add the arrays of further clips."""
+        if not self._clips and clips:
+            first = clips[0]
+            self._stacked = np.empty((self._n_clips, *first.shape), first.dtype)
+        for clip in clips:
+            place = len(self._clips)
+            if self._stacked is not None:
+                like = self._stacked[0]
+                if (clip.shape, clip.dtype) == (like.shape, like.dtype):
+                    self._stacked[place] = clip
+                    clip = self._stacked[place]
+                else:
+                    self._stacked = None
+            self._clips.append(clip)
+
+    def result(self) -> np.ndarray:
+        """All of them, (n_clips, ...), or a 1-D object array."""
+        if self._stacked is not None:
+            return self._stacked
+        return stack_or_object(self._clips)

@@ -145,18 +145,29 @@ class ConstantQ(FrontEnd):
         n_frames = 1 + clips.shape[-1] // self.hop_length
         n_blocks, size = self._plan(n_frames)
         step = size - 2 * self.margin
-        left = self.margin * self.hop_length
-        length = (n_blocks * step + 2 * self.margin) * self.hop_length
-        padded = pad(clips, left, length - left - clips.shape[-1], self.pad_mode)
-        blocks = padded.unfold(-1, size * self.hop_length, step * self.hop_length)
-        kept = [
-            self._block_power(blocks[:, i : i + 8], size)[
-                ..., self.margin : self.margin + step
-            ]
-            for i in range(0, n_blocks, 8)  # long clips: not all at once
-        ]
-        frames = torch.cat(kept, dim=1).transpose(1, 2).flatten(2)[..., :n_frames]
+        frames = clips.new_empty(len(clips), len(self.frequencies), n_blocks * step)
+        for i in range(0, n_blocks, 8):  # long clips: not all at once
+            blocks = self._blocks(clips, i, min(8, n_blocks - i), step, size)
+            kept = self._block_power(blocks, size)[..., self.margin :][..., :step]
+            kept = kept.transpose(1, 2).flatten(2)
+            frames[..., i * step :][..., : kept.shape[-1]] = kept
+        frames = frames[..., :n_frames]
         return frames.reshape(*waveform.shape[:-1], *frames.shape[1:])
+
+    def _blocks(
+        self, clips: Tensor, first: int, n_blocks: int, step: int, size: int
+    ) -> Tensor:
+        """Overlapping blocks (n_clips, n_blocks, size * hop_length) of padded clips."""
+        start = (first * step - self.margin) * self.hop_length
+        stop = start + (size + (n_blocks - 1) * step) * self.hop_length
+        n = clips.shape[-1]
+        if self.pad_mode == "constant" or (start >= 0 and stop <= n):
+            piece = clips[:, max(0, start) : stop]
+            padded = pad(piece, max(0, -start), max(0, stop - n), "constant")
+        else:
+            padded = pad(clips, max(0, -start), max(0, stop - n), self.pad_mode)
+            padded = padded[:, max(0, start) :][:, : stop - start]
+        return padded.unfold(-1, size * self.hop_length, step * self.hop_length)
 
     def _plan(self, n_frames: int) -> tuple[int, int]:
         """Number of blocks and frames per block, of the cheapest division."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -61,7 +62,7 @@ def is_available(device: str) -> bool:
     return True
 
 
-def without_autocast(device: str | torch.device) -> torch.autocast:
+def without_autocast(device: str | torch.device) -> AbstractContextManager[Any]:
     """Context in which types of numbers are those of the tensors, whatever is around.
 
     Parameters
@@ -69,7 +70,10 @@ def without_autocast(device: str | torch.device) -> torch.autocast:
     device : str or torch.device
         Where is computed.
     """
-    return torch.autocast(torch.device(device).type, enabled=False)
+    kind = torch.device(device).type
+    if not torch.amp.is_autocast_available(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 def moved(tensors: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:

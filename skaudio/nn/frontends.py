@@ -245,6 +245,15 @@ class FrontEnd(nn.Module):
         self.power, self.scale, self.top_db = power, scale, top_db
 
     @property
+    def is_local(self) -> bool:
+        """Whether frames of a piece, but for its margins, are those of the clip."""
+        return False
+
+    def n_frames(self, n_samples: int) -> int:
+        """How many frames a clip has."""
+        raise NotImplementedError
+
+    @property
     def decibels(self) -> float | None:
         """How many decibels a step of 1 in levels is; None without a limited range."""
         if self.top_db is None:
@@ -306,6 +315,18 @@ class BandSpectrogram(FrontEnd):
     ) -> Tensor:
         """Waveforms (..., n_samples) to levels (..., n_bands, n_frames)."""
         return self.levels_from_power(self.spectrogram(waveform, borders, offset))
+
+    @property
+    def is_local(self) -> bool:
+        """All but those that join the end of a clip to its beginning."""
+        spectrogram = self.spectrogram
+        return not spectrogram.center or spectrogram.pad_mode != "wrap"
+
+    def n_frames(self, n_samples: int) -> int:
+        """How many frames a clip has."""
+        n_fft = self.spectrogram.n_fft
+        padding = 2 * (n_fft // 2) if self.spectrogram.center else 0
+        return 1 + (n_samples + padding - n_fft) // self.hop_length
 
     def levels_from_power(self, spectrum: Tensor) -> Tensor:
         """What `levels` does after its `PowerSpectrogram`, which can be shared."""

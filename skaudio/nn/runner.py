@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from skaudio.nn.devices import by_batches
 from skaudio.nn.frontends import BandSpectrogram, FrontEnd, maximum_of
 from skaudio.nn.initialisation import seeded_initialisation
+
+BLOCK = 2**21  # samples of long clips that are computed at a time
 
 Powers = dict[tuple[Any, ...], Tensor]  # by framing and offset
 
@@ -86,16 +88,58 @@ def _compute(
     front_ends: Sequence[FrontEnd], batch: np.ndarray, device: str
 ) -> list[Spectrograms]:
     waveforms = _to_tensor(batch).to(device)
-    powers: Powers = {}
     computed = []
-    for front_end in front_ends:
-        levels = _levels(front_end, waveforms, powers)
+    for front_end, levels in zip(
+        front_ends, _levels_of_clips(front_ends, waveforms), strict=True
+    ):
         top = levels.new_full((len(levels),), torch.nan)
         if front_end.decibels is not None:
             top = maximum_of(levels)
         arrays = front_end.finish(levels, top).cpu().numpy()
         computed.append(Spectrograms(list(arrays), top.tolist()))
     return computed
+
+
+def _levels_of_clips(
+    front_ends: Sequence[FrontEnd], waveforms: Tensor
+) -> Iterator[Tensor]:
+    """Levels of whole clips; of long ones, a block of frames at a time."""
+    is_long = waveforms.shape[-1] > BLOCK
+    in_blocks = [f for f in front_ends if is_long and f.is_local]
+    of_blocks = iter(_in_blocks(in_blocks, waveforms) if in_blocks else ())
+    powers: Powers = {}
+    for front_end in front_ends:
+        if front_end in in_blocks:
+            yield next(of_blocks)
+        else:
+            yield _levels(front_end, waveforms, powers)
+
+
+def _in_blocks(front_ends: Sequence[FrontEnd], waveforms: Tensor) -> list[Tensor]:
+    """Levels of long clips, with the memory of a block and of the result."""
+    n_samples = waveforms.shape[-1]
+    margin = max(front_end.reach for front_end in front_ends)
+    numbers = [front_end.n_frames(n_samples) for front_end in front_ends]
+    found: list[Tensor] = []
+    for start in range(0, n_samples, BLOCK):
+        powers: Powers = {}
+        is_last = start + BLOCK >= n_samples
+        begin = max(0, start - margin)
+        piece = waveforms[:, begin : start + BLOCK + margin]
+        for i, (front_end, n_frames) in enumerate(
+            zip(front_ends, numbers, strict=True)
+        ):
+            hop = front_end.hop_length
+            first = -(-start // hop)
+            stop = n_frames if is_last else min(n_frames, -(-(start + BLOCK) // hop))
+            if first >= stop:
+                continue
+            levels = _levels(front_end, piece, powers, offset=first * hop - begin)
+            if start == 0:
+                shape = (*levels.shape[:-1], n_frames)
+                found.append(levels.new_empty(shape))
+            found[i][..., first:stop] = levels[..., : stop - first]
+    return found
 
 
 def compute_front_ends(

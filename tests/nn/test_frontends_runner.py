@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from skaudio.nn import MFCC, ConstantQ, GammatoneSpectrogram, MelSpectrogram
+from skaudio.nn import MFCC, ConstantQ, GammatoneSpectrogram, MelSpectrogram, runner
 from skaudio.nn.devices import resolve_device
 from skaudio.nn.runner import (
     _equal_clips,
     cached_front_end,
     run_front_ends,
+)
+from skaudio.views import (
+    CQTView,
+    GammatoneView,
+    MelView,
+    MFCCView,
+    RawView,
+    ViewUnion,
 )
 
 FRAMES = {"n_fft": 512, "win_length": 320, "hop_length": 160}
@@ -73,8 +81,6 @@ def test_device():
 
 def test_batches_are_halved_when_memory_is_short(monkeypatch):
     """As on a GPU: clips that do not fit together are computed in parts."""
-    from skaudio.nn import runner
-
     front_end, clips = MelSpectrogram(sr=8000, **FRAMES), clips_of([800] * 7)
     expected = run_front_ends([front_end], clips, batch_size=1, device="cpu")
     original, seen = runner._compute, []
@@ -91,3 +97,54 @@ def test_batches_are_halved_when_memory_is_short(monkeypatch):
     assert seen == [6, 3, 1, 1, 1, 1, 1, 1, 1]
     for found, wanted in zip(views[0].arrays, expected[0].arrays, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+LONG = {
+    "mel": MelView(sr=22050),
+    "mel, reflected": MelView(
+        sr=22050, pad_mode="reflect", preemphasis=0.97, hop_length=300
+    ),
+    "mel, joined ends": MelView(sr=22050, pad_mode="wrap"),
+    "mel, wide": MelView(sr=22050, n_fft=2048, win_length=999, hop_length=77),
+    "gammatone, not centred": GammatoneView(sr=22050, center=False),
+    "mfcc": MFCCView(sr=22050, delta=2),
+    "cqt": CQTView(sr=22050, n_bins=60),
+    "cqt, reflected": CQTView(sr=22050, n_bins=60, pad_mode="reflect"),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("n_samples", [50_000, 65_536 + 1])
+def test_long_clips_are_computed_in_blocks_with_equal_values(
+    name, n_samples, monkeypatch
+):
+    clip = np.random.default_rng(0).normal(0, 0.1, (1, n_samples)).astype(np.float32)
+    whole = LONG[name].transform(clip)
+    for block in (8000, 32_768, n_samples - 1):
+        monkeypatch.setattr(runner, "BLOCK", block)
+        found = LONG[name].transform(clip)
+        np.testing.assert_allclose(found, whole, rtol=1e-6, atol=2e-5)
+
+
+def test_views_of_long_clips_share_blocks(monkeypatch):
+    """Also where their hops differ, and some need the whole clip."""
+    clip = np.random.default_rng(0).normal(0, 0.1, (1, 50_000)).astype(np.float32)
+    views = [MelView(sr=22050), MelView(sr=22050, hop_length=300), LONG["cqt"]]
+    union = ViewUnion(
+        [*((f"v{i}", v) for i, v in enumerate(views)), ("raw", RawView())]
+    )
+    whole = union.fit_transform(clip)
+    monkeypatch.setattr(runner, "BLOCK", 10_000)
+    found = union.transform(clip)
+    for name in found.names:
+        np.testing.assert_allclose(found[name], whole[name], rtol=1e-6, atol=2e-5)
+
+
+def test_no_transform_holds_more_than_a_block(monkeypatch):
+    sizes, rfft = [], torch.fft.rfft
+    monkeypatch.setattr(torch.fft, "rfft", lambda x: sizes.append(x.numel()) or rfft(x))
+    monkeypatch.setattr(runner, "BLOCK", 2**16)
+    MelView(sr=22050).transform(np.zeros((1, 2**20), np.float32))
+    overlap = 1024 / 441  # samples are in several frames
+    assert len(sizes) == 16
+    assert max(sizes) < overlap * (2**16 + 3 * 1024)

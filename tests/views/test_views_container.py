@@ -9,6 +9,7 @@ import pytest
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing, indexable
 
+from skaudio._utils._container import ClipArrays, stack_or_object
 from skaudio.views import Views
 
 N = 12
@@ -140,3 +141,18 @@ def test_impossible_views(arrays, rates, message):
 def test_durations_need_rates():
     with pytest.raises(ValueError, match="no rates, so their durations are unknown"):
         _ = Views({"a": np.zeros((2, 3, 4))}, {"a": None}).durations
+
+
+def test_arrays_of_clips_are_collected_as_they_would_be_stacked():
+    rng = np.random.default_rng(0)
+    equal = [rng.normal(size=(2, 3)) for _ in range(4)]
+    ragged = [rng.normal(size=(2, n)) for n in (3, 3, 4, 3)]
+    mixed = [*equal[:2], *(a.astype(np.float32) for a in equal[2:])]
+    for clips in (equal, ragged, mixed, []):
+        arrays = ClipArrays(len(clips))
+        arrays.extend(clips[:2])
+        arrays.extend(clips[2:])
+        found, expected = arrays.result(), stack_or_object(clips)
+        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
