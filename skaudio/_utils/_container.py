@@ -48,6 +48,8 @@ class Views:
     ((6,), (2,), (6, 40, 50))
     """
 
+    _packed: dict[str, np.ndarray] | None = None
+
     def __init__(
         self, arrays: Mapping[str, Any], rates: Mapping[str, float | None]
     ) -> None:
@@ -166,8 +168,14 @@ class Views:
         rows = self._rows[key if isinstance(key, slice) else np.asarray(key)]
         return self._with(self._arrays, rows)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Flatten: (n_clips, all bins x frames of all views), for plain estimators."""
+    def flatten(self) -> np.ndarray:
+        """All values of a clip side by side: (n_clips, all bins x frames of all views).
+
+        Returns
+        -------
+        table : ndarray of shape (n_clips, n_features)
+            View after view, frame by frame within every bin.
+        """
         ragged = [n for n, a in self._arrays.items() if a.ndim == 1]
         if ragged:
             raise TypeError(
@@ -175,7 +183,16 @@ class Views:
                 "are not one array. Index a view by name, or load with duration=."
             )
         flat = [self[n].reshape(len(self), -1) for n in self.names]
-        return np.concatenate(flat, axis=1).astype(dtype or flat[0].dtype, copy=False)
+        return np.concatenate(flat, axis=1) if len(flat) > 1 else flat[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Refuse: an estimator of tables would fit, and its predict could not."""
+        raise TypeError(
+            "Views are no table with one row of features per clip, as this estimator "
+            "takes it. Put FrameStatistics() between, for the mean and spread of every "
+            "bin, or take all values as features: X.flatten(). The networks of skaudio "
+            "take Views as they are."
+        )
 
     def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
         """The library of the arrays inside, as scikit-learn names it for NumPy's."""
@@ -187,10 +204,25 @@ class Views:
         """Where the arrays are: always ``"cpu"``."""
         return "cpu"
 
+    def __sizeof__(self) -> int:
+        """Bytes of the clips: what sending them costs, and schedulers go by."""
+        return object.__sizeof__(self) + sum(
+            sum(a[i].nbytes for i in self._rows)
+            if a.dtype == object
+            else a[:1].nbytes * len(self)
+            for a in self._arrays.values()
+        )
+
     def __getstate__(self) -> dict[str, Any]:
-        # only the selected rows travel: a fold must not carry the whole data set
-        arrays = {name: self[name] for name in self.names}
-        return {"_arrays": arrays, "rates": self.rates, "_rows": np.arange(len(self))}
+        # only the selected rows travel: a fold must not carry the whole data set. They
+        # are copied once, so that joblib, too, knows them again in the next task
+        if self._packed is None:
+            self._packed = {name: self[name] for name in self.names}
+        rows = np.arange(len(self))
+        return {"_arrays": self._packed, "rates": self.rates, "_rows": rows}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def __repr__(self) -> str:
         parts = []

@@ -220,7 +220,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         parts = {name: views.select([name]) for name in views.names}
         if _takes_views(self.estimator):
             return parts
-        return {name: np.asarray(part) for name, part in parts.items()}
+        return {name: part.flatten() for name, part in parts.items()}
 
     def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
         if not get_config()["enable_metadata_routing"]:

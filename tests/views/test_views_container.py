@@ -2,14 +2,25 @@
 
 import copy
 import pickle
+import sys
 
 import joblib
 import numpy as np
 import pytest
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, train_test_split
+from sklearn.multiclass import OneVsOneClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.svm import SVC
 from sklearn.utils import _safe_indexing, indexable
 
 from skaudio._utils._container import ClipArrays, stack_or_object
+from skaudio.neural_network import CRNNClassifier
+from skaudio.preprocessing import FrameStatistics
 from skaudio.views import Views
 
 N = 12
@@ -102,11 +113,61 @@ def test_splits_with_scikit_learn(views):
     )
 
 
-def test_flattens_for_plain_estimators(views):
-    flat = np.asarray(views.select(["mel"]))
+def test_flatten(views):
+    flat = views.select(["mel"]).flatten()
     np.testing.assert_array_equal(flat, views["mel"].reshape(N, 40))
+    both = Views({"a": views["mel"], "b": views["mel"]}, {"a": 50, "b": 50}).flatten()
+    np.testing.assert_array_equal(both, np.concatenate([flat, flat], axis=1))
     with pytest.raises(TypeError, match="'ragged' has clips of different lengths"):
-        np.asarray(views)
+        views.flatten()
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SVC(random_state=0),
+        LogisticRegression(),
+        RandomForestClassifier(2, random_state=0),
+        KNeighborsClassifier(1),
+        StandardScaler(),
+        BaggingClassifier(CRNNClassifier(), 2, random_state=0),
+        OneVsOneClassifier(CRNNClassifier()),
+        SelfTrainingClassifier(CRNNClassifier()),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_estimators_of_tables_refuse_views_in_fit(views, estimator):
+    """As they refuse an array with three axes; what would help is said."""
+    mel = views.select(["mel"])
+    y = np.arange(N) % 2
+    with pytest.raises(TypeError, match=r"Put FrameStatistics\(\) between.*flatten"):
+        estimator.fit(mel, y)
+
+
+def test_what_to_put_between(views):
+    mel, y = views.select(["mel"]), np.arange(N) % 2
+    for between in (FrameStatistics(), FunctionTransformer(lambda X: X.flatten())):
+        model = make_pipeline(between, KNeighborsClassifier(1))
+        assert len(model.fit(mel, y).predict(mel)) == N
+
+
+def test_size_is_that_of_the_clips(views):
+    """Schedulers go by it: what looks small is sent with every task."""
+    mel, few = views.select(["mel"]), views[[0, 2]]
+    assert sys.getsizeof(mel) == pytest.approx(views["mel"].nbytes, abs=200)
+    size = few["mel"].nbytes + sum(a.nbytes for a in few["ragged"])
+    assert sys.getsizeof(few) == pytest.approx(size, abs=200)
+
+
+def test_rows_are_copied_once_for_all_tasks(views, tmp_path):
+    """joblib writes every array that it does not know to disk."""
+    part = views.select(["mel"])[::2]
+    states = [part.__getstate__() for _ in range(3)]
+    assert len({id(state["_arrays"]["mel"]) for state in states}) == 1
+    np.testing.assert_array_equal(states[0]["_arrays"]["mel"], views["mel"][::2])
+    again = pickle.loads(pickle.dumps(part))
+    np.testing.assert_array_equal(again[[1]]["mel"], part[[1]]["mel"])
+    assert len(pickle.dumps(part)) < 1.2 * views["mel"].nbytes
 
 
 def test_select_and_map(views):
