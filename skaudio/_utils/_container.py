@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skaudio._utils._sklearn import get_namespace
+from skaudio._utils._sklearn import get_namespace, is_validated_by_sklearn
 
 
 class Views:
@@ -186,13 +186,18 @@ class Views:
         return np.concatenate(flat, axis=1) if len(flat) > 1 else flat[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Refuse: an estimator of tables would fit, and its predict could not."""
-        raise TypeError(
-            "Views are no table with one row of features per clip, as this estimator "
-            "takes it. Put FrameStatistics() between, for the mean and spread of every "
-            "bin, or take all values as features: X.flatten(). The networks of skaudio "
-            "take Views as they are."
-        )
+        """As `flatten`, but not for scikit-learn's estimators of tables.
+
+        They would fit, and then refuse to predict: there they see that X is no table.
+        """
+        if is_validated_by_sklearn():
+            raise TypeError(
+                "Views are no table with one row of features per clip, as this "
+                "estimator takes it. Put FrameStatistics() between, for the mean and "
+                "spread of every bin, or take all values as features: X.flatten(). The "
+                "networks of skaudio take Views as they are."
+            )
+        return self.flatten().astype(dtype or self.dtype, copy=False)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
         """The library of the arrays inside, as scikit-learn names it for NumPy's."""
