@@ -7,9 +7,18 @@ plain estimators, and classical baselines, all in scikit-learn Pipelines.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Threads of OpenMP spin while they wait, which beside other busy processes makes
+# training tens of times slower. It is decided when torch is loaded; see `_threads`.
+if "torch" not in sys.modules and not {
+    *("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+} & {*os.environ}:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 _SUBPACKAGES = (
     "datasets",

@@ -18,6 +18,7 @@ from skaudio.nn.folding import folded
 from skaudio.nn.initialisation import seeded_initialisation
 from skaudio.nn.layers import OfWeights, layer_outputs
 from skaudio.nn.losses import blend
+from skaudio.nn.threads import without_spinning
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": torch.optim.Adam},
@@ -150,7 +151,11 @@ class SegmentNet(NeuralNet):
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **kw: Any) -> Any:
         """skorch's training, which Ctrl-C ends with an exception."""
-        with torch.enable_grad(), without_autocast(self.device):
+        with (
+            torch.enable_grad(),
+            without_autocast(self.device),
+            without_spinning(self.device),
+        ):
             self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y)
             self.notify("on_train_end", X=X, y=y)

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from skaudio.nn.threads import without_spinning
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -122,18 +124,18 @@ def by_batches(
     """
     results: list[Result] = []
     done = 0
-    while done < len(items):
-        if take is None:
-            batch = items[done : done + batch_size]
-        else:
-            batch = take(items, done, batch_size)
-        try:
-            with without_autocast(device):
+    with without_autocast(device), without_spinning(device):
+        while done < len(items):
+            if take is None:
+                batch = items[done : done + batch_size]
+            else:
+                batch = take(items, done, batch_size)
+            try:
                 results.append(compute(batch))
-        except torch.OutOfMemoryError:
-            batch_size = halved(len(batch), device, what)
-            continue
-        done += len(batch)
+            except torch.OutOfMemoryError:
+                batch_size = halved(len(batch), device, what)
+                continue
+            done += len(batch)
     return results
 
 
