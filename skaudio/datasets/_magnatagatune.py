@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from skaudio._safe_pickle import load_pickle
-from skaudio.datasets._archives import Archive, Parts, extract, fetch
+from skaudio.datasets._archives import Archive, Parts, Stated, extract, fetch
 from skaudio.datasets._base import cache_folder, make_bunch, set_subsets
 from skaudio.datasets._faults import fault, refuse_many_faulty, without_faulty
 
@@ -40,6 +40,9 @@ CHECKSUMS: dict[str, str | None] = {
     "y_test_pub.npy": "sha256:"
     "80af41037ae7ad8285864a5e91cbd31e59cdda0d86ab5e1d7124d1afc3cc1821",
 }
+# clips of 116 kB; few are larger
+STATED = Stated(download=3_000_000_000, clips=3_000_000_000, clip=2**21)
+LISTS = 15_244 * 50 * 8  # bytes of the largest file of the split
 Y_TRAIN = "1420af117417cbfdbbd68c62c24ef525924bdd52"  # its name in that commit
 CLIP = re.compile(
     r"(?P<source>[0-9a-f]/(?P<artist>[\w.]+)-(?P<album>[\w.]+)-\d+-[\w.]+)"
@@ -209,12 +212,20 @@ def fetch_magnatagatune(
         "delay": delay,
     }
     lists = [Archive(f"{SPLIT_URL}/{k}", k, known) for k, known in CHECKSUMS.items()]
-    fetch("the split of MagnaTagATune", lists, split, _unpack_split, **options)
+    fetch(
+        "the split of MagnaTagATune",
+        lists,
+        split,
+        _unpack_split,
+        largest=LISTS,
+        **options,
+    )
     fetch(
         "the audio of MagnaTagATune",
         [Archive(f"{AUDIO_URL}/{name}", name) for name in AUDIO],
         audio,
         partial(_unpack_audio, split),
+        largest=STATED.download,
         **options,
     )
     data = _load(split, audio)
@@ -307,7 +318,7 @@ def _unpack_audio(split: Path, archives: list[Path], folder: Path) -> None:
         names = {info.filename for info in found}
         if len(names) < len(found):
             raise ValueError("it has two clips of the same name")
-        extract(file, {info: info.filename for info in found}, folder)
+        extract(file, {info: info.filename for info in found}, folder, STATED)
     wanted = pd.read_csv(split / "clips.csv", keep_default_na=False)["filename"]
     table = pd.DataFrame({"filename": sorted(names.union(wanted))})
     table["fault"] = [fault(folder / name) for name in table["filename"]]

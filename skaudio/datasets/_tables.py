@@ -248,8 +248,8 @@ def locate(table: Table, column: str) -> list[str]:
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(names)} files listed in {table.path} are missing, "
-            f"first {names[missing[0]]!r:.200} in line {table.lines[missing[0]]}. Looked in "
-            f"{folders[0]} and {folders[1]}."
+            f"first {names[missing[0]]!r:.200} in line {table.lines[missing[0]]}. "
+            f"Looked in {folders[0]} and {folders[1]}."
         )
     return [str(found[name]) for name in names]
 
