@@ -205,15 +205,14 @@ def check_torch(content: bytes) -> None:
 def _calls(content: bytes) -> list[Call]:
     """What the pickles in a file of torch call."""
     stream = io.BytesIO(content)
-    if not zipfile.is_zipfile(stream):
-        stream.seek(0)
+    if not content.startswith(b"PK"):  # as torch decides it, whatever follows
         pickles = (calls_of(stream, len(content)) for _ in range(LEGACY_PICKLES))
         return [call for calls in pickles for call in calls]
     calls = []
     with zipfile.ZipFile(stream) as archive:
         check_archive(archive, len(content))
         for member in archive.infolist():
-            if member.filename.endswith(".pkl"):
+            if ".pkl" in member.orig_filename.lower():
                 with archive.open(member) as file:
                     calls += calls_of(file, member.file_size)
     return calls

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skaudio._utils._files import size_of_file
 from skaudio._utils._text import shortened
 
 SEPARATORS = {".csv": ",;\t|", ".tsv": "\t,;|"}  # by extension, the usual one first
@@ -87,6 +88,7 @@ def read_table(path: Path, names: Iterable[str] = ()) -> Table:
 
 
 def _text(path: Path) -> str:
+    size_of_file(path)
     content = path.read_bytes()
     mark = next((m for m in MARKS if content.startswith(m)), b"")
     encoding = MARKS.get(mark, "utf-8")

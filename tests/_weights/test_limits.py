@@ -110,6 +110,24 @@ def test_calls_that_weights_have_no_need_of(what, is_zip, path):
     refused(path, rf"more than weights.* Nothing was executed.*it calls .*{what}")
 
 
+def test_a_pickle_that_is_an_archive_as_well(path):
+    """torch goes by the first bytes, and so does what goes through it before."""
+    program = holding(weight=CALLS["bytearray"]) + b"\x80\x02N." * 4
+    archive(path, holding())
+    path.write_bytes(program + path.read_bytes())
+    refused(path, r"it calls .*bytearray")
+
+
+@pytest.mark.parametrize("name", ["archive/DATA.PKL", "archive/data.pkl\0"])
+def test_programs_are_found_by_any_name(path, name):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", holding())
+        file.writestr("archive/dAta.pkl", holding(weight=CALLS["bytearray"]))
+    content = path.read_bytes().replace(b"archive/dAta.pkl", name.encode()[:16])
+    path.write_bytes(content)
+    refused(path, r"it calls .*bytearray|damaged")
+
+
 def test_archives_that_unpack_to_much(path):
     zeros = bytes(2**25)
     archive(path, holding(), zipfile.ZIP_DEFLATED, **{"archive/data/1": zeros})
