@@ -327,5 +327,10 @@ def read_arrays(content: bytes, name: str) -> dict[str, np.ndarray]:
             raise ValueError(f"{name} is no readable .npz file ({error}).") from error
     if content[8:9] == b"{":
         file = _read_safetensors(content, name)
-        return {key: tensor.numpy() for key, tensor in file.tensors.items()}
+        try:
+            return {key: tensor.numpy() for key, tensor in file.tensors.items()}
+        except TypeError as error:
+            raise ValueError(
+                f"{name} has numbers of another type ({error})."
+            ) from error
     raise ValueError(f"{name} {_misfit(content)}")

@@ -136,8 +136,10 @@ def read_weights(
         weights = _weights_of(open_weights(content, path.name), path.name)
         family = family_of(weights.network)
         network = build(weights, family)
-    except ValueError as error:
-        if path.name in str(error):
+    except ImportError:
+        raise
+    except Exception as error:  # damaged files fail in any way
+        if type(error) is ValueError and path.name in str(error):
             raise
         raise ValueError(f"{path.name} cannot be used: {error}") from error
     digest = _set_scaler(family, network, scaler, weights, path.name)

@@ -340,3 +340,17 @@ def test_folders_and_pipes_are_no_weights(tmp_path):
         read_weights(tmp_path)
     with pytest.raises(OSError, match="a device, pipe or socket"):
         read_weights("/dev/null")
+
+
+def test_a_member_without_a_name(path):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("x", b"abc")
+    content = path.read_bytes().replace(b"x", b"\0")
+    path.write_bytes(content)
+    refused(path, "weights ")
+
+
+def test_numbers_that_numpy_lacks():
+    content = to_bytes({"scale_": torch.zeros(96, dtype=torch.bfloat16)})
+    with pytest.raises(ValueError, match="scaler has numbers of another type"):
+        read_arrays(content, "scaler")
