@@ -41,6 +41,7 @@ def check_network(cls: Any, state: Mapping[str, Any]) -> int:
     rest = {key: value for key, value in state.items() if key != "_weights"}
     target = described._known_target(**state["_target"])
     BaseEstimator.__setstate__(described, rest | {"_spec": spec, "_target": target})
+    described = getattr(described, "_trained", described)  # parameters of that fit
     net = new_net(
         described._module(),
         spec,

@@ -174,8 +174,9 @@ def fetch_magnatagatune(
     The split is that of [1]_, from one fixed commit of the GitHub repository
     jongpillee/music_dataset_split. Its files have to be those of the commit. The
     publisher of the clips states no checksums: the hash of what proved to be the data
-    set is recorded, the checksums inside the archive are checked, and with more than
-    10 clips of the split missing or unreadable nothing is installed.
+    set is recorded, no download may have more than twice 3.0 GB (the lists: 12 MB), the
+    checksums inside the archive are checked, and with more than 10 clips of the split
+    missing or unreadable nothing is installed.
 
     Three of the 25,863 files are reported to be empty; none of them is in the split.
     The headers of all files are read once, when they are unpacked.

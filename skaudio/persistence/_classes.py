@@ -42,7 +42,7 @@ _STATE = {
         *("_no_improvement_count", "loss"),
     ),
     "RidgeClassifier": ("_label_binarizer",),
-    "SegmentEstimator": ("_spec", "_target", "_weights"),
+    "SegmentEstimator": ("_spec", "_target", "_trained", "_weights"),
 }
 # what is made anew: after loading, or by a training that goes on
 LEFT_OUT = {
