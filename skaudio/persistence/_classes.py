@@ -76,13 +76,18 @@ def parameters(cls: type) -> dict[str, Any]:
 
 
 def is_attribute(cls: type, name: str) -> bool:
-    """Whether an object of a class may have that attribute: a parameter or learned."""
+    """Whether an object of a class may have that attribute: a parameter or learned.
+
+    A property that can be set may be learned; other members of the class stay its own.
+    """
     if name in parameters(cls):
         return True
     if any(name in _STATE.get(base.__name__, ()) for base in cls.__mro__):
         return True
-    is_learned = name.endswith("_") and not name.startswith("_") and name.isidentifier()
-    return is_learned and not hasattr(cls, name)
+    if not name.endswith("_") or name.startswith("_") or not name.isidentifier():
+        return False
+    member = inspect.getattr_static(cls, name, None)
+    return member is None or getattr(member, "fset", None) is not None
 
 
 def is_place(name: str, value: Any) -> bool:

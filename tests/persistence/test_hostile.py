@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from skaudio.embedding import LayerEmbedder
 from skaudio.neural_network import CRNNClassifier, FrameLevelCNNClassifier
 from skaudio.persistence import load, save
+from skaudio.persistence._classes import is_attribute
 from skaudio.preprocessing import FrameStatistics, ViewScaler
 from skaudio.views import MelView
 
@@ -197,6 +198,31 @@ def test_html_of_a_file_is_text(tmp_path):
     shown = load(write(tmp_path / "m", pipe))
     assert "<script>alert" not in shown._repr_html_()
     assert "alert(1)" in shown._repr_html_()
+
+
+def test_members_of_a_class_are_not_learned():
+    class Fitted:
+        def method_(self):
+            """End in an underscore."""
+
+        @property
+        def computed_(self):
+            """Not to be set."""
+
+        @property
+        def kept_(self):
+            """May be set."""
+
+        @kept_.setter
+        def kept_(self, value):
+            pass
+
+    assert not is_attribute(Fitted, "method_")
+    assert not is_attribute(Fitted, "computed_")
+    assert is_attribute(Fitted, "kept_")
+    assert is_attribute(Fitted, "other_")
+    for name in ("other", "_other_", "__class__", "a b_", ""):
+        assert not is_attribute(Fitted, name)
 
 
 def test_attributes_of_others_are_not_saved(tmp_path):
