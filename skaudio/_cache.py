@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from skaudio._utils._files import replacing
+from skaudio._utils._files import remove_leftovers, replacing
 from skaudio._utils._forks import in_forked_child
 from skaudio._utils._types import is_path
 
@@ -232,6 +232,7 @@ def _write_new(
     """Write the arrays that a folder lacks."""
     if folder is None:
         return
+    remove_leftovers(Path(folder))
     try:
         for name, array in arrays.items():
             if array is not None and _read(_path(folder, name)) is None:
@@ -251,7 +252,7 @@ def _write(path: Path, array: np.ndarray) -> None:
     np.save(stream, array, allow_pickle=False)
     body = stream.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as part:
+    with replacing(path, tidy=False) as part:
         part.write_bytes(body + blake2b(body, digest_size=DIGEST).digest())
 
 

@@ -13,16 +13,17 @@ import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from skaudio._utils._files import size_of_file
+from skaudio._utils._limits import Budget
+from skaudio._utils._pickle_scan import calls_of
+
 SIMPLE = "biufcSU"  # kinds of dtype that are nothing but bytes
-BROKEN = (
-    *(pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError),
-    *(TypeError, ValueError, OverflowError, MemoryError, RecursionError),
-)
 
 
 class Refusal(ValueError):
@@ -80,24 +81,34 @@ class _DType:
 class _Array:
     """An array whose content comes later; replaced at the end."""
 
-    __slots__ = ("value",)
+    __slots__ = ("budget", "value")
     __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, fortran, content = state
         if isinstance(content, list) and dtype.spec in ("O", "O8"):
+            self.budget.take(np.intp().nbytes * len(content), "an array")
             self.value = np.empty(len(content), dtype=object)
             for i, item in enumerate(content):
                 self.value[i] = item
             self.value = self.value.reshape(shape)  # always in this order
         else:
             order = "F" if fortran else "C"
-            self.value = _from_bytes(content, dtype, shape, order)
+            self.value = _from_bytes(self.budget, content, dtype, shape, order)
 
 
 def _from_bytes(
-    content: Any, dtype: _DType, shape: Any, order: str, axes: Any = None
+    budget: Budget,
+    content: Any,
+    dtype: _DType,
+    shape: Any,
+    order: str,
+    axes: Any = None,
 ) -> np.ndarray:
+    budget.take(len(content), "an array")
     if isinstance(content, str):  # bytes of Python 2
         content = content.encode("latin1")
     flat: Any = np.frombuffer(content, dtype.real()) if len(content) else np.empty(0)
@@ -107,17 +118,18 @@ def _from_bytes(
     return flat.reshape(shape, order=order)
 
 
-def _scalar(dtype: _DType, content: Any) -> Any:
-    return _from_bytes(content, dtype, (1,), "C")[0]
+def _scalar(budget: Budget, dtype: _DType, content: Any) -> Any:
+    return _from_bytes(budget, content, dtype, (1,), "C")[0]
 
 
-def _reconstruct(*_: Any) -> _Array:
-    return _Array()
+def _reconstruct(budget: Budget, *_: Any) -> _Array:
+    return _Array(budget)
 
 
-def _encode(text: str, encoding: str) -> bytes:
+def _encode(budget: Budget, text: str, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise Refusal(f"it encodes text as {encoding!r:.40}")
+    budget.take(len(text), "text")
     return text.encode("latin1")
 
 
@@ -129,27 +141,31 @@ def _marker(*_: Any) -> None:
     raise Refusal("it makes an array of memory that is not its own")
 
 
-def _names() -> dict[tuple[str, str], Any]:
+def _names(budget: Budget) -> dict[tuple[str, str], Any]:
     """What a pickle may ask for, and the substitutes that it gets."""
+    encode, reconstruct, scalar, from_bytes = (
+        _Given(partial(function, budget))
+        for function in (_encode, _reconstruct, _scalar, _from_bytes)
+    )
     given: dict[tuple[str, str], Any] = {
         ("numpy", "dtype"): _Given(_DType),
         ("numpy", "ndarray"): _Given(_marker),
-        ("_codecs", "encode"): _Given(_encode),
+        ("_codecs", "encode"): encode,
         ("builtins", "bytes"): _Given(_no_bytes),
         ("__builtin__", "bytes"): _Given(_no_bytes),
         ("collections", "OrderedDict"): OrderedDict,
     }
     for core in ("numpy.core", "numpy._core"):
-        given[f"{core}.multiarray", "_reconstruct"] = _Given(_reconstruct)
-        given[f"{core}.multiarray", "scalar"] = _Given(_scalar)
-        given[f"{core}.numeric", "_frombuffer"] = _Given(_from_bytes)
+        given[f"{core}.multiarray", "_reconstruct"] = reconstruct
+        given[f"{core}.multiarray", "scalar"] = scalar
+        given[f"{core}.numeric", "_frombuffer"] = from_bytes
     return given
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: IO[bytes], classes: Iterable[str]) -> None:
-        super().__init__(file, encoding="latin1")
-        self._given = _names()
+    def __init__(self, content: bytes, classes: Iterable[str]) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self._given = _names(Budget(len(content)))
         self._classes = frozenset(classes)
 
     def find_class(self, module: str, name: str) -> Any:
@@ -215,24 +231,27 @@ def load_pickle(
     Raises
     ------
     ValueError
-        If the file asks for anything else or is damaged. Nothing in it was executed.
+        If the file asks for anything else, for more memory than 16 times its size and
+        16 MiB, or is damaged. Nothing in it was executed.
     """
     if not isinstance(source, (str, os.PathLike)):
         name = getattr(source, "name", "the pickle")
-        return _load(source, str(name), classes)
-    return _load(io.BytesIO(Path(source).read_bytes()), os.fspath(source), classes)
+        return _load(source.read(), str(name), classes)
+    size_of_file(source)
+    return _load(Path(source).read_bytes(), os.fspath(source), classes)
 
 
-def _load(file: IO[bytes], name: str, classes: Iterable[str]) -> Any:
+def _load(content: bytes, name: str, classes: Iterable[str]) -> Any:
     try:
-        return _finished(_Unpickler(file, classes).load(), {})
+        calls_of(io.BytesIO(content), len(content))
+        return _finished(_Unpickler(content, classes).load(), {})
     except Refusal as error:
         raise ValueError(
             f"Expected numbers, text, containers or NumPy arrays in {name}, but "
             f"{error}. Nothing of the file was executed. Get the file anew from its "
             "publisher; if it is the published one, skaudio cannot read it."
         ) from error
-    except BROKEN as error:
+    except Exception as error:  # damaged files fail in any way
         raise ValueError(
             f"Expected a whole pickle in {name}, but it is damaged: "
             f"{error or 'it ends'}. Get the file anew from its publisher."

@@ -300,3 +300,38 @@ def test_a_web_page_is_no_pickle():
         ValueError, match="whole pickle in the pickle, but it is damaged"
     ):
         _load(b"<html>please log in</html>")
+
+
+# ----------------------------------------------------------- more than the file holds
+
+
+def test_arrays_of_the_same_bytes_are_limited(monkeypatch):
+    """Each of them is a copy: 40 bytes of the file for any number of bytes."""
+    from skaudio._utils import _limits
+
+    one = pickle.dumps(np.zeros(10**6, dtype=np.uint8), 4)
+    given = np.zeros(10**6, dtype=np.uint8)
+    head, state = given.__reduce__()[0], given.__reduce__()[2]
+
+    class Same:
+        def __reduce__(self):
+            return head, (np.ndarray, (0,), b"b"), state
+
+    content = pickle.dumps([Same() for _ in range(20)], 4)
+    assert len(content) < len(one) + 2000
+    assert len(_load(content)) == 20  # 16 times the file and 16 MiB
+    content = pickle.dumps([Same() for _ in range(60)], 4)
+    with pytest.raises(ValueError, match="an array takes what the file holds above"):
+        _load(content)
+    monkeypatch.setattr(_limits, "FACTOR", 60)
+    assert len(_load(content)) == 60
+
+
+def test_eight_bytes_do_not_reserve_gigabytes():
+    with pytest.raises(ValueError, match="has 9 bytes and remembers object 67108864"):
+        _load(bytes.fromhex("80025d72000000042e"))
+
+
+def test_a_folder_is_called_one(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a directory"):
+        load_pickle(tmp_path)

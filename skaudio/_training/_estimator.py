@@ -31,6 +31,7 @@ from skaudio._training._loss_weights import LossWeights, UniformWeights
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._parameters import ObjectParameters, object_of
 from skaudio._training._spec import SegmentSpec, dtype_of
+from skaudio._training._state import check_network
 from skaudio._training._targets import NoTarget, Target
 from skaudio._training._trainer import (
     NOT_IDENTIFYING,
@@ -438,6 +439,11 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             self.net_ = self._inference_net(
                 {name: np.array(array) for name, array in weights.items()}
             )
+
+    @classmethod
+    def _check_state(cls, state: dict[str, Any]) -> int:
+        """Bytes of the network that a state describes; refuse one that cannot be."""
+        return check_network(cls, state) if "_weights" in state else 0
 
     def _known_target(self, kind: str, state: dict[str, Any]) -> Target:
         known = {cls.__name__: cls for cls in self._target_kinds}

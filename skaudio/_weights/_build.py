@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from skaudio._weights._formats import shortened
+from skaudio._utils._text import shortened
 from skaudio._weights._layouts import Family, Tensors, Weights
 
 
@@ -16,10 +16,16 @@ def build(weights: Weights, family: Family) -> nn.Module:
         for name, t in weights.tensors.items()
     }
     arguments = family.arguments(weights, tensors)
+    for name in arguments.keys() & weights.arguments.keys():
+        stated, found = weights.arguments[name], arguments[name]
+        if isinstance(stated, (list, tuple)) and len(stated) != len(found):
+            raise ValueError(
+                f"The file states {name}={stated!r:.80}, but its tensors give {found}."
+            )
     try:
         with torch.device("meta"):  # no memory, no random numbers
             network = weights.network(**arguments | weights.arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever arguments of a file lead to
         raise ValueError(
             f"No {weights.network.__name__} can be made from this file ({error})."
         ) from error
@@ -54,6 +60,8 @@ def _check(tensors: Tensors, wanted: Tensors, weights: Weights) -> None:
                 f"{origin.get(name, name)} has shape {tuple(tensor.shape)}; wanted "
                 f"{tuple(like.shape)} for {weights.layout}, by the other tensors."
             )
+        if name.endswith("running_var") and (tensor < 0).any():
+            raise ValueError(f"{origin.get(name, name)} holds variances below 0.")
         if not torch.isfinite(tensor).all():
             raise ValueError(
                 f"{origin.get(name, name)} holds NaN or infinity: the training that "

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from skaudio._safe_pickle import HeldState, load_pickle
+from skaudio._utils._files import size_of_file
 from skaudio._weights._formats import read_arrays
 from skaudio._weights._layouts import (
     Family,
@@ -77,6 +78,7 @@ def _complete(network: nn.Module, tensors: Tensors) -> None:
 
 def _read_scaler(path: Path) -> tuple[Tensors, str]:
     """Buffers of `PatchScaling`, and the SHA-256 of the file."""
+    size_of_file(path)
     content = path.read_bytes()
     if content[:1] == b"\x80":
         held = load_pickle(io.BytesIO(content), classes=SCALER_CLASSES)

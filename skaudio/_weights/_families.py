@@ -13,8 +13,8 @@ import re
 
 from torch import Tensor, nn
 
+from skaudio._utils._text import shortened
 from skaudio._weights._coala import COALA
-from skaudio._weights._formats import shortened
 from skaudio._weights._layouts import Family, Layout, Weights, find_prefix, renamed
 from skaudio._weights._samplecnn import SAMPLECNN
 

@@ -20,7 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LARGEST_MEMBER = 2**31  # bytes that a file within a ZIP archive may unpack to
+from skaudio._utils._limits import Budget
+from skaudio._utils._pickle_scan import Call, calls_of
+from skaudio._utils._text import shortened
+
 # what training tools keep next to weights; read as nothing, and then dropped
 BOOKKEEPING = (
     "pytorch_lightning.",
@@ -31,6 +34,21 @@ BOOKKEEPING = (
     "pathlib.",
     "numpy.",
 )
+# what a pickle of tensors calls; others of torch make arrays of any size from nothing
+CALLS = {
+    *("builtins.complex", "__builtin__.complex", "builtins.set", "__builtin__.set"),
+    "collections.Counter",
+    "collections.OrderedDict",
+    "torch.Size",
+    "torch.device",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_tensor_v3",
+    "torch.serialization._get_layout",
+}
+LEGACY_PICKLES = 5  # one after another in files of torch before 1.6
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "encoder")
 
 
@@ -95,7 +113,7 @@ def _misfit(content: bytes) -> str:
 def _read_zip(content: bytes, name: str) -> WeightFile:
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile as error:
+    except Exception as error:  # damaged archives fail in any way
         raise ValueError(
             f"{name} is cut short or damaged ({error}). Download it again."
         ) from error
@@ -119,12 +137,15 @@ def _read_zip(content: bytes, name: str) -> WeightFile:
             f"{shortened(found)}. Unpack it and pass one of its files."
         )
     (file,) = weights
-    if file.file_size > LARGEST_MEMBER:
+    try:
+        Budget(len(content)).take(file.file_size, repr(file.filename))
+        inner = archive.read(file)
+    except Exception as error:  # damaged archives fail in any way
         raise ValueError(
-            f"{name} holds {file.filename!r} of {file.file_size} bytes, which is more "
-            "than such a network needs. Unpack it yourself, if you trust it."
-        )
-    return _read_torch(archive.read(file), f"{name} ({file.filename})")
+            f"{name} is damaged, or holds too much: {error}. Download it again, or "
+            "unpack it yourself."
+        ) from error
+    return _read_torch(inner, f"{name} ({file.filename})")
 
 
 class _Dropped:
@@ -158,7 +179,54 @@ def _bookkeeping(content: bytes) -> list[Any]:
     return stand_ins
 
 
+def check_torch(content: bytes) -> None:
+    """Refuse a file of torch that takes far more than its size.
+
+    Parameters
+    ----------
+    content : bytes
+        A ZIP archive, or pickles as torch wrote them before 1.6.
+
+    Raises
+    ------
+    UnpicklingError
+        If it does, is damaged, or calls what tensors have no need of.
+    """
+    try:
+        calls = _calls(content)
+    except ValueError as error:
+        raise pickle.UnpicklingError(str(error)) from error
+    for call in calls:
+        is_text = call.name == "_codecs.encode" and call.texts[1:] == ("latin1",)
+        if not (call.name in CALLS or is_text or call.name.startswith(BOOKKEEPING)):
+            raise pickle.UnpicklingError(f"it calls {call.name or 'something'}")
+
+
+def _calls(content: bytes) -> list[Call]:
+    """What the pickles in a file of torch call."""
+    stream = io.BytesIO(content)
+    if not content.startswith(b"PK"):  # as torch decides it, whatever follows
+        pickles = (calls_of(stream, len(content)) for _ in range(LEGACY_PICKLES))
+        return [call for calls in pickles for call in calls]
+    calls = []
+    with zipfile.ZipFile(stream) as archive:
+        check_archive(archive, len(content))
+        for member in archive.infolist():
+            if ".pkl" in member.orig_filename.lower():
+                with archive.open(member) as file:
+                    calls += calls_of(file, member.file_size)
+    return calls
+
+
+def check_archive(archive: zipfile.ZipFile, n_bytes: int) -> None:
+    """Refuse an archive that unpacks to far more than its size."""
+    budget = Budget(n_bytes)
+    for member in archive.infolist():
+        budget.take(member.file_size, repr(member.filename))
+
+
 def _load_torch(content: bytes) -> Any:
+    check_torch(content)
     with (
         warnings.catch_warnings(),
         torch.serialization.safe_globals(_bookkeeping(content)),
@@ -174,12 +242,12 @@ def _read_torch(content: bytes, name: str) -> WeightFile:
         raise ValueError(
             f"{name} is a pickle that holds more than weights, or is damaged. "
             "Nothing was executed. If it is a whole model, save its state_dict() with "
-            f"the code that made it. torch said: {_reason(error)}"
+            f"the code that made it. Reason: {_reason(error)}"
         ) from error
     except Exception as error:  # damaged files fail in any way
         raise ValueError(
             f"{name} looks like a file of torch, but is cut short or damaged. "
-            f"Download it again. torch said: {_reason(error)}"
+            f"Download it again. Reason: {_reason(error)}"
         ) from error
     if isinstance(loaded, Mapping) and {"state", "param_groups"} <= loaded.keys():
         raise ValueError(
@@ -189,7 +257,23 @@ def _read_torch(content: bytes, name: str) -> WeightFile:
     is_lightning = isinstance(loaded, Mapping) and (
         "pytorch-lightning_version" in loaded
     )
-    return WeightFile("torch", _tensors(loaded, name), is_lightning=is_lightning)
+    tensors = _tensors(loaded, name)
+    _check_memory(tensors, len(content), name)
+    return WeightFile("torch", tensors, is_lightning=is_lightning)
+
+
+def _check_memory(tensors: Mapping[str, Tensor], n_bytes: int, name: str) -> None:
+    """Refuse tensors that stand for more values than the file holds."""
+    budget = Budget(n_bytes)
+    for key, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.device.type != "cpu":
+            raise ValueError(
+                f"{name}: {key} is no array of numbers, but {tensor.layout}"
+            )
+        try:
+            budget.take(tensor.numel() * tensor.element_size(), key)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}.") from error
 
 
 def _reason(error: Exception) -> str:
@@ -217,18 +301,17 @@ def _tensors(loaded: Any, name: str) -> dict[str, Tensor]:
 
 
 def _read_safetensors(content: bytes, name: str) -> WeightFile:
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         tensors = load(content)
-    except SafetensorError as error:
+        n_header = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + n_header])
+    except Exception as error:  # of safetensors, or of types that torch lacks
         raise ValueError(
             f"{name} looks like a safetensors file, but is cut short or damaged "
             f"({error}). Download it again."
         ) from error
-    n_header = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + n_header])
     return WeightFile("safetensors", tensors, header.get("__metadata__", {}))
 
 
@@ -236,18 +319,18 @@ def read_arrays(content: bytes, name: str) -> dict[str, np.ndarray]:
     """Named arrays of a .npz or safetensors file, by its first bytes."""
     if content.startswith(b"PK"):
         try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                check_archive(archive, len(content))
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 return dict(file)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged archives fail in any way
             raise ValueError(f"{name} is no readable .npz file ({error}).") from error
     if content[8:9] == b"{":
         file = _read_safetensors(content, name)
-        return {key: tensor.numpy() for key, tensor in file.tensors.items()}
+        try:
+            return {key: tensor.numpy() for key, tensor in file.tensors.items()}
+        except TypeError as error:
+            raise ValueError(
+                f"{name} has numbers of another type ({error})."
+            ) from error
     raise ValueError(f"{name} {_misfit(content)}")
-
-
-def shortened(names: Any, limit: int = 6) -> str:
-    """A few of many names, for a message."""
-    names = [str(name) for name in names]
-    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + rest

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skaudio._utils._limits import Budget
 from skaudio._utils._optional import import_optional
-from skaudio._weights._formats import shortened
+from skaudio._utils._text import shortened
 from skaudio._weights._layouts import Weights
 from skaudio.nn.samplecnn import SampleCNN
 
@@ -34,6 +36,7 @@ OURS = {
     "running_std": "running_var",  # holds the variance, whatever it is called
     "moving_variance": "running_var",
 }
+ELSEWHERE = "lies in another file, which is not read. Save all weights in one file"
 EPS = {1: 1e-5, 2: 1e-3}  # default of batch normalisation, by version of Keras
 
 
@@ -42,12 +45,13 @@ def read_keras(content: bytes, name: str) -> Weights:
     h5py: Any = import_optional("h5py", extra="keras", purpose="Reading Keras weights")
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            layers = _layers(file)
+            layers = _Layers(file, Budget(len(content)), h5py.h5o.get_info).read()
             attributes = {key: _text(file.attrs[key]) for key in _about(file)}
-    except (OSError, KeyError, RuntimeError) as error:
+        eps = _epsilon(attributes.get("model_config"))
+    except Exception as error:  # damaged files fail in any way
         raise ValueError(
-            f"{name} looks like HDF5, but is cut short or damaged ({error}). Download "
-            "it again."
+            f"{name} looks like HDF5, but is cut short, damaged or of something else "
+            f"({error}). Download it again."
         ) from error
     version = 1 if any("W" in arrays for _, arrays in layers) else 2
     is_theano = attributes.get("backend", {1: "theano", 2: ""}[version]) == "theano"
@@ -59,7 +63,7 @@ def read_keras(content: bytes, name: str) -> Weights:
         origin,
         network=SampleCNN,
         arguments={
-            "norm_eps": _eps(attributes.get("model_config"), EPS[version]),
+            "norm_eps": EPS[version] if eps is None else eps,
             # Theano pads by k // 2 on both sides and drops the surplus at the end
             "even_padding": "start" if is_theano else "end",
         },
@@ -74,47 +78,78 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _layers(file: Any) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Layers that have weights, from the input to the output."""
-    root = file.get("model_weights", file)
-    if "layer_names" in root.attrs:
-        names = [_text(name) for name in root.attrs["layer_names"]]
-    else:
-        names = sorted(root, key=_natural)
-    layers = []
-    for name in names:
-        group = root[name]
-        if "weight_names" in group.attrs:
-            paths = [_text(path) for path in group.attrs["weight_names"]]
+class _Layers:
+    """Reads the arrays of layers, each once, whatever names lead to it."""
+
+    def __init__(self, file: Any, budget: Budget, info: Callable[[Any], Any]) -> None:
+        self.file, self.budget, self.info = file, budget, info
+        self.seen: set[int] = set()
+
+    def read(self) -> list[tuple[str, dict[str, np.ndarray]]]:
+        """Layers that have weights, from the input to the output."""
+        root = self.file
+        if "model_weights" in root:
+            root = self._member(root, "model_weights")
+        if "layer_names" in root.attrs:
+            names = [_text(name) for name in root.attrs["layer_names"]]
         else:
-            paths = _datasets(group)
-        arrays = {}
-        for path in paths:
-            match = ARRAY.match(path)
-            array = group[path]
-            if getattr(array, "external", None):  # HDF5 would read any file named there
-                raise ValueError(
-                    f"The array {path!r} of layer {name!r} lies in another file, which "
-                    "is not read. Save all weights in one file."
-                )
-            arrays[match[1] if match else path] = np.asarray(array)
-        if arrays:
-            layers.append((name, arrays))
-    return layers
+            names = sorted(root, key=_natural)
+        layers = []
+        for name in names:
+            group = self._member(root, name)
+            if "weight_names" in group.attrs:
+                paths = [_text(path) for path in group.attrs["weight_names"]]
+                found = {path: self._member(group, path) for path in paths}
+            else:
+                found = dict(self._datasets(group))
+            arrays = {_role(path): self._array(a, path) for path, a in found.items()}
+            if arrays:
+                layers.append((name, arrays))
+        return layers
+
+    def _member(self, group: Any, path: str) -> Any:
+        """What a path leads to, if that is in this file and was not read before."""
+        for part in filter(None, path.split("/")):
+            if type(group.get(part, getlink=True)).__name__ == "ExternalLink":
+                raise ValueError(f"{path!r} {ELSEWHERE}")
+            group = group[part]
+        return self._new(group, path)
+
+    def _new(self, found: Any, path: str) -> Any:
+        """The same, unless a group or array was met before under another name."""
+        place = self.info(found.id).addr
+        if place in self.seen:
+            raise ValueError(f"{path!r} is another name of what was read before")
+        self.seen.add(place)
+        return found
+
+    def _datasets(self, group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        for key in group:
+            value = self._member(group, key)
+            if hasattr(value, "keys"):
+                yield from self._datasets(value, f"{prefix}{key}/")
+            else:
+                yield prefix + key, value
+
+    def _array(self, array: Any, path: str) -> np.ndarray:
+        # HDF5 would read any file named there
+        if getattr(array, "external", None) or getattr(array, "is_virtual", False):
+            raise ValueError(f"the array {path!r} {ELSEWHERE}")
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{path!r} is no array of numbers, but of {array.dtype}")
+        self.budget.take(array.size * array.dtype.itemsize, f"the array {path!r}")
+        return np.asarray(array)
+
+
+def _role(path: str) -> str:
+    match = ARRAY.match(path)
+    return match[1] if match else path
 
 
 def _natural(name: str) -> list[Any]:
     """A key that puts conv1d_2 before conv1d_10."""
     parts = re.split(r"(\d+)", name)
     return [int(part) if part.isdigit() else part for part in parts]
-
-
-def _datasets(group: Any, prefix: str = "") -> list[str]:
-    paths: list[str] = []
-    for key, value in group.items():
-        is_group = hasattr(value, "keys")
-        paths += _datasets(value, f"{prefix}{key}/") if is_group else [prefix + key]
-    return paths
 
 
 def _rename(
@@ -189,11 +224,14 @@ def _turned(array: np.ndarray, kind: str, is_theano: bool) -> Tensor:
     return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
 
 
-def _eps(model_config: str | None, default: float) -> float:
+def _epsilon(model_config: str | None) -> float | None:
     """Batch normalisation's epsilon, of the description if the file has one."""
     if model_config is None:
-        return default
-    found = re.search(
-        r'"epsilon": *([0-9.eE+-]+)', json.dumps(json.loads(model_config))
-    )
-    return float(found[1]) if found else default
+        return None
+    found = re.search(r'"epsilon": *([^,}\]]+)', json.dumps(json.loads(model_config)))
+    if found is None:
+        return None
+    epsilon = float(found[1])
+    if not 0 < epsilon < 1:
+        raise ValueError(f"its epsilon is {epsilon}")
+    return epsilon

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from skaudio._weights._formats import shortened
+from skaudio._utils._text import shortened
 
 Tensors = dict[str, Tensor]
 PREFIXES = ("", "encoder.", "model.", "model.encoder.")

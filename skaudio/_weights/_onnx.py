@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from skaudio._utils._limits import Budget
 from skaudio._weights._layouts import Weights
 from skaudio.nn.samplecnn import SampleCNN
 
 SR = 22_050  # of CLMR
 DTYPES = {1: "<f4", 10: "<f2", 11: "<f8"}  # TensorProto.DataType
+MAX_NODES = 10_000  # of a graph; SampleCNN has fewer than 100
+MAX_SHIFT = 70  # bits of an integer, at seven per byte
 EXTERNAL = 1  # TensorProto.DataLocation
 IGNORED = set(
     "Relu Reshape Flatten Shape Slice Concat Constant Gather Unsqueeze Squeeze "
@@ -32,17 +35,27 @@ def read_onnx(content: bytes, name: str) -> Weights:
     """Tensors of the convolutions and of the output, in the order of the graph."""
     try:
         graph = fields(fields(content)[7][0])
+        if len(graph[1]) > MAX_NODES:
+            raise IndexError(f"{len(graph[1])} nodes, where {MAX_NODES} are enough")
         nodes = [_node(message) for message in graph[1]]
         arrays = dict(_array(message) for message in graph[5])
         for node in nodes:
             value = node.attributes.get("value")
             if node.kind == "Constant" and isinstance(value, tuple):
                 arrays[node.outputs[0]] = value[1]
-        return _Reader(arrays, name).read(nodes)
-    except (IndexError, KeyError, UnicodeDecodeError, struct.error) as error:
+        reader = _Reader(arrays, name, Budget(len(content)))
+        return reader.read(nodes)
+    except UnfitGraph as error:
+        raise ValueError(str(error)) from None
+    except Exception as error:  # damaged files fail in any way
         raise ValueError(
-            f"{name} was taken for ONNX, but is cut short, damaged, or something else."
+            f"{name} was taken for ONNX, but is cut short, damaged, or something else "
+            f"({error})."
         ) from error
+
+
+class UnfitGraph(ValueError):
+    """A whole graph, but not of a network that is known."""
 
 
 def fields(message: bytes) -> dict[int, list[Any]]:
@@ -70,13 +83,14 @@ def fields(message: bytes) -> dict[int, list[Any]]:
 def _varint(message: bytes, position: int) -> tuple[int, int]:
     """An integer of seven bits per byte, and where the next field starts."""
     value = shift = 0
-    while True:
+    while shift < MAX_SHIFT:
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             return value, position
+    raise IndexError("an integer of more than 64 bits")
 
 
 def _integers(values: list[Any]) -> list[int]:
@@ -137,8 +151,10 @@ def _array(message: bytes) -> tuple[str, np.ndarray | None]:
 class _Reader:
     """Goes through the nodes of a graph and collects tensors under our names."""
 
-    def __init__(self, arrays: dict[str, np.ndarray | None], name: str) -> None:
-        self.arrays, self.name = arrays, name
+    def __init__(
+        self, arrays: dict[str, np.ndarray | None], name: str, budget: Budget
+    ) -> None:
+        self.arrays, self.name, self.budget = arrays, name, budget
         self.tensors: dict[str, torch.Tensor] = {}
         self.origin: dict[str, str] = {}
         self.arguments: dict[str, Any] = {"even_padding": "start"}
@@ -171,7 +187,7 @@ class _Reader:
         )
 
     def _refuse(self, what: str) -> None:
-        raise ValueError(
+        raise UnfitGraph(
             f"{self.name} is an ONNX graph with {what}; expected SampleCNN, as CLMR "
             "exports it: nodes Conv (with or without BatchNormalization), Relu, "
             "MaxPool, and at most one Gemm or MatMul for the output."
@@ -180,10 +196,11 @@ class _Reader:
     def _put(self, ours: str, name: str, transposed: bool = False) -> None:
         array = self.arrays.get(name)
         if array is None:
-            raise ValueError(
+            raise UnfitGraph(
                 f"{self.name} has no values of {name!r} in it. Weights may lie in a "
                 "second file: export the network to one file, or pass the .pt file."
             )
+        self.budget.take(array.nbytes, name)
         array = np.ascontiguousarray(array.T if transposed else array)
         self.tensors[ours], self.origin[ours] = torch.from_numpy(array), name
 

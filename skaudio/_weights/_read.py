@@ -7,16 +7,20 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from skaudio._utils._files import size_of_file
+from skaudio._utils._text import shortened
 from skaudio._weights._build import build
 from skaudio._weights._families import family_of, networks, recognise, with_scaler
-from skaudio._weights._formats import WeightFile, open_weights, shortened
+from skaudio._weights._formats import WeightFile, open_weights
 from skaudio._weights._keras import read_keras
 from skaudio._weights._layouts import Family, Weights
 from skaudio._weights._onnx import read_onnx
 
+MIN_SR, MAX_SR = 100, 1_000_000  # Hz, of networks on sound
 HEADER = "skaudio_network"  # metadata of our files of weights
 ESTIMATOR_HEADER = "skaudio"  # of skaudio.persistence, which is another kind of file
 
@@ -120,6 +124,7 @@ def read_weights(
     ('samplecnn', 243)
     """
     path = Path(path)
+    size_of_file(path)
     content = path.read_bytes()
     fingerprint = hashlib.sha256(content).hexdigest()
     if sha256 is not None and fingerprint != sha256.lower():
@@ -127,9 +132,16 @@ def read_weights(
             f"{path.name} has SHA-256 {fingerprint}; expected {sha256.lower()}. "
             "Nothing was loaded. It is another version of the file, or damaged."
         )
-    weights = _weights_of(open_weights(content, path.name), path.name)
-    family = family_of(weights.network)
-    network = build(weights, family)
+    try:
+        weights = _weights_of(open_weights(content, path.name), path.name)
+        family = family_of(weights.network)
+        network = build(weights, family)
+    except ImportError:
+        raise
+    except Exception as error:  # damaged files fail in any way
+        if type(error) is ValueError and path.name in str(error):
+            raise
+        raise ValueError(f"{path.name} cannot be used: {error}") from error
     digest = _set_scaler(family, network, scaler, weights, path.name)
     if digest:
         fingerprint += f"+{digest}"
@@ -181,16 +193,38 @@ def _weights_of(file: WeightFile, name: str) -> Weights:
 
 
 def _own_weights(file: WeightFile, name: str) -> Weights:
-    about = json.loads(file.metadata[HEADER])
-    if about.get("network") not in networks():
+    try:
+        about = json.loads(file.metadata[HEADER])
+        known = networks().get(about["network"])
+        arguments = dict(about["arguments"])
+        layout, sr = about["layout"], about["sr"]
+        _check_stated(sr, arguments)
+    except Exception as error:  # damaged files fail in any way
         raise ValueError(
-            f"{name} holds a network {about.get('network')!r}; this version of skaudio "
+            f"{name} has a description that is damaged ({type(error).__name__}: "
+            f"{error}). Get it anew, or save it again."
+        ) from error
+    if known is None:
+        raise ValueError(
+            f"{name} holds a network {about['network']!r}; this version of skaudio "
             f"supports {shortened(networks())}."
         )
-    return Weights(
-        about["layout"],
-        about["sr"],
-        file.tensors,
-        arguments=about["arguments"],
-        network=networks()[about["network"]],
-    )
+    return Weights(str(layout), float(sr), file.tensors, {}, arguments, network=known)
+
+
+def _check_stated(sr: Any, arguments: dict[str, Any]) -> None:
+    """Refuse numbers that follow from no tensor, where they ask for much."""
+    if not MIN_SR <= float(sr) <= MAX_SR:
+        raise ValueError(f"sr is {sr!r}; wanted {MIN_SR} to {MAX_SR} Hz")
+    longest = max(arguments.get("sizes") or [0])
+    for name, (least, most) in {
+        "first_padding": (0, longest),
+        "norm_eps": (1e-12, 0.5),
+        "dropout": (0, 1),
+    }.items():
+        if not least <= arguments.get(name, least) <= most:
+            raise ValueError(
+                f"{name} is {arguments[name]!r}; wanted a number from {least} to {most}"
+            )
+    if arguments.get("even_padding", "end") not in ("start", "end"):
+        raise ValueError(f"even_padding is {arguments['even_padding']!r}")

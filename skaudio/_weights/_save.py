@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 
 from skaudio._utils._files import replacing
+from skaudio._utils._text import shortened
 from skaudio._weights._families import networks
-from skaudio._weights._formats import shortened
 from skaudio._weights._read import HEADER, Pretrained
 
 

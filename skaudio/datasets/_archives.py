@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import bisect
-import gzip
 import io
 import itertools
+import os
 import shutil
-import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skaudio.datasets._download import download, remember
+from skaudio.datasets._download import download, is_of_machine, remember
+from skaudio.datasets._leftovers import UNPACKING, remove_leftovers
 
-WRONG = (
-    *(zipfile.BadZipFile, zlib.error, tarfile.TarError, gzip.BadGzipFile, EOFError),
-    ValueError,  # what a data set's own checks raise
-)
+SPARE = 2  # times what a data set states: no more is downloaded or unpacked
+HEADER = 2**16  # bytes of a clip beside its samples
+TEXT = 2**22  # bytes of a table, list or licence
+SOUND = (".wav", ".mp3", ".au")
 
 
 @dataclass(frozen=True)
@@ -33,21 +32,45 @@ class Archive:
     checksum: str | None = None  # as published, "md5:..." or "sha256:..."
 
 
+@dataclass(frozen=True)
+class Stated:
+    """What a data set states of its size, in bytes."""
+
+    download: int  # of its largest file, or of all
+    clips: int  # on disk
+    clip: int
+
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """Refuse members, by their names, that are larger than that twice."""
+        total = sum(sizes.values())
+        if total > SPARE * self.clips + TEXT * len(sizes):
+            raise ValueError(f"it unpacks to {total} bytes instead of {self.clips}")
+        for name, size in sizes.items():
+            is_sound = name.lower().endswith(SOUND)
+            most = SPARE * self.clip + HEADER if is_sound else TEXT
+            if size > most:
+                raise ValueError(f"{name} has {size} bytes, more than {most}")
+
+
 def fetch(
     what: str,
     archives: Sequence[Archive],
     final: Path,
     unpack: Callable[[list[Path], Path], None],
     *,
+    largest: int,
     download_if_missing: bool,
     n_retries: int,
     delay: float,
 ) -> None:
     """Download and unpack ``archives``, unless the folder ``final`` is there already.
 
-    ``unpack(paths, folder)`` raises a ValueError if this is not what was wanted.
+    ``unpack(paths, folder)`` raises any error but one of the machine if this is not
+    what was wanted. No file may have more than `SPARE` times ``largest`` bytes.
     """
-    if final.is_dir():
+    is_there = _is_there(final)
+    remove_leftovers(final.parent, [a.name for a in archives] if is_there else [])
+    if is_there:
         return
     if not download_if_missing:
         raise OSError(f"{what} is not in {final} and download_if_missing is False.")
@@ -55,24 +78,43 @@ def fetch(
         download(
             *(archive.url, final.parent, archive.name),
             checksum=archive.checksum,
+            most=SPARE * largest,
             n_retries=n_retries,
             delay=delay,
         )
         for archive in archives
     ]
-    fresh = Path(tempfile.mkdtemp(prefix="unpacking-", dir=final.parent))
+    fresh = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=final.parent))
     try:
         unpack(paths, fresh)
         for archive, path in zip(archives, paths, strict=True):
             if archive.checksum is None:
                 remember(final.parent, archive.url, path)
         _publish(fresh, final)
-    except WRONG as error:
+    except Exception as error:  # a damaged archive fails in any way
+        if is_of_machine(error):
+            raise _named(error, what, final.parent) from error
         raise _refuse(what, archives, final.parent, error) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     for path in paths:  # not if the disk was full: then they need not come again
         path.unlink(missing_ok=True)
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        os.stat(folder)
+    except FileNotFoundError:
+        return False
+    return True  # any other error, such as of permissions, names the folder
+
+
+def _named(error: Exception, what: str, folder: Path) -> Exception:
+    """The same error of the machine, with the folder if it names no file."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return error
+    text = f"{error.strerror}; {what} was not unpacked"
+    return OSError(error.errno, text, str(folder))
 
 
 def _refuse(
@@ -106,14 +148,19 @@ def _publish(fresh: Path, final: Path) -> None:
 
 
 def extract(
-    file: zipfile.ZipFile, wanted: Mapping[zipfile.ZipInfo, str], folder: Path
+    file: zipfile.ZipFile,
+    wanted: Mapping[zipfile.ZipInfo, str],
+    folder: Path,
+    stated: Stated,
 ) -> None:
-    """Write members to the given names in ``folder``, checking their checksums."""
+    """Write members to the given names in ``folder``, checking sizes and checksums."""
+    stated.check({name: member.file_size for member, name in wanted.items()})
     for member, name in wanted.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
+        # no more than the size that was checked; raises on a wrong member checksum
         with file.open(member) as source, open(target, "wb") as to:
-            shutil.copyfileobj(source, to)  # raises on a wrong member checksum
+            shutil.copyfileobj(source, to)
 
 
 class Parts(io.RawIOBase):

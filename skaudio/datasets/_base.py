@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import PredefinedSplit, check_cv
 from sklearn.utils import Bunch
+
+from skaudio.datasets._tables import sorted_names
 
 MARKER = ".skaudio-data-set"  # clear_data_home deletes only folders that have it
 
@@ -73,10 +76,12 @@ def cache_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path:
     return folder
 
 
-def encode_labels(labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Integers 0..n-1 and the names they stand for, in order of the labels."""
-    values, target = np.unique(np.asarray(labels), return_inverse=True)
-    return target, values.astype(str)
+def encode_labels(labels: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Integers 0..n-1 and the names they stand for: in order of numbers, or of text."""
+    labels = list(labels)
+    names = sorted_names(labels)
+    indices = {name: i for i, name in enumerate(names)}
+    return np.array([indices[label] for label in labels]), np.array(names, dtype=str)
 
 
 def make_bunch(
@@ -91,23 +96,24 @@ def make_bunch(
     """Bunch of a data set whose ``frame`` has a row, with its path, for every clip."""
     groups = None if group is None else frame[group].to_numpy()
     folds = None if fold is None else frame[fold].to_numpy()
-    numbers = folds
-    if folds is not None and folds.dtype.kind not in "iu":
-        numbers = np.unique(folds, return_inverse=True)[1]
     return Bunch(
         paths=frame["path"].to_numpy(dtype=str),
         target=target,
         target_names=target_names,
         groups=groups,
         folds=folds,
-        cv=None if numbers is None else PredefinedSplit(numbers),
+        cv=None if folds is None else PredefinedSplit(folds),
         frame=frame,
         DESCR=descr,
     )
 
 
 def set_subsets(data: Bunch, subset: Any) -> None:
-    """Note the part of a split that each clip is in; train on one, test on another."""
+    """Note the part of a split that each clip is in; train on one, test on another.
+
+    Without a part for testing, the one for validation is tested on.
+    """
     data.subset = np.asarray(subset, dtype=str)
-    parts = [np.flatnonzero(data.subset == part) for part in ("train", "test")]
+    tested = "test" if (data.subset == "test").any() else "valid"
+    parts = [np.flatnonzero(data.subset == part) for part in ("train", tested)]
     data.cv = check_cv([tuple(parts)])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import PredefinedSplit
 
-from skaudio.datasets._archives import Archive, extract, fetch
+from skaudio.datasets._archives import Archive, Stated, extract, fetch
 from skaudio.datasets._base import cache_folder, encode_labels, make_bunch
 
 BASE_URL = "https://zenodo.org/records"
@@ -23,6 +23,7 @@ MEMBER = re.compile(
     r"(audio/\w[\w.-]*\.wav|evaluation_setup/\w+\.txt|(meta|error)\.txt|EULA\.pdf"
     r"|README\.(md|html))"
 )
+CLIP = 30 * 44_100 * 2 * 3  # bytes
 EVALUATION = 0  # the fold of clips that belong to none
 
 DESCR = """\
@@ -51,6 +52,7 @@ class Release:
 
     record: int
     clips_per_class: int
+    stated: Stated
     checksums: dict[str, str | None]
 
 
@@ -58,6 +60,7 @@ RELEASES = {
     "development": Release(
         record=45739,
         clips_per_class=78,
+        stated=Stated(8_000_000_000, 9_300_000_000, CLIP),
         checksums={
             "doc": "md5:f94ad46eb36325d9fbce5d60f7fc9926",
             "meta": "md5:779b33da2ebbf8bde494b3c981827251",
@@ -75,6 +78,7 @@ RELEASES = {
     "evaluation": Release(
         record=165995,
         clips_per_class=26,
+        stated=Stated(2_700_000_000, 3_100_000_000, CLIP),
         checksums={
             "doc": "md5:ef315bf912d1124050646888cc3ceba2",
             "meta": "md5:0d5c131fc3f50c682de62e0e648aceba",
@@ -209,6 +213,7 @@ def fetch_dcase2016(
             _archives(part),
             folder / part,
             partial(_unpack, part),
+            largest=RELEASES[part].stated.download,
             download_if_missing=download_if_missing,
             n_retries=n_retries,
             delay=delay,
@@ -254,7 +259,7 @@ def _unpack(part: str, archives: list[Path], folder: Path) -> None:
                 name = info.filename.removeprefix(f"{TITLE}-{part}/")
                 if MEMBER.fullmatch(name):
                     wanted[info] = name
-            extract(file, wanted, folder)
+            extract(file, wanted, folder, RELEASES[part].stated)
     table = _table(part, folder)
     listed = set(table["filename"])
     found = {f"audio/{path.name}" for path in (folder / "audio").glob("*.wav")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import time
@@ -16,6 +17,26 @@ TIMEOUT = 60.0  # seconds without a byte
 BLOCK = 2**20
 CHECKSUMS = "checksums.json"
 BROKEN = (OSError, http.client.HTTPException)  # URLError and timeouts are OSErrors
+# what a machine lacks, whatever was sent
+OF_MACHINE = {
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE"),
+        *("EFBIG", "ENOMEM", "ENOENT"),
+    )
+    if hasattr(errno, name)
+}
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Whether an error is of this machine or its packages, not of what was sent."""
+    if isinstance(error, OSError):
+        return error.errno in OF_MACHINE
+    return isinstance(error, (ImportError, MemoryError))
+
+
+class TooMuchError(OSError):
+    """A server sends more than a data set states."""
 
 
 class ResumingDownloader:
@@ -29,10 +50,13 @@ class ResumingDownloader:
         Further attempts after the first one fails.
     delay : float
         Seconds to wait before each further attempt.
+    most : int
+        Bytes that the file may have.
     """
 
-    def __init__(self, part: Path, *, n_retries: int, delay: float) -> None:
+    def __init__(self, part: Path, *, n_retries: int, delay: float, most: int) -> None:
         self.part = part
+        self.most = most
         self.n_retries = n_retries
         self.delay = delay
 
@@ -43,8 +67,12 @@ class ResumingDownloader:
                 self._attempt(url)
                 break
             except BROKEN as error:
-                is_permanent = isinstance(error, urllib.error.HTTPError) and (
-                    400 <= error.code < 500 and error.code not in (408, 416, 429)
+                if is_of_machine(error):
+                    raise self._named(error) from error
+                is_permanent = isinstance(error, TooMuchError) or (
+                    isinstance(error, urllib.error.HTTPError)
+                    and 400 <= error.code < 500
+                    and error.code not in (408, 416, 429)
                 )
                 if is_permanent or not attempts_left:
                     raise OSError(self._explain(url, error)) from error
@@ -66,12 +94,28 @@ class ResumingDownloader:
             total = (have if resumed else 0) + int(
                 response.headers["Content-Length"] or 0
             )
+            self._check(total)
             with open(self.part, "ab" if resumed else "wb") as file:
                 while block := response.read(BLOCK):
                     file.write(block)
+                    self._check(file.tell())
         got = self.part.stat().st_size
         if response.headers["Content-Length"] and got != total:
             raise ConnectionError(f"the connection ended after {got} of {total} bytes")
+
+    def _check(self, n_bytes: int) -> None:
+        if n_bytes > self.most:
+            self.part.unlink(missing_ok=True)
+            raise TooMuchError(
+                f"it has more than {self.most} bytes, twice what the data set states, "
+                "and was dropped"
+            )
+
+    def _named(self, error: Any) -> OSError:
+        """An error of the disk, with the file that could not be written."""
+        kept = self.part.stat().st_size if self.part.exists() else 0
+        text = f"{error.strerror}; the {kept} bytes that arrived are kept"
+        return OSError(error.errno, text, error.filename or str(self.part))
 
     def _explain(self, url: str, error: Exception) -> str:
         kept = self.part.stat().st_size if self.part.exists() else 0
@@ -87,18 +131,20 @@ def download(
     name: str,
     *,
     checksum: str | None = None,
+    most: int,
     n_retries: int,
     delay: float,
 ) -> Path:
     """Download ``url`` to ``folder / name``.
 
-    It must have the published ``checksum``; without one, the hash seen first.
+    It must have the published ``checksum``; without one, the hash seen first. It may
+    have ``most`` bytes.
     """
     import pooch
 
     known = checksum or remembered(folder).get(url)
     downloader = ResumingDownloader(
-        folder / f"{name}.part", n_retries=n_retries, delay=delay
+        folder / f"{name}.part", n_retries=n_retries, delay=delay, most=most
     )
     try:
         path = pooch.retrieve(
@@ -123,9 +169,19 @@ def download(
 def remembered(folder: Path) -> dict[str, str]:
     """The sha256 of each URL that was fetched into and checked in ``folder``."""
     path = folder / CHECKSUMS
-    if not path.exists():
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
         return {}
-    known: dict[str, str] = json.loads(path.read_text())
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not all(
+        isinstance(value, str) for value in known.values()
+    ):
+        raise OSError(
+            f"{path} is damaged: wanted the sha256 of each download, as JSON. Delete "
+            "this file."
+        )
     return known
 
 

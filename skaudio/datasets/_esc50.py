@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from skaudio.datasets._archives import Archive, extract, fetch
+from skaudio.datasets._archives import (
+    TEXT,
+    Archive,
+    Stated,
+    extract,
+    fetch,
+)
 from skaudio.datasets._base import cache_folder, make_bunch
 
 BASE_URL = "https://github.com/karolpiczak/ESC-50/archive"
@@ -49,6 +55,7 @@ class Layout:
 
 
 LAYOUT = Layout()
+DOWNLOAD, ON_DISK = 650_000_000, 900_000_000  # bytes, as stated below
 
 
 def fetch_esc50(
@@ -122,7 +129,8 @@ def fetch_esc50(
     -----
     The archive of one fixed commit of the author's repository is taken. No checksum
     of it is published, so what can be checked is: the commit named in the archive,
-    the checksum of every member, the list of files, their sizes, the number of clips
+    the checksum of every member, the list of files, their sizes (no download and no
+    clip may have more than twice the stated bytes), the number of clips
     per class and fold, and that names and table agree. The sha256 of an archive that
     passed is recorded beside the data and must match when it is fetched again.
 
@@ -146,6 +154,7 @@ def fetch_esc50(
         [Archive(f"{BASE_URL}/{COMMIT}.zip", f"{COMMIT[:12]}.zip")],
         final,
         _unpack,
+        largest=DOWNLOAD,
         download_if_missing=download_if_missing,
         n_retries=n_retries,
         delay=delay,
@@ -189,11 +198,14 @@ def _unpack(archives: list[Path], folder: Path) -> None:
         missing = sorted(set(targets) - set(members))
         if missing:
             raise ValueError(f"{missing[0]} is missing")
+        if members["meta/esc50.csv"].file_size > TEXT:
+            raise ValueError(f"its table has more than {TEXT} bytes")
         names = _check_table(file.read(members["meta/esc50.csv"]))
         _check_members(members, names)
         targets |= {f"audio/{name}": f"audio/{name}" for name in names}
         wanted = {members[name]: target for name, target in targets.items()}
-        extract(file, wanted, folder)
+        stated = Stated(DOWNLOAD, ON_DISK, LAYOUT.clip_bytes)
+        extract(file, wanted, folder, stated)
 
 
 def _check_table(content: bytes) -> list[str]:

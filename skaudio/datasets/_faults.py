@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,14 @@ def fault(path: Path) -> str:
     """What is wrong with an audio file, judged by its header; "" if nothing is."""
     import soundfile
 
-    if not path.is_file():
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return "no file"
+        open(path, "rb").close()
+    except FileNotFoundError:
         return "missing"
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
     try:
         frames = soundfile.info(path).frames
     except soundfile.LibsndfileError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skaudio.datasets._archives import Archive, fetch
+from skaudio.datasets._archives import Archive, Stated, fetch
 from skaudio.datasets._base import (
     cache_folder,
     encode_labels,
@@ -43,6 +43,7 @@ MEMBER = re.compile(
     r"(?:\./)?genres/(?P<file>([a-z]+)/(?P<name>\2\.\d{5})\.(?:wav|au))"
 )
 BLOCK = 2**20
+STATED = Stated(download=1_200_000_000, clips=1_300_000_000, clip=30 * 22_050 * 2)
 
 DESCR = """\
 GTZAN: music genre classification
@@ -212,6 +213,7 @@ def fetch_gtzan(
         ],
         final,
         _unpack,
+        largest=STATED.download,
         download_if_missing=download_if_missing,
         n_retries=n_retries,
         delay=delay,
@@ -268,6 +270,7 @@ def _read_lists(lists: dict[str, Path]) -> dict[str, str]:
 def _extract(archive: Path, folder: Path) -> dict[str, str]:
     """Extract what is named like a clip; return the file of each clip found."""
     found: dict[str, str] = {}
+    sizes: dict[str, int] = {}
     with gzip.open(archive) as stream:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
@@ -277,6 +280,8 @@ def _extract(archive: Path, folder: Path) -> dict[str, str]:
                 if match["name"] in found:
                     raise ValueError(f"{match['name']} is there twice")
                 found[match["name"]] = match["file"]
+                sizes[match["file"]] = member.size
+                STATED.check(sizes)
                 member = member.replace(name=f"genres/{match['file']}", deep=False)
                 tar.extract(member, folder, set_attrs=False, filter="data")
         while stream.read(BLOCK):  # the checksum of the archive is at its very end

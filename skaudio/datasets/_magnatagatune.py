@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from skaudio._safe_pickle import load_pickle
-from skaudio.datasets._archives import Archive, Parts, extract, fetch
+from skaudio.datasets._archives import Archive, Parts, Stated, extract, fetch
 from skaudio.datasets._base import cache_folder, make_bunch, set_subsets
 from skaudio.datasets._faults import fault, refuse_many_faulty, without_faulty
 
@@ -40,6 +40,9 @@ CHECKSUMS: dict[str, str | None] = {
     "y_test_pub.npy": "sha256:"
     "80af41037ae7ad8285864a5e91cbd31e59cdda0d86ab5e1d7124d1afc3cc1821",
 }
+# clips of 116 kB; few are larger
+STATED = Stated(download=3_000_000_000, clips=3_000_000_000, clip=2**21)
+LISTS = 15_244 * 50 * 8  # bytes of the largest file of the split
 Y_TRAIN = "1420af117417cbfdbbd68c62c24ef525924bdd52"  # its name in that commit
 CLIP = re.compile(
     r"(?P<source>[0-9a-f]/(?P<artist>[\w.]+)-(?P<album>[\w.]+)-\d+-[\w.]+)"
@@ -171,8 +174,9 @@ def fetch_magnatagatune(
     The split is that of [1]_, from one fixed commit of the GitHub repository
     jongpillee/music_dataset_split. Its files have to be those of the commit. The
     publisher of the clips states no checksums: the hash of what proved to be the data
-    set is recorded, the checksums inside the archive are checked, and with more than
-    10 clips of the split missing or unreadable nothing is installed.
+    set is recorded, no download may have more than twice 3.0 GB (the lists: 12 MB), the
+    checksums inside the archive are checked, and with more than 10 clips of the split
+    missing or unreadable nothing is installed.
 
     Three of the 25,863 files are reported to be empty; none of them is in the split.
     The headers of all files are read once, when they are unpacked.
@@ -209,12 +213,20 @@ def fetch_magnatagatune(
         "delay": delay,
     }
     lists = [Archive(f"{SPLIT_URL}/{k}", k, known) for k, known in CHECKSUMS.items()]
-    fetch("the split of MagnaTagATune", lists, split, _unpack_split, **options)
+    fetch(
+        "the split of MagnaTagATune",
+        lists,
+        split,
+        _unpack_split,
+        largest=LISTS,
+        **options,
+    )
     fetch(
         "the audio of MagnaTagATune",
         [Archive(f"{AUDIO_URL}/{name}", name) for name in AUDIO],
         audio,
         partial(_unpack_audio, split),
+        largest=STATED.download,
         **options,
     )
     data = _load(split, audio)
@@ -307,7 +319,7 @@ def _unpack_audio(split: Path, archives: list[Path], folder: Path) -> None:
         names = {info.filename for info in found}
         if len(names) < len(found):
             raise ValueError("it has two clips of the same name")
-        extract(file, {info: info.filename for info in found}, folder)
+        extract(file, {info: info.filename for info in found}, folder, STATED)
     wanted = pd.read_csv(split / "clips.csv", keep_default_na=False)["filename"]
     table = pd.DataFrame({"filename": sorted(names.union(wanted))})
     table["fault"] = [fault(folder / name) for name in table["filename"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar
 
 from skaudio._training._classifier import SegmentClassifier
@@ -11,6 +12,7 @@ from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._rates import check_single_view
 from skaudio._utils._constraints import COUNT
 from skaudio._utils._container import Views
+from skaudio._utils._sklearn import Interval
 from skaudio._utils._types import is_waveform
 from skaudio.nn.blocks import OneBranch
 from skaudio.nn.samplecnn import FrameLevelCNN
@@ -141,7 +143,7 @@ class FrameLevelCNNClassifier(SegmentClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_modules": [COUNT],
+        "n_modules": [Interval(Integral, 1, 20, closed="both")],  # 3**20 frames
         "win_length": [COUNT],
         "hop_length": [COUNT],
         **shared_constraints(without=("segment_length",)),

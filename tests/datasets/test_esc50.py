@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import shutil
+import time
 import zipfile
 from http.server import ThreadingHTTPServer
 
@@ -11,6 +13,7 @@ import pytest
 import soundfile
 
 from skaudio.datasets import _esc50, clear_data_home, fetch_esc50
+from skaudio.datasets._faults import fault
 
 COMMIT = _esc50.COMMIT
 ARCHIVE = f"{COMMIT}.zip"
@@ -280,3 +283,189 @@ def test_full_disk_keeps_the_archive(site, tmp_path, monkeypatch):
     _fetch(tmp_path)
     assert len(site.asked) == 1
     assert _data(tmp_path) == [f"data-{COMMIT[:12]}"]
+
+
+# ------------------------------------------------------------- archives that are wrong
+
+
+def _flip(content, magic, place, value):
+    """Set a byte of every member's header in a ZIP archive."""
+    changed, start = bytearray(content), 0
+    while (start := changed.find(magic, start)) >= 0:
+        changed[start + place] = value
+        start += 4
+    return bytes(changed)
+
+
+DAMAGE = {
+    "encrypted": [(b"PK\x01\x02", 8, 1), (b"PK\x03\x04", 6, 1)],
+    "of an unknown method": [(b"PK\x01\x02", 10, 99), (b"PK\x03\x04", 8, 99)],
+    "compressed otherwise": [(b"PK\x01\x02", 10, 14), (b"PK\x03\x04", 8, 14)],
+    "of a later version": [(b"PK\x01\x02", 6, 99)],
+    "with other names": [(b"PK\x03\x04", 30, 0xFF)],
+    "with other places": [(b"PK\x01\x02", 44, 0xFF)],
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_any_damage_is_deleted_and_the_next_call_is_free(site, tmp_path, what):
+    good = site.files[ARCHIVE]
+    for change in DAMAGE[what]:
+        site.files[ARCHIVE] = _flip(site.files[ARCHIVE], *change)
+    assert site.files[ARCHIVE] != good
+    with pytest.raises(OSError, match=r"is not ESC-50: .* It was deleted\. Call again"):
+        _fetch(tmp_path)
+    assert _cached(tmp_path) == []
+    site.files[ARCHIVE] = good
+    assert _fetch(tmp_path).paths.shape == (12,)
+
+
+def test_bytes_that_change_give_the_data_set_or_an_OSError(site, tmp_path):
+    good = site.files[ARCHIVE]
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for i in range(40):
+        changed = bytearray(good)
+        for place in rng.integers(len(good), size=8):
+            changed[place] = rng.integers(256)
+        site.files[ARCHIVE] = bytes(changed)
+        try:
+            assert _fetch(tmp_path / str(i)).paths.shape == (12,)
+        except OSError as error:
+            n_refused += "It was deleted. Call again" in str(error)
+            assert _cached(tmp_path / str(i)) == []
+    assert n_refused > 20
+
+
+def _bomb(name, n_bytes):
+    members = {k: v for k, v in _members().items() if k != name}
+    return _archive({**members, name: bytes(n_bytes)})
+
+
+@pytest.mark.parametrize("name", ["meta/esc50.csv", "LICENSE", "audio/1-101-A-0.wav"])
+def test_members_that_unpack_to_much_are_refused_before(
+    site, tmp_path, monkeypatch, name
+):
+    def extracted(*_):
+        raise AssertionError("it was unpacked")
+
+    site.files[ARCHIVE] = _bomb(name, 2**22 + 1)
+    monkeypatch.setattr(shutil, "copyfileobj", extracted)
+    with pytest.raises(OSError, match=r"has (\d+ bytes, )?more than \d+"):
+        _fetch(tmp_path)
+    assert _cached(tmp_path) == []
+
+
+def test_a_download_of_more_than_is_stated_is_dropped(site, tmp_path, monkeypatch):
+    size = len(site.files[ARCHIVE])
+    monkeypatch.setattr(_esc50, "DOWNLOAD", size // 2 - 1)
+    with pytest.raises(OSError, match=r"more than \d+ bytes, twice what the data set"):
+        _fetch(tmp_path, n_retries=3)
+    assert _cached(tmp_path) == []
+    assert len(site.asked) == 1  # not again
+    monkeypatch.setattr(_esc50, "DOWNLOAD", size // 2 + 1)
+    assert _fetch(tmp_path).paths.shape == (12,)
+
+
+# ---------------------------------------------------------- disks and other processes
+
+
+def test_a_full_disk_while_downloading_is_named_and_not_tried_again(
+    site, tmp_path, monkeypatch
+):
+    real = open
+
+    def full(path, mode="r", *args, **options):
+        if str(path).endswith(".part"):
+            raise OSError(28, "No space left on device")
+        return real(path, mode, *args, **options)
+
+    with monkeypatch.context() as during:
+        during.setattr("builtins.open", full)
+        with pytest.raises(OSError, match=r"No space left .*are kept: '.*\.zip\.part'"):
+            _fetch(tmp_path, n_retries=3)
+    assert len(site.asked) == 1
+    assert _fetch(tmp_path).paths.shape == (12,)
+
+
+def test_a_full_disk_while_unpacking_is_named(site, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match=rf"ESC-50 was not unpacked: '{tmp_path}/esc50'"):
+        _fetch(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_not_called_missing(
+    site, tmp_path, monkeypatch
+):
+    _fetch(tmp_path)
+    real = os.stat
+
+    def stat(path, **options):
+        if "data-" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
+
+    with monkeypatch.context() as during:
+        during.setattr(os, "stat", stat)
+        with pytest.raises(PermissionError, match=r"Permission denied: .*data-"):
+            _fetch(tmp_path, download_if_missing=False)
+    assert len(site.asked) == 1
+
+
+def test_a_clip_that_may_not_be_read_is_not_called_missing(tmp_path, monkeypatch):
+    path = tmp_path / "a.wav"
+    assert fault(path) == "missing"
+    assert fault(tmp_path) == "no file"
+    path.write_bytes(b"")
+    assert fault(path).startswith("unreadable")
+
+    def locked(*_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as during:
+        during.setattr("builtins.open", locked)
+        assert fault(path) == "unreadable: Permission denied"
+
+
+def _leave(home, age):
+    """What a killed process may leave, last changed that long ago."""
+    folder = home / "esc50"
+    clip = folder / "unpacking-abcd" / "audio" / "1.wav"
+    clip.parent.mkdir(parents=True)
+    files = [clip, folder / "tmpab12_xyz", folder / f"{COMMIT[:12]}.zip"]
+    for path in files:
+        path.write_bytes(b"half")
+    for path in [*files, *clip.parents[:2]]:
+        os.utime(path, (time.time() - age,) * 2)
+
+
+def test_what_killed_processes_left_is_deleted(site, tmp_path):
+    _fetch(tmp_path)
+    _leave(tmp_path, 2 * 3600)
+    _fetch(tmp_path)
+    assert _cached(tmp_path) == ["checksums.json", f"data-{COMMIT[:12]}"]
+
+
+def test_what_living_processes_do_stays(site, tmp_path):
+    _fetch(tmp_path)
+    before = _cached(tmp_path)
+    _leave(tmp_path, 60)
+    _fetch(tmp_path)
+    assert len(_cached(tmp_path)) == len(before) + 3
+    clip = tmp_path / "esc50/unpacking-abcd/audio/1.wav"
+    for path in clip.parents[:2]:
+        os.utime(path, (0, 0))  # only the file that is written to changes
+    _fetch(tmp_path)
+    assert clip.exists()
+
+
+def test_damaged_checksums_are_named(site, tmp_path):
+    _fetch(tmp_path)
+    shutil.rmtree(tmp_path / f"esc50/data-{COMMIT[:12]}")
+    for text in ("{", "[]", '{"a": 1}'):
+        (tmp_path / "esc50/checksums.json").write_text(text)
+        with pytest.raises(OSError, match=r"checksums\.json is damaged: .* Delete"):
+            _fetch(tmp_path)

@@ -24,7 +24,8 @@ def test_folder_per_class(tmp_path):
     _touch(tmp_path, "rain/b.wav", "rain/a.FLAC", "dog/deep/er/c.mp3", "dog/x.ogg")
     _touch(tmp_path, "dog/notes.txt", "dog/.hidden.wav", ".git/h.wav", "top.wav")
     _touch(tmp_path, "empty/readme.md", "dog/.cache/z.wav")
-    data = load_audio_files(tmp_path)
+    with pytest.warns(UserWarning, match=r"beside the folders .* left out \(1\)"):
+        data = load_audio_files(tmp_path)
     names = ["dog/deep/er/c.mp3", "dog/x.ogg", "rain/a.FLAC", "rain/b.wav"]
     assert data.paths.tolist() == [str(tmp_path / n) for n in names]
     assert data.target.tolist() == [0, 0, 1, 1]
@@ -32,6 +33,7 @@ def test_folder_per_class(tmp_path):
     assert data.groups is None
     assert data.folds is None
     assert data.cv is None
+    assert data.subset is None
     assert data.frame["label"].tolist() == ["dog", "dog", "rain", "rain"]
     assert "4 audio files in 2 class folders" in data.DESCR
 
@@ -117,6 +119,8 @@ def test_missing_files_are_counted_and_named(tmp_path):
     table = _table(tmp_path, "file,label\na.wav,x\ngone.wav,y\nlost.wav,y\n")
     with pytest.raises(FileNotFoundError, match=r"2 of 3 files .* first 'gone\.wav'"):
         load_audio_files(table)
+    with pytest.raises(FileNotFoundError, match=r"first 'gone\.wav' in line 3"):
+        load_audio_files(table)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,11 @@ def test_missing_files_are_counted_and_named(tmp_path):
             {"fold": "f"},
             r"no column 'f' for fold=; its columns",
         ),
-        ("file,label\na.wav,x\na.wav,\n", {}, r"'label' .* empty in 1 of 2 rows"),
+        (
+            "file,label\n\na.wav,x\na.wav,\n",
+            {},
+            r"'label' .* empty in 1 of 2 rows, first in line 4",
+        ),
         ("file,label\n", {}, "has no rows"),
     ],
 )

@@ -232,19 +232,29 @@ def test_unknown_classes_are_refused(name, tmp_path):
         load(tmp_path / "m")
 
 
-def test_a_pipeline_brings_no_cache_of_pickles(tmp_path):
-    """Its `memory` is a folder of joblib's pickles, which fit would read."""
-    pipe = make_pipeline(MelView(), ViewScaler())
+def test_folders_of_another_machine_are_left_behind(tmp_path):
+    """`memory` is a folder of joblib's pickles, which fit would run; `cache` one."""
+    pipe = make_pipeline(
+        LayerEmbedder(CRNNClassifier(), cache=tmp_path / "planted"),
+        PretrainedEmbedder("weights", cache=False),
+        memory=str(tmp_path / "planted"),
+    )
     save(pipe, tmp_path / "m")
+    header = json.dumps(header_of(tmp_path / "m"))
+    assert "planted" not in header
 
     def change(header):
-        header["estimator"]["state"]["memory"] = "cache"
+        state = header["estimator"]["state"]
+        state["memory"] = "planted"
+        state["steps"][0]["items"][1]["state"]["cache"] = "planted"
 
-    rewrite(tmp_path / "m", change)
-    with pytest.raises(ValueError, match="memory of the Pipeline is 'cache'"):
-        load(tmp_path / "m")
-    with pytest.raises(TypeError, match=r"Pipeline\.memory is 'cache'"):
-        save(pipe.set_params(memory="cache"), tmp_path / "other")
+    for forge in (False, True):
+        if forge:
+            rewrite(tmp_path / "m", change)
+        loaded = load(tmp_path / "m")
+        assert loaded.memory is None
+        assert loaded[0].cache is True  # the default
+        assert loaded[1].cache is False  # as it was: no folder
 
 
 def test_a_class_with_an_allowed_name_is_not_saved(tmp_path):
