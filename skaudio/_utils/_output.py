@@ -24,10 +24,24 @@ class ArrayOutput:
         return self
 
 
-def note_errors(estimator: Any, errors: list[dict[str, Any]]) -> None:
-    """Set ``errors_`` to the clips that failed, if they changed.
+class FailedClips:
+    """A transformer without state that says which clips failed in its last transform.
 
-    An estimator that only transforms stays as it is when nothing fails.
+    It stays as it is while none fails: the list is then made when it is asked for.
     """
-    if errors != getattr(estimator, "errors_", []):
+
+    @property
+    def errors_(self) -> list[dict[str, Any]]:
+        """Clips that failed in the last `transform`; none before it."""
+        errors: list[dict[str, Any]] = self.__dict__.get("errors_", [])
+        return errors
+
+    @errors_.setter
+    def errors_(self, errors: list[dict[str, Any]]) -> None:
+        self.__dict__["errors_"] = errors
+
+
+def note_errors(estimator: Any, errors: list[dict[str, Any]]) -> None:
+    """Set ``errors_`` to the clips that failed, if it changes or is not there yet."""
+    if errors != getattr(estimator, "errors_", None):
         estimator.errors_ = errors

@@ -10,12 +10,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skaudio._audio._load import load_clips
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import stack_or_object
-from skaudio._utils._output import ArrayOutput, note_errors
+from skaudio._utils._output import ArrayOutput, FailedClips, note_errors
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_clips
 
 
-class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
+class AudioLoader(ArrayOutput, FailedClips, TransformerMixin, BaseEstimator):
     """Load clips from files, or bring waveforms to one form.
 
     Files (wav, flac, ogg, mp3 and whatever else libsndfile reads) are decoded,

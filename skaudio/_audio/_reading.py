@@ -1,0 +1,175 @@
+"""Files through libsndfile: forward, in blocks, and never more than there is.
+
+Of every container two things are asked: what it states, and what is there. Where both
+agree, libsndfile reads the file as it is. Where the writer did not know the length, it
+gets a header that states what is there. Where less is there than stated, the file is
+cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BufferedReader, BytesIO
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from skaudio._audio import _mp3
+from skaudio._audio._chunks import Rewritten, extent_of
+from skaudio._audio._ogg import links
+
+BLOCK = 2**18  # samples of every channel that are read at a time
+UNKNOWN = 2**62  # samples that libsndfile reports where a file states no length
+
+Needed = Callable[[float], float]  # rate of a file -> samples that are needed of it
+
+
+class Part(NamedTuple):
+    """What libsndfile is to read, a path or an open file, as one stream of several."""
+
+    source: Any
+    n_skipped: int = 0  # at its start
+    n_stated: int | None = None  # samples in it; None: as libsndfile says
+
+
+class Recording(NamedTuple):
+    """What was read."""
+
+    samples: np.ndarray  # (n_samples, n_channels)
+    rate: int
+    n_stated: int | None = None  # samples stated, if fewer are there
+
+
+def read(file: BinaryIO, source: Any, needed: Needed) -> Recording:
+    """Read samples from the start of a file on.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, to look into.
+    source : bytes, str or binary file
+        The same as libsndfile is to open it.
+    needed : callable
+        Of the rate of the file: how many samples are needed.
+
+    Returns
+    -------
+    recording : Recording
+        Samples, their rate, and how many there should be.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged: what it is, without its name, and without a full stop if
+        there is no better cure than to get it again.
+    """
+    extent = extent_of(file)
+    if extent is None or not (extent.is_streamed or extent.is_cut):
+        return _read_parts(_parts(file, source, needed), needed)
+    rewritten = BufferedReader(Rewritten(file, extent.sizes))
+    if extent.stated is None:
+        return _read_part(Part(rewritten), needed)._replace(n_stated=None)
+    return _read_cut(rewritten, extent.stated, extent.there, needed)
+
+
+def _read_cut(source: Any, n_stated: int, n_there: int, needed: Needed) -> Recording:
+    """What is there of a file that states more bytes of samples."""
+    import soundfile
+
+    try:
+        found = _read_part(Part(source), needed)
+    except soundfile.LibsndfileError:  # a table of its packets is missing, say
+        raise ValueError(
+            f"is cut short: {n_there} of {n_stated} bytes of sound are there"
+        ) from None
+    n = _n_samples_in(n_stated, n_there, len(found.samples))
+    return found._replace(n_stated=n)
+
+
+def _n_samples_in(n_bytes: int, n_bytes_there: int, n_there: int) -> int:
+    """Samples in a number of bytes, at the size of those that are there."""
+    if n_there == 0:
+        return n_bytes
+    width, rest = divmod(n_bytes_there, n_there)
+    if width and rest < width:  # a part of a sample
+        return n_bytes // width
+    return round(n_bytes * n_there / n_bytes_there)  # packed
+
+
+def _parts(file: BinaryIO, source: Any, needed: Needed) -> list[Part]:
+    file.seek(0)
+    head = file.read(4)
+    header = _mp3.first_header(file)
+    file.seek(0)
+    if head == b"OggS":
+        streams = links(file.read())
+        return [Part(source)] if len(streams) == 1 else [_part(s) for s in streams]
+    if header is None:
+        return [Part(source)]
+    frames = _mp3.streams_of(file.read(), needed(header.rate) + _mp3.MOST_SKIPPED)
+    if len(frames) == 1 and frames[0].is_stated_right:
+        return [Part(source)]
+    return [_part(*stream.with_length()) for stream in frames]
+
+
+def _part(data: bytes, *options: Any) -> Part:
+    return Part(BytesIO(data), *options)
+
+
+def _read_parts(parts: list[Part], needed: Needed) -> Recording:
+    found: list[Recording] = []
+    n_read = 0
+    for part in parts:
+        new = _read_part(part, lambda rate, n=n_read: needed(rate) - n)  # type: ignore[misc]
+        found.append(new)
+        forms = [(some.samples.shape[1], some.rate) for some in (found[0], new)]
+        if forms[0] != forms[1]:
+            raise ValueError(
+                "changes from {} channels at {} Hz to {} at {} Hz. Split it.".format(
+                    *forms[0], *forms[1]
+                )
+            )
+        n_read += len(new.samples)
+        if n_read >= needed(new.rate):
+            break
+    if len(found) == 1:
+        return found[0]
+    return Recording(np.concatenate([some.samples for some in found]), found[0].rate)
+
+
+def _read_part(part: Part, needed: Needed) -> Recording:
+    import soundfile
+
+    with soundfile.SoundFile(part.source) as file:
+        rate = file.samplerate
+        if file.seekable():
+            file.seek(0)  # decoders of mp3 begin a little differently if it was never
+        file.seekable = lambda: False  # else a block is sought after it was read
+        n_stated = file.frames if part.n_stated is None else part.n_stated
+        wanted = int(min(file.frames, needed(rate) + part.n_skipped))
+        samples = _read_blocks(file, wanted)
+    is_short = len(samples) < min(wanted, n_stated) and n_stated < UNKNOWN
+    if is_short and file.format == "MP3":
+        raise ValueError(
+            f"is damaged: {len(samples)} of {n_stated} samples can be decoded"
+        )
+    is_short = is_short and file.format != "OGG"  # whose pages were counted
+    kept = samples[part.n_skipped :]
+    return Recording(kept, rate, n_stated if is_short else None)
+
+
+def _read_blocks(file: Any, n_samples: int) -> np.ndarray:
+    """Samples from here on, in one array that grows with what comes."""
+    out = np.empty((min(n_samples, 4 * BLOCK), file.channels), np.float32)
+    n_read = 0
+    while n_read < n_samples:
+        if n_read == len(out):
+            grown = np.empty((min(n_samples, 2 * n_read), file.channels), np.float32)
+            grown[:n_read] = out
+            out = grown
+        room = out[n_read : n_read + BLOCK]
+        n_new = len(file.read(out=room))
+        n_read += n_new
+        if n_new < len(room):
+            break
+    return out[:n_read]
