@@ -57,7 +57,8 @@ def as_samples(array: Any, name: str) -> np.ndarray:
             "n_samples): transpose it (x.T)."
         )
     samples = to_floats(check_samples(array, name), name).T
-    check_overflow(array, samples, name)
+    if samples.dtype != array.dtype:
+        check_overflow(array, samples, name)
     return samples
 
 

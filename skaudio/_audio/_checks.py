@@ -15,20 +15,20 @@ class CutShortError(ValueError):
     ----------
     name : str
         What the file is called in messages.
-    n_stated : int
-        Samples of every channel that the header states.
+    counts : str
+        How many samples of how many are there.
     samples : ndarray of shape (n_samples, n_channels)
         What is there.
     rate : float
         Sampling rate in Hz.
     """
 
-    def __init__(self, name: str, n_stated: int, samples: np.ndarray, rate: float):
-        self.summary = f"{name}: {len(samples)} of {n_stated} samples"
+    def __init__(self, name: str, counts: str, samples: np.ndarray, rate: float):
+        self.summary = f"{name}: {counts}"
         super().__init__(
-            f"{name} is cut short, or its header is wrong: {len(samples)} of "
-            f"{n_stated} samples are there. on_error='warn' loads what is there. Or "
-            "get the file again, or leave it out."
+            f"{name} is cut short, or its header is wrong: {counts} are there. "
+            "on_error='warn' loads what is there. Or get the file again, or leave it "
+            "out."
         )
         self.samples = samples
         self.rate = rate

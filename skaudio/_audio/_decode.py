@@ -67,7 +67,7 @@ def decode(
 
     try:
         with _opened(source, name) as (file, as_named):
-            samples, rate, n_stated = _read(file, as_named, needed, name)
+            samples, rate, n_stated, is_about = _read(file, as_named, needed, name)
     except (soundfile.LibsndfileError, MemoryError, TypeError) as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         raise ValueError(
@@ -76,7 +76,8 @@ def decode(
         ) from error
     check_rate(rate, name)
     if n_stated is not None and len(samples):
-        raise CutShortError(name, n_stated, check_samples(samples, name), rate)
+        counts = f"{len(samples)} of {'about ' if is_about else ''}{n_stated} samples"
+        raise CutShortError(name, counts, check_samples(samples, name), rate)
     return check_samples(samples, name), rate
 
 
@@ -120,7 +121,7 @@ def _content(file: Any, name: str) -> bytes:
             f"({error}). Read it: io.BytesIO(content)."
         ) from error
     if not isinstance(content, bytes):
-        raise TypeError(f"{name} was opened as text. Open it with mode 'rb'.")
+        raise ValueError(f"{name} was opened as text. Open it with mode 'rb'.")
     if not content:
         raise ValueError(f"{name} is empty (0 bytes). {AGAIN}")
     return content

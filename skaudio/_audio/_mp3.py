@@ -106,12 +106,10 @@ class Stream(NamedTuple):
     tag: bytes
     frames: list[bytes]
 
-    @property
-    def is_stated_right(self) -> bool:
-        """Whether a tag states the frames there are, and about their bytes."""
-        count, n_bytes, _ = _fields(self.tag)
-        size = len(self.tag) + sum(map(len, self.frames))
-        return count == len(self.frames) and abs(n_bytes - size) <= size // 128
+    def is_whole(self, n_bytes: int) -> bool:
+        """Whether its tag states the frames there are, and nearly so many bytes."""
+        count, stated, _ = _fields(self.tag)
+        return count == len(self.frames) and abs(stated - n_bytes) <= n_bytes // 128
 
     def with_length(self) -> tuple[bytes, int, int | None]:
         """The stream with its length in front.
@@ -126,13 +124,11 @@ class Stream(NamedTuple):
 
 def first_header(file: BinaryIO) -> Header | None:
     """The first frame header of a file of MPEG audio; None if it is something else."""
-    file.seek(0)
-    head = file.read(10)
-    at = 0
-    if head[:3] == b"ID3":
-        at = skip_tags(head, 0, limit=False)
-    file.seek(at)
-    data = file.read(2**14)
+    at, before = 0, -1
+    while at != before:
+        file.seek(at)
+        data = file.read(2**14)
+        before, at = at, at + skip_tags(data, 0, limit=False)
     at = len(data) - len(data.lstrip(b"\0"))
     header = header_at(data, at)
     return header if header is not None and _goes_on(data, at, header) else None
@@ -177,18 +173,20 @@ def _stream(tag: bytes, frames: list[bytes]) -> Stream:
 
 
 def _frames(data: bytes) -> Iterator[tuple[Header, bytes]]:
-    at, is_first = skip_tags(data, 0), True
+    at = skip_tags(data, 0)
+    last: Header | None = None
     while at < len(data):
         header = header_at(data, at)
-        if header is not None and _goes_on(data, at, header):
-            is_first = False
+        fits = header is not None and last is not None and header.kind == last.kind
+        if header is not None and (fits or _goes_on(data, at, header)):
+            last = header
             frame = data[at : at + header.size]
             if len(frame) == header.size:  # decoders skip what is left of a cut one
                 yield header, frame
             at = skip_tags(data, at + header.size)
             continue
         start, at = at, _next_frame(data, at + 1)
-        if not is_first and at < len(data):  # before and behind all, anything goes
+        if last is not None and at < len(data):  # before and behind all, anything goes
             raise ValueError(
                 f"is damaged: {at - start} bytes at {start} are no MPEG audio"
             )

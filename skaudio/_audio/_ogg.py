@@ -28,19 +28,17 @@ def links(data: bytes) -> list[bytes]:
         If a page is missing, has a wrong checksum, or the end of a stream is not there.
     """
     pages = _pages(data)
+    if not pages[0].flags & FIRST:
+        raise ValueError("is damaged: the page that begins its stream is missing")
     begun = [  # several streams may begin together: they are played together
         i
         for i, page in enumerate(pages)
         if page.flags & FIRST and (i == 0 or not pages[i - 1].flags & FIRST)
     ]
-    found = []
-    for first, last in zip(begun, [*begun[1:], len(pages)], strict=True):
-        chain = pages[first:last]
+    chains = [pages[i:j] for i, j in zip(begun, [*begun[1:], None], strict=True)]
+    for chain in chains:
         _check(chain)
-        found.append(data[chain[0].start : chain[-1].stop])
-    if not found:
-        raise ValueError("is damaged: the page that begins its stream is missing")
-    return found
+    return [data[chain[0].start : chain[-1].stop] for chain in chains]
 
 
 def _check(pages: list[Page]) -> None:
@@ -69,7 +67,7 @@ def _pages(data: bytes) -> list[Page]:
         number = int.from_bytes(page[18:22], "little")
         pages.append(Page(at, stop, page[5], page[14:18], number))
         at = data.find(b"OggS", stop)
-        if at > stop or (at < 0 and not page[5] & LAST):
+        if at > stop:
             raise ValueError(f"is damaged: no page follows at byte {stop}")
     return pages
 

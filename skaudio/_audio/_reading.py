@@ -38,6 +38,12 @@ class Recording(NamedTuple):
     samples: np.ndarray  # (n_samples, n_channels)
     rate: int
     n_stated: int | None = None  # samples stated, if fewer are there
+    is_about: bool = False  # whether that is an estimate
+
+    @property
+    def form(self) -> str:
+        """What recordings in one file have in common."""
+        return f"{self.samples.shape[1]} x {self.rate} Hz"
 
 
 def read(file: BinaryIO, source: Any, needed: Needed) -> Recording:
@@ -64,8 +70,10 @@ def read(file: BinaryIO, source: Any, needed: Needed) -> Recording:
         there is no better cure than to get it again.
     """
     extent = extent_of(file)
-    if extent is None or not (extent.is_streamed or extent.is_cut):
+    if extent is None:
         return _read_parts(_parts(file, source, needed), needed)
+    if not (extent.is_streamed or extent.is_cut):
+        return _read_part(Part(source), needed)
     rewritten = BufferedReader(Rewritten(file, extent.sizes))
     if extent.stated is None:
         return _read_part(Part(rewritten), needed)._replace(n_stated=None)
@@ -82,18 +90,13 @@ def _read_cut(source: Any, n_stated: int, n_there: int, needed: Needed) -> Recor
         raise ValueError(
             f"is cut short: {n_there} of {n_stated} bytes of sound are there"
         ) from None
-    n = _n_samples_in(n_stated, n_there, len(found.samples))
-    return found._replace(n_stated=n)
-
-
-def _n_samples_in(n_bytes: int, n_bytes_there: int, n_there: int) -> int:
-    """Samples in a number of bytes, at the size of those that are there."""
-    if n_there == 0:
-        return n_bytes
-    width, rest = divmod(n_bytes_there, n_there)
-    if width and rest < width:  # a part of a sample
-        return n_bytes // width
-    return round(n_bytes * n_there / n_bytes_there)  # packed
+    if found.n_stated is not None:
+        return found
+    width, rest = divmod(n_there, max(1, len(found.samples)))
+    if width and rest < width:  # every sample has so many bytes, the last one fewer
+        return found._replace(n_stated=n_stated // width)
+    about = round(n_stated * len(found.samples) / n_there) if n_there else n_stated
+    return found._replace(n_stated=about, is_about=True)
 
 
 def _parts(file: BinaryIO, source: Any, needed: Needed) -> list[Part]:
@@ -106,10 +109,12 @@ def _parts(file: BinaryIO, source: Any, needed: Needed) -> list[Part]:
         return [Part(source)] if len(streams) == 1 else [_part(s) for s in streams]
     if header is None:
         return [Part(source)]
-    frames = _mp3.streams_of(file.read(), needed(header.rate) + _mp3.MOST_SKIPPED)
-    if len(frames) == 1 and frames[0].is_stated_right:
+    is_plain = head[:3] == b"ID3" or head[:1] == b"\xff"  # libsndfile knows no others
+    data = file.read()
+    found = _mp3.streams_of(data, needed(header.rate) + _mp3.MOST_SKIPPED)
+    if is_plain and len(found) == 1 and found[0].is_whole(len(data)):
         return [Part(source)]
-    return [_part(*stream.with_length()) for stream in frames]
+    return [_part(*stream.with_length()) for stream in found]
 
 
 def _part(data: bytes, *options: Any) -> Part:
@@ -122,12 +127,10 @@ def _read_parts(parts: list[Part], needed: Needed) -> Recording:
     for part in parts:
         new = _read_part(part, lambda rate, n=n_read: needed(rate) - n)  # type: ignore[misc]
         found.append(new)
-        forms = [(some.samples.shape[1], some.rate) for some in (found[0], new)]
-        if forms[0] != forms[1]:
+        if new.form != found[0].form:
             raise ValueError(
-                "changes from {} channels at {} Hz to {} at {} Hz. Split it.".format(
-                    *forms[0], *forms[1]
-                )
+                f"holds several recordings, at first of {found[0].form} and then of "
+                f"{new.form}. Split it."
             )
         n_read += len(new.samples)
         if n_read >= needed(new.rate):
@@ -140,15 +143,17 @@ def _read_parts(parts: list[Part], needed: Needed) -> Recording:
 def _read_part(part: Part, needed: Needed) -> Recording:
     import soundfile
 
+    if hasattr(part.source, "seek"):
+        part.source.seek(0)
     with soundfile.SoundFile(part.source) as file:
         rate = file.samplerate
         if file.seekable():
             file.seek(0)  # decoders of mp3 begin a little differently if it was never
         file.seekable = lambda: False  # else a block is sought after it was read
         n_stated = file.frames if part.n_stated is None else part.n_stated
-        wanted = int(min(file.frames, needed(rate) + part.n_skipped))
+        wanted = int(min(n_stated, needed(rate) + part.n_skipped))
         samples = _read_blocks(file, wanted)
-    is_short = len(samples) < min(wanted, n_stated) and n_stated < UNKNOWN
+    is_short = len(samples) < wanted and n_stated < UNKNOWN
     if is_short and file.format == "MP3":
         raise ValueError(
             f"is damaged: {len(samples)} of {n_stated} samples can be decoded"

@@ -47,7 +47,7 @@ class Report:
                 f"{len(self.short)} of {n_clips} clips are cut short, or their headers "
                 f"are wrong; what is there was loaded: {_first(self.short)}"
             )
-        warnings.warn(". ".join(told), UserWarning, stacklevel=4)
+        warnings.warn(". ".join(told), UserWarning, stacklevel=3)
 
 
 def _first(texts: list[str]) -> str:

@@ -33,13 +33,16 @@ def clips_of(X: Any) -> list[Any] | None:
     rows = _column(X)
     if rows is None:
         return None
-    if not rows and not isinstance(X, np.ndarray):
+    if not rows:
         raise ValueError(
             f"X has no clips; at least one is needed. {WANTED}. Did a pattern of file "
             "names match nothing?"
         )
-    if not rows or all(_is_number(row) for row in rows):
-        return None
+    if all(_is_number(row) for row in rows):
+        raise ValueError(
+            f"X is one waveform, or {len(rows)} numbers that are no clips. {WANTED}. "
+            "Reshape your data if it is one clip: [X], or X.reshape(1, -1)."
+        )
     if all(isinstance(row, (list, tuple)) and len(row) == 1 for row in rows):
         inner = [row[0] for row in rows]
         rows = rows if all(map(_is_number, inner)) else inner
@@ -96,14 +99,14 @@ def _column(X: Any) -> list[Any] | None:
     if shape is None or _is_tensor(X):
         return list(X) if shape is None and hasattr(X, "__len__") else None
     if len(shape) == 1:
-        return None if _holds_numbers(X) else list(X)
+        return list(X)
     if len(shape) != 2 or _holds_numbers(X):
         return None
     entries = np.asarray(X, dtype=object)
     is_file = [is_path(entry) or isinstance(entry, bytes) for entry in entries.flat]
     if shape[1] == 1:
-        numbers = all(_is_number(entry) for entry in entries.flat)
-        return None if numbers or not shape[0] else list(entries[:, 0])
+        is_table = shape[0] > 0 and all(map(_is_number, entries.flat))
+        return None if is_table else list(entries[:, 0])
     if any(is_file):
         names = list(getattr(X, "columns", []))[:5]
         raise ValueError(
@@ -148,6 +151,8 @@ def _is_table(rows: list[Any]) -> bool:
 
 
 def _row(row: Any) -> Any:
+    if isinstance(row, np.ndarray) and row.dtype != object:
+        return row
     if isinstance(row, bytes):
         return os.fsdecode(row)
     if isinstance(row, Mapping):

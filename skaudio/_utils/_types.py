@@ -18,6 +18,8 @@ def is_path(item: Any) -> bool:
 def shown(path: Any) -> str:
     """A path as text that can be printed, whatever bytes it is made of."""
     text = os.fsdecode(path)
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
