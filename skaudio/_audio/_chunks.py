@@ -91,8 +91,7 @@ def _riff(file: BinaryIO, total: int, order: str) -> Extent | None:
 def _w64(file: BinaryIO, total: int) -> Extent | None:
     at = 40
     while True:
-        file.seek(at)
-        head = file.read(24)
+        head = _text(file, min(at, total), 24)
         if len(head) < 24:
             return None
         size = int.from_bytes(head[16:], "little")  # with the 24 bytes of the header
@@ -127,7 +126,7 @@ def _iff(file: BinaryIO, total: int) -> Extent | None:
         n_channels, bits = _number(file, common, 2), _number(file, common + 6, 2)
         width = n_channels * -(-bits // 8)
         is_packed = _text(file, common + 18, 4) in PACKED
-        n_samples = 2**31 - 1 if is_packed or not width else there // width
+        n_samples = 16 * there if is_packed or not width else there // width
         sizes[common + 2] = _bytes(n_samples, 4, "big")
     return Extent(None if is_unknown else size - before, there, sizes)
 
@@ -143,8 +142,7 @@ def _au(head: bytes, total: int, order: str) -> Extent:
 def _caf(file: BinaryIO, total: int) -> Extent | None:
     at = 8
     while True:
-        file.seek(at)
-        head = file.read(12)
+        head = _text(file, min(at, total), 12)
         if len(head) < 12:
             return None
         size = int.from_bytes(head[4:], "big", signed=True)

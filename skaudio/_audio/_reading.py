@@ -8,7 +8,9 @@ cut short.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import partial
 from io import BufferedReader, BytesIO
 from typing import Any, BinaryIO, NamedTuple
 
@@ -20,6 +22,7 @@ from skaudio._audio._ogg import links
 
 BLOCK = 2**18  # samples of every channel that are read at a time
 UNKNOWN = 2**62  # samples that libsndfile reports where a file states no length
+MOST_PER_BYTE = 1024  # samples of formats whose decoders go on where the file has ended
 
 Needed = Callable[[float], float]  # rate of a file -> samples that are needed of it
 
@@ -69,14 +72,15 @@ def read(file: BinaryIO, source: Any, needed: Needed) -> Recording:
         If the file is damaged: what it is, without its name, and without a full stop if
         there is no better cure than to get it again.
     """
+    n_bytes = file.seek(0, os.SEEK_END)
     extent = extent_of(file)
     if extent is None:
-        return _read_parts(_parts(file, source, needed), needed)
+        return _read_parts(_parts(file, source, needed), needed, n_bytes)
     if not (extent.is_streamed or extent.is_cut):
-        return _read_part(Part(source), needed)
+        return _read_part(Part(source), needed, n_bytes)
     rewritten = BufferedReader(Rewritten(file, extent.sizes))
     if extent.stated is None:
-        return _read_part(Part(rewritten), needed)._replace(n_stated=None)
+        return _read_part(Part(rewritten), needed, n_bytes)._replace(n_stated=None)
     return _read_cut(rewritten, extent.stated, extent.there, needed)
 
 
@@ -85,7 +89,7 @@ def _read_cut(source: Any, n_stated: int, n_there: int, needed: Needed) -> Recor
     import soundfile
 
     try:
-        found = _read_part(Part(source), needed)
+        found = _read_part(Part(source), needed, n_there)
     except soundfile.LibsndfileError:  # a table of its packets is missing, say
         raise ValueError(
             f"is cut short: {n_there} of {n_stated} bytes of sound are there"
@@ -121,11 +125,12 @@ def _part(data: bytes, *options: Any) -> Part:
     return Part(BytesIO(data), *options)
 
 
-def _read_parts(parts: list[Part], needed: Needed) -> Recording:
+def _read_parts(parts: list[Part], needed: Needed, n_bytes: int) -> Recording:
     found: list[Recording] = []
     n_read = 0
     for part in parts:
-        new = _read_part(part, lambda rate, n=n_read: needed(rate) - n)  # type: ignore[misc]
+        left = partial(_n_left, needed, n_read)
+        new = _read_part(part, left, n_bytes)
         found.append(new)
         if new.form != found[0].form:
             raise ValueError(
@@ -140,7 +145,11 @@ def _read_parts(parts: list[Part], needed: Needed) -> Recording:
     return Recording(np.concatenate([some.samples for some in found]), found[0].rate)
 
 
-def _read_part(part: Part, needed: Needed) -> Recording:
+def _n_left(needed: Needed, n_read: int, rate: float) -> float:
+    return needed(rate) - n_read
+
+
+def _read_part(part: Part, needed: Needed, n_bytes: int) -> Recording:
     import soundfile
 
     if hasattr(part.source, "seek"):
@@ -151,6 +160,7 @@ def _read_part(part: Part, needed: Needed) -> Recording:
             file.seek(0)  # decoders of mp3 begin a little differently if it was never
         file.seekable = lambda: False  # else a block is sought after it was read
         n_stated = file.frames if part.n_stated is None else part.n_stated
+        _check_length(n_stated, n_bytes, file.format)
         wanted = int(min(n_stated, needed(rate) + part.n_skipped))
         samples = _read_blocks(file, wanted)
     is_short = len(samples) < wanted and n_stated < UNKNOWN
@@ -161,6 +171,15 @@ def _read_part(part: Part, needed: Needed) -> Recording:
     is_short = is_short and file.format != "OGG"  # whose pages were counted
     kept = samples[part.n_skipped :]
     return Recording(kept, rate, n_stated if is_short else None)
+
+
+def _check_length(n_stated: int, n_bytes: int, kind: str) -> None:
+    if kind not in ("FLAC", "OGG") and n_stated > MOST_PER_BYTE * n_bytes:
+        raise ValueError(
+            f"states {n_stated} samples, but has {n_bytes} bytes; at most "
+            f"{MOST_PER_BYTE} samples a byte are read. Correct its header, or leave it "
+            "out."
+        )
 
 
 def _read_blocks(file: Any, n_samples: int) -> np.ndarray:
