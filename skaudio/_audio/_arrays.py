@@ -33,7 +33,8 @@ def to_floats(array: np.ndarray, name: str) -> np.ndarray:
                 "what full scale is. Cast them to int16 or int32 if that is what they "
                 "were (X.astype('int16')), or divide them by their full scale."
             )
-    floats: np.ndarray = native.astype(np.float32)
+    with np.errstate(over="ignore"):  # the caller looks
+        floats: np.ndarray = native.astype(np.float32)
     return floats
 
 

@@ -42,29 +42,47 @@ def load_clips(
     input                         result
     ============================  ====================================================
     file, any rate                resampled to `sr`, float32
+    file of unknown length        what is there (written to a pipe; mp3, flac)
+    files joined to one           all of their sound (mp3, ogg), if of one form
     float array                   taken to be at `sr`, or resampled from `array_sr`;
                                   float32 and float64 stay
-    int16, int32 array            divided by 2**15, 2**31: float32 in [-1, 1)
+    samples with their rate       resampled to `sr`
+    int8, int16, int32 array      divided by 2**7, 2**15, 2**31: float32 in [-1, 1)
+    uint8 array                   less 128, then divided by 128, as in wav files
+    other integers                float32, same values, if none reaches 128; else an
+                                  error: their full scale is not known
     other numbers                 float32, same values
     two channels and more         averaged, or an error if ``mono="raise"``
+    more channels than samples    error of that clip: transpose it
     shorter or longer             as it is, or cropped / zero-padded to `duration`
     silence, DC, clipped samples  as they are: they are valid sound
     1 sample                      at least 1 sample, also when resampled down
-    mp3                           the samples decoded, also if its header promises more
+    mp3 that was cut              the samples decoded
+    wav and others cut short, or  with ``on_error="warn"`` what is there; else error of
+    with a wrong length           that clip
     file missing, a directory,    error of that clip: see `on_error`
-    not audio, cut short
+    not audio, damaged; nothing,
+    or what is no clip
     0 samples, NaN, infinity      error of that clip: see `on_error`
+    finite, but averaging or      error of that clip: see `on_error`
+    resampling overflows
+    a rate that no sound has      error of that clip: files are read from 10 Hz to
+                                  10 MHz, and become 2**26 samples at most, or 16 times
+                                  as many as they have
     ============================  ====================================================
 
-    A file counts as cut short when its own structure shows it: a RIFF wav with fewer
-    bytes than its data chunk announces, an Ogg stream without its last page, a flac
-    that loses sync. An mp3 that was cut looks like a shorter one. With `duration`, only
-    what is needed is decoded, so damage behind it goes unnoticed.
+    A file counts as cut short when its own structure shows it: fewer bytes than a
+    header states (RIFF, RF64, W64, AIFF, 8SVX, AU, CAF, NIST), an Ogg stream without
+    its last page, a flac with fewer samples. It counts as damaged when a page of an Ogg
+    stream is missing or has a wrong checksum, when other bytes stand between the frames
+    of an mp3, or when its decoder says so. With `duration`, only what is needed is
+    decoded, so damage behind it may go unnoticed.
 
     Parameters
     ----------
-    X : ndarray of shape (n_clips, n_samples), or list of path and ndarray
-        Arrays in a list are (n_samples,) or (n_channels, n_samples).
+    X : ndarray of shape (n_clips, n_samples), or list of clips
+        Paths, open binary files, `RatedSamples`, and arrays: (n_samples,) or
+        (n_channels, n_samples).
     sr : float
         Sampling rate in Hz of the result.
     duration : float or None, default=None
@@ -75,7 +93,8 @@ def load_clips(
         Drop exact zeros at both ends; an all-zero clip is kept whole.
     on_error : {"raise", "warn", "nan"}, default="raise"
         Raise, or keep the clip's place with NaN: `duration` long if that is set,
-        else as long as the rows of a 2-D X, else one sample.
+        else as long as the rows of a 2-D X, else one sample. "warn" warns once, and
+        keeps what is there of files that are cut short.
     n_jobs : int or None, default=None
         Threads that decode (decoding releases the interpreter lock).
     verbose : int, default=0

@@ -33,7 +33,8 @@ def check_clips(
     """
     rows = clips_of(X)
     if rows is None:
-        table = _plain(to_numpy(X))
+        is_column = len(getattr(X, "shape", ())) == 1  # of equally long lists
+        table = list(X) if is_column else _plain(to_numpy(X))
         array: np.ndarray = validate_data(
             estimator,
             table,
