@@ -130,7 +130,7 @@ def test_cut_files_say_how_much_is_there(container, subtype, kept):
 def test_cut_files_of_packed_samples_are_errors(container):
     subtype = "ALAC_16" if container == "CAF" else "IMA_ADPCM"
     data = encode(format=container, subtype=subtype)
-    with pytest.raises(ValueError, match="x is cut short.* of "):
+    with pytest.raises(ValueError, match=r"x is cut short.* of "):
         read(data[: len(data) // 2])
 
 
@@ -224,6 +224,6 @@ def test_impossible_rates(rate):
     data = bytearray(encode(format="WAV"))
     data[24:28] = struct.pack("<I", rate)
     with pytest.raises(
-        ValueError, match="x states a sampling rate of .*10 to 10000000"
+        ValueError, match=r"x states a sampling rate of .*10 to 10000000"
     ):
         read(data)

@@ -344,7 +344,7 @@ def test_what_is_there_of_a_cut_file_is_kept_with_a_warning(tmp_path, tone):
     assert len(told) == 1
     assert [e["row"] for e in errors] == [2]
     np.testing.assert_array_equal(waveforms[1], whole[:11989])
-    with pytest.raises(ValueError, match="11989 of 24000 samples .*'warn' loads"):
+    with pytest.raises(ValueError, match=r"11989 of 24000 samples .*'warn' loads"):
         _load([cut])
     _, errors = _load(X, on_error="nan")
     assert [e["row"] for e in errors] == [1, 2]

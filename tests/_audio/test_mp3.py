@@ -113,17 +113,17 @@ def test_a_stream_that_starts_in_the_middle(mp3):
 def test_bytes_between_frames_are_damage(mp3):
     (stream,) = _mp3.streams_of(mp3, np.inf)
     begin, end = stream.frames[:20], stream.frames[20:]
-    with pytest.raises(ValueError, match="x is damaged: 80 bytes at .* no MPEG audio"):
+    with pytest.raises(ValueError, match=r"x is damaged: 80 bytes at .* no MPEG audio"):
         read(b"".join([*begin, b"no frame" * 10, *end]))
     zeroed = bytearray(mp3)
     zeroed[4000:4300] = bytes(300)
-    with pytest.raises(ValueError, match="x is damaged: .* no MPEG audio"):
+    with pytest.raises(ValueError, match=r"x is damaged: .* no MPEG audio"):
         read(zeroed)
 
 
 def test_one_file_of_two_forms_is_refused(mp3):
     for other in (encode(n_channels=2), encode(sr=24000)):
-        with pytest.raises(ValueError, match="x holds several recordings, at first"):
+        with pytest.raises(ValueError, match=r"x holds several recordings, at first"):
             read(mp3 + other)
 
 
