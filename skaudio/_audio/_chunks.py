@@ -233,7 +233,7 @@ class Rewritten(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Set the position, whatever that of the file below is."""
-        self._at = offset + (0, self._at, self._size)[whence]
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
         return self._at
 
     def readinto(self, buffer: Any) -> int:

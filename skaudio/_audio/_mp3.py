@@ -177,6 +177,8 @@ def _frames(data: bytes) -> Iterator[tuple[Header, bytes]]:
     last: Header | None = None
     while at < len(data):
         header = header_at(data, at)
+        if header is not None and last is not None and not header.kbits:
+            header = None  # a stream of free format has no other frames
         fits = header is not None and last is not None and header.kind == last.kind
         if header is not None and (fits or _goes_on(data, at, header)):
             last = header

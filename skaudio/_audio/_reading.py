@@ -152,9 +152,10 @@ def _n_left(needed: Needed, n_read: int, rate: float) -> float:
 def _read_part(part: Part, needed: Needed, n_bytes: int) -> Recording:
     import soundfile
 
-    if hasattr(part.source, "seek"):
-        part.source.seek(0)
-    with soundfile.SoundFile(part.source) as file:
+    source = part.source
+    if isinstance(source, BytesIO):  # refuses places that damaged headers name
+        source = BufferedReader(Rewritten(source, {}))
+    with soundfile.SoundFile(source) as file:
         rate = file.samplerate
         if file.seekable():
             file.seek(0)  # decoders of mp3 begin a little differently if it was never

@@ -166,6 +166,15 @@ def test_free_format_is_refused():
         read(frame * 20)
 
 
+def test_a_frame_of_free_format_among_others_is_damage(mp3):
+    (stream,) = _mp3.streams_of(mp3, np.inf)
+    free = bytearray(stream.frames[20])
+    free[2] &= 0x0F
+    frames = [*stream.frames[:20], bytes(free), *stream.frames[21:]]
+    with pytest.raises(ValueError, match=r"x is damaged: .* no MPEG audio"):
+        read(b"".join(frames))
+
+
 def test_sizes_of_frames():
     """144 * bit rate / sampling rate, as the standard has it, worked out by hand."""
     for head, size in (
