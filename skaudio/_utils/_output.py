@@ -42,6 +42,9 @@ class FailedClips:
 
 
 def note_errors(estimator: Any, errors: list[dict[str, Any]]) -> None:
-    """Set ``errors_`` to the clips that failed, if it changes or is not there yet."""
-    if errors != getattr(estimator, "errors_", None):
+    """Set ``errors_`` to the clips that failed, if they changed.
+
+    What only transforms stays as it is when nothing fails: see `FailedClips`.
+    """
+    if errors != getattr(estimator, "errors_", []):
         estimator.errors_ = errors
