@@ -42,7 +42,7 @@ def signature_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """Size and time of change of a file; None if there is none."""
     try:
         stat = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # no such file, or no such name
         return None
     return stat.st_size, stat.st_mtime_ns
 

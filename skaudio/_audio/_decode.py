@@ -4,126 +4,152 @@ from __future__ import annotations
 
 import math
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from threading import Lock
+from typing import Any, BinaryIO
 
 import numpy as np
 
-# the resampler's filter reaches a few hundred samples past the crop: read that much
-RESAMPLER_REACH = 0.25  # seconds
-OGG_PAGE = 65_307  # bytes of the largest page the Ogg format allows
+from skaudio._audio._checks import AGAIN, CutShortError, check_rate, check_samples
+from skaudio._audio._reading import Needed, Recording, read
+from skaudio._utils._types import is_path, shown
+
+RESAMPLER_REACH = 1024  # samples of the lower rate behind a crop that change it
+ONE_AT_A_TIME = Lock()
 
 
-def decode(path: str, duration: float | None) -> tuple[np.ndarray, float]:
+def decode(
+    source: Any, duration: float | None, *, sr: float | None = None, name: str = ""
+) -> tuple[np.ndarray, float]:
     """Decode a file, or no more of it than a clip of some length needs.
 
     Parameters
     ----------
-    path : str
-        A file in a format that libsndfile reads: wav, flac, ogg, mp3 and others.
+    source : path or binary file
+        A file in a format that libsndfile reads: wav, flac, ogg, mp3 and others. An
+        open file is read from its start, and stays open.
     duration : float or None
         Seconds that will be cropped to; a little more is decoded, for resampling.
         None is the whole file.
+    sr : float or None, default=None
+        Sampling rate in Hz that the samples will be resampled to, if any.
+    name : str, default=""
+        What to call an open file in messages; a path names itself.
 
     Returns
     -------
     samples : ndarray of shape (n_samples, n_channels)
         float32, finite, at least one.
-    sr : float
+    rate : float
         Sampling rate of the file in Hz.
 
     Raises
     ------
     OSError
         If there is no such file, it is a directory, or may not be read.
+    CutShortError
+        If fewer samples are there than the header states.
     ValueError
-        If it is not audio, is cut short, or has no or non-finite samples.
+        If it is not audio, is damaged, states an impossible rate, or has no or
+        non-finite samples.
     """
     import soundfile
 
-    _check_is_file(path)
+    name = shown(source) if is_path(source) else name
+
+    def needed(rate: float) -> float:
+        if duration is None:
+            return math.inf
+        return duration * rate + RESAMPLER_REACH * max(1, rate / (sr or rate))
+
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, kind, frames = file.samplerate, file.format, file.frames
-            if duration is not None:
-                frames = min(frames, math.ceil((duration + RESAMPLER_REACH) * rate))
-            samples = file.read(frames, dtype="float32", always_2d=True)
+        with _opened(source, name) as (file, as_named):
+            samples, rate, n_stated, is_about = _read(file, as_named, needed, name)
     except (soundfile.LibsndfileError, MemoryError, TypeError) as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         raise ValueError(
-            f"{path} is not audio that libsndfile can read, or it is damaged "
+            f"{name} is not audio that libsndfile can read, or it is damaged "
             f"({reason}). Convert it to wav, flac, ogg or mp3, or leave it out."
         ) from error
-    if _is_cut_short(path, kind):
+    check_rate(rate, name)
+    if n_stated is not None and len(samples):
+        counts = f"{len(samples)} of {'about ' if is_about else ''}{n_stated} samples"
+        raise CutShortError(name, counts, check_samples(samples, name), rate)
+    return check_samples(samples, name), rate
+
+
+def _read(file: BinaryIO, source: Any, needed: Needed, name: str) -> Recording:
+    try:
+        return read(file, source, needed)
+    except (
+        ValueError
+    ) as error:  # a sentence that lacks its subject, and may lack a cure
+        cure = "" if str(error).endswith(".") else f". {AGAIN}"
+        raise ValueError(f"{name} {error}{cure}") from None
+
+
+@contextmanager
+def _opened(source: Any, name: str) -> Iterator[tuple[BinaryIO, Any]]:
+    """A file to look into, and the same as libsndfile is to open it."""
+    if not is_path(source):
+        content = BytesIO(_content(source, name))
+        yield content, content
+        return
+    _check_is_file(source, name)
+    named: Any = os.fsdecode(source)
+    if any("\udc80" <= character <= "\udcff" for character in named):
+        named = os.fsencode(named)  # bytes that are no text
+    try:
+        file: BinaryIO = open(source, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise _explained(error, name) from error
+    with file:
+        yield file, named
+
+
+def _content(file: Any, name: str) -> bytes:
+    try:
+        with ONE_AT_A_TIME:  # one file may stand in several rows
+            file.seek(0)  # it may have been read before
+            content = file.read()
+    except (OSError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"{path} is cut short: its {kind} stream ends early. Get the file again, "
-            "or leave it out."
-        )
-    return check_samples(samples, path), rate
+            f"{name} is a {type(file).__name__} that cannot be read from its start "
+            f"({error}). Read it: io.BytesIO(content)."
+        ) from error
+    if not isinstance(content, bytes):
+        raise ValueError(f"{name} was opened as text. Open it with mode 'rb'.")
+    if not content:
+        raise ValueError(f"{name} is empty (0 bytes). {AGAIN}")
+    return content
 
 
-def _check_is_file(path: str) -> None:
-    if os.path.isdir(path):
+def _check_is_file(path: Any, name: str) -> None:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise _explained(error, name) from error
+    except ValueError as error:
+        raise ValueError(f"{name} is no path: it has a NUL character.") from error
+    if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(
-            f"{path} is a directory, not an audio file. List its files, for example "
+            f"{name} is a directory, not an audio file. List its files, for example "
             "with skaudio.datasets.load_audio_files."
         )
-    if not os.path.exists(path):
-        raise FileNotFoundError(
-            f"{path} does not exist. Relative paths start at {os.getcwd()}."
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{name} is no regular file. Copy what comes out of it.")
+    if status.st_size == 0:
+        raise ValueError(f"{name} is empty (0 bytes). {AGAIN}")
+
+
+def _explained(error: OSError, name: str) -> OSError:
+    if isinstance(error, PermissionError):
+        return PermissionError(f"{name} may not be read. Change its permissions.")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return FileNotFoundError(
+            f"{name} does not exist. Relative paths start at {shown(os.getcwd())}."
         )
-    if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path} may not be read. Change its permissions.")
-    if os.path.getsize(path) == 0:
-        raise ValueError(f"{path} is empty (0 bytes). Get the file again.")
-
-
-def _is_cut_short(path: str, kind: str) -> bool:
-    """Whether the container shows that bytes are missing at its end."""
-    if kind == "OGG":
-        return _ogg_lacks_end(path)
-    return kind in ("WAV", "WAVEX") and _wav_lacks_data(path)
-
-
-def _ogg_lacks_end(path: str) -> bool:
-    with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - 2 * OGG_PAGE))
-        tail = file.read()
-    start = tail.rfind(b"OggS")
-    page = tail[start:]
-    if start < 0 or len(page) < 27 or not page[5] & 4:  # 4: last page of the stream
-        return True
-    n_segments = page[26]
-    return len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments])
-
-
-def _wav_lacks_data(path: str) -> bool:
-    total = os.path.getsize(path)
-    with open(path, "rb") as file:
-        order = "big" if file.read(12)[:4] == b"RIFX" else "little"
-        while len(head := file.read(8)) == 8:
-            size = int.from_bytes(head[4:], order)  # type: ignore[arg-type]
-            if head[:4] == b"data":  # streamed files announce 0 or the maximum
-                return size < 2**32 - 256 and file.tell() + size > total
-            file.seek(size + size % 2, os.SEEK_CUR)
-    return False
-
-
-def check_samples(samples: np.ndarray, name: str) -> np.ndarray:
-    if samples.size == 0:
-        raise ValueError(f"{name} has 0 samples. Leave it out.")
-    if not all_finite(samples):
-        raise ValueError(not_finite(name, samples))
-    return samples
-
-
-def all_finite(samples: np.ndarray) -> bool:
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite_sum = bool(np.isfinite(samples.sum()))  # cheap, and nearly always true
-    return finite_sum or bool(np.isfinite(samples).all())
-
-
-def not_finite(name: str, samples: np.ndarray) -> str:
-    n_bad = samples.size - np.count_nonzero(np.isfinite(samples))
-    return (
-        f"{name} contains NaN or infinity ({n_bad} of {samples.size} samples). "
-        "Repair it, or leave it out."
-    )
+    return OSError(f"{name} cannot be opened: {error.strerror}.")

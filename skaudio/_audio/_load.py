@@ -7,21 +7,19 @@ same samples everywhere. What happens to every odd input is stated in `load_clip
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from skaudio._audio._decode import (
-    all_finite,
-    check_samples,
-    decode,
-    not_finite,
-)
-from skaudio._utils._types import FLOATS, is_path
+from skaudio._audio._arrays import as_samples, load_matrix
+from skaudio._audio._checks import CutShortError, check_overflow, check_rate
+from skaudio._audio._decode import decode
+from skaudio._audio._report import Report
+from skaudio._utils._types import FLOATS, RatedSamples, is_path, shown
 
-PCM_SCALE = {"int16": 2**15, "int32": 2**31}
+# upsampling may multiply samples by so much, or make so many of them
+MOST_UPSAMPLED, MOST_SAMPLES = 16, 2**26
 
 
 def load_clips(
@@ -36,6 +34,7 @@ def load_clips(
     verbose: int = 0,
     array_sr: float | None = None,
     rows: Sequence[int] | None = None,
+    report: Report | None = None,
 ) -> tuple[list[np.ndarray] | np.ndarray, list[dict[str, Any]]]:
     """Turn what `check_clips` returned into waveforms at one sampling rate.
 
@@ -43,29 +42,47 @@ def load_clips(
     input                         result
     ============================  ====================================================
     file, any rate                resampled to `sr`, float32
+    file of unknown length        what is there (written to a pipe; mp3, flac)
+    files joined to one           all of their sound (mp3, ogg), if of one form
     float array                   taken to be at `sr`, or resampled from `array_sr`;
                                   float32 and float64 stay
-    int16, int32 array            divided by 2**15, 2**31: float32 in [-1, 1)
+    samples with their rate       resampled to `sr`
+    int8, int16, int32 array      divided by 2**7, 2**15, 2**31: float32 in [-1, 1)
+    uint8 array                   less 128, then divided by 128, as in wav files
+    other integers                float32, same values, if none reaches 128; else an
+                                  error: their full scale is not known
     other numbers                 float32, same values
     two channels and more         averaged, or an error if ``mono="raise"``
+    more channels than samples    error of that clip: transpose it
     shorter or longer             as it is, or cropped / zero-padded to `duration`
     silence, DC, clipped samples  as they are: they are valid sound
     1 sample                      at least 1 sample, also when resampled down
-    mp3                           the samples decoded, also if its header promises more
+    mp3 that was cut              the samples decoded
+    wav and others cut short, or  with ``on_error="warn"`` what is there; else error of
+    with a wrong length           that clip
     file missing, a directory,    error of that clip: see `on_error`
-    not audio, cut short
+    not audio, damaged; nothing,
+    or what is no clip
     0 samples, NaN, infinity      error of that clip: see `on_error`
+    finite, but averaging or      error of that clip: see `on_error`
+    resampling overflows
+    a rate that no sound has      error of that clip: files are read from 10 Hz to
+                                  10 MHz, and become 2**26 samples at most, or 16 times
+                                  as many as they have
     ============================  ====================================================
 
-    A file counts as cut short when its own structure shows it: a RIFF wav with fewer
-    bytes than its data chunk announces, an Ogg stream without its last page, a flac
-    that loses sync. An mp3 that was cut looks like a shorter one. With `duration`, only
-    what is needed is decoded, so damage behind it goes unnoticed.
+    A file counts as cut short when its own structure shows it: fewer bytes than a
+    header states (RIFF, RF64, W64, AIFF, 8SVX, AU, CAF, NIST), an Ogg stream without
+    its last page, a flac with fewer samples. It counts as damaged when a page of an Ogg
+    stream is missing or has a wrong checksum, when other bytes stand between the frames
+    of an mp3, or when its decoder says so. With `duration`, only what is needed is
+    decoded, so damage behind it may go unnoticed.
 
     Parameters
     ----------
-    X : ndarray of shape (n_clips, n_samples), or list of path and ndarray
-        Arrays in a list are (n_samples,) or (n_channels, n_samples).
+    X : ndarray of shape (n_clips, n_samples), or list of clips
+        Paths, open binary files, `RatedSamples`, and arrays: (n_samples,) or
+        (n_channels, n_samples).
     sr : float
         Sampling rate in Hz of the result.
     duration : float or None, default=None
@@ -76,7 +93,8 @@ def load_clips(
         Drop exact zeros at both ends; an all-zero clip is kept whole.
     on_error : {"raise", "warn", "nan"}, default="raise"
         Raise, or keep the clip's place with NaN: `duration` long if that is set,
-        else as long as the rows of a 2-D X, else one sample.
+        else as long as the rows of a 2-D X, else one sample. "warn" warns once, and
+        keeps what is there of files that are cut short.
     n_jobs : int or None, default=None
         Threads that decode (decoding releases the interpreter lock).
     verbose : int, default=0
@@ -85,6 +103,9 @@ def load_clips(
         Sampling rate in Hz of the arrays in X; None means `sr`.
     rows : sequence of int or None, default=None
         Where the clips stand in the caller's X, for messages and `errors`.
+    report : Report or None, default=None
+        Where failures are added, for one warning about several calls: the caller's.
+        None warns here.
 
     Returns
     -------
@@ -95,26 +116,46 @@ def load_clips(
     """
     native = sr if array_sr is None else array_sr
     rows = range(len(X)) if rows is None else rows
+    found = Report() if report is None else report
+    n_before = len(found.errors)
+    waveforms: list[np.ndarray] | np.ndarray
     if isinstance(X, np.ndarray) and not trim_silence and native == sr:
-        return _load_matrix(X, sr, duration, on_error, rows)
-    options = {"sr": sr, "duration": duration, "mono": mono, "trim": trim_silence}
-    options["array_sr"] = native
-    waveforms: list[np.ndarray] = []
-    errors: list[dict[str, Any]] = []
-    results = _progress(_load_all(X, rows, options, n_jobs), len(X), verbose)
-    for row, item, result in zip(rows, X, results, strict=True):
-        if isinstance(result, np.ndarray):
-            waveforms.append(result)
-            continue
-        if on_error == "raise":
-            raise result
-        path = os.fspath(item) if is_path(item) else None
-        errors.append({"row": row, "path": path, "error": str(result)})
-        length = 1 if duration is None else n_samples_of(duration, sr)
+        matrix = load_matrix(X, on_error, rows, found)
+        waveforms = np.ascontiguousarray(_fit_length(matrix.T, sr, duration).T)
+    else:
+        options = {"sr": sr, "duration": duration, "mono": mono, "array_sr": native}
+        options |= {"trim": trim_silence, "keep_short": on_error == "warn"}
+        results = _load_all(X, rows, options, n_jobs, on_error == "raise", verbose)
         dtype = getattr(X, "dtype", None)
-        waveforms.append(np.full(length, np.nan, dtype if dtype in FLOATS else "f4"))
-    _warn_of(errors, len(X), on_error)
-    return waveforms, errors
+        length = 1 if duration is None else n_samples_of(duration, sr)
+        failed = np.full(length, np.nan, dtype if dtype in FLOATS else "f4")
+        waveforms = _placed(X, rows, results, on_error, found, failed)
+    if report is None:
+        found.warn(len(X), on_error)
+    return waveforms, found.errors[n_before:]
+
+
+def _placed(
+    X: Any,
+    rows: Sequence[int],
+    results: Sequence[Any],
+    on_error: str,
+    report: Report,
+    failed: np.ndarray,
+) -> list[np.ndarray]:
+    """Waveforms in order; failed clips are reported, or the first is raised."""
+    waveforms = []
+    for row, item, (waveform, problem) in zip(rows, X, results, strict=True):
+        if waveform is None:
+            if on_error == "raise":
+                raise problem
+            report.add(row, item, problem)
+            waveforms.append(failed.copy())
+            continue
+        if problem is not None:
+            report.short.append(f"row {row}: {problem.summary}")
+        waveforms.append(waveform)
+    return waveforms
 
 
 def n_samples_of(duration: float, sr: float) -> int:
@@ -123,25 +164,42 @@ def n_samples_of(duration: float, sr: float) -> int:
 
 
 def _load_all(
-    X: Any, rows: Sequence[int], options: dict[str, Any], n_jobs: int | None
-) -> Iterable[Any]:
+    X: Any,
+    rows: Sequence[int],
+    options: dict[str, Any],
+    n_jobs: int | None,
+    stop_early: bool,
+    verbose: int,
+) -> list[Any]:
+    """Results of `_try_load` in order; with ``stop_early``, none behind a failure."""
     from joblib import Parallel, delayed
 
+    first_failed = [len(X)] if stop_early else None
     # threads whatever backend is configured: nothing is copied, nothing is forked
     parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
-    results: Iterable[Any] = parallel(
-        delayed(_try_load)(item, f"Clip {row} of X", **options)
-        for row, item in zip(rows, X, strict=True)
+    results = parallel(
+        delayed(_try_load)(i, item, f"Clip {row} of X", first_failed, options)
+        for i, (row, item) in enumerate(zip(rows, X, strict=True))
     )
-    return results
+    return list(_progress(results, len(X), verbose))  # all: joblib warns of any left
 
 
-def _try_load(item: Any, name: str, **options: Any) -> np.ndarray | Exception:
+def _try_load(
+    i: int,
+    item: Any,
+    name: str,
+    first_failed: list[int] | None,
+    options: dict[str, Any],
+) -> tuple[np.ndarray | None, Exception | None]:
     # errors travel as values: the caller decides in order of rows, in any backend
+    if first_failed is not None and i > min(first_failed):
+        return None, None  # a clip before it is raised
     try:
         return _load_one(item, name, **options)
-    except (OSError, ValueError, TypeError) as error:
-        return error
+    except (OSError, ValueError, TypeError, MemoryError) as error:
+        if first_failed is not None:
+            first_failed.append(i)
+        return None, error
 
 
 def _load_one(
@@ -152,69 +210,44 @@ def _load_one(
     mono: str,
     trim: bool,
     array_sr: float,
-) -> np.ndarray:
-    if is_path(item):
-        name = os.fspath(item)
-        samples, native = decode(name, None if trim else duration)
-    else:
-        samples, native = _as_samples(item, name), array_sr
-    if mono == "raise" and samples.ndim == 2 and samples.shape[1] > 1:
+    keep_short: bool,
+) -> tuple[np.ndarray, CutShortError | None]:
+    name = shown(item) if is_path(item) and os.fspath(item) else name
+    needed = None if trim else duration
+    decoded, native, short = _samples_of(item, name, needed, sr, array_sr)
+    if short is not None and not keep_short:
+        raise short
+    if mono == "raise" and decoded.ndim == 2 and decoded.shape[1] > 1:
         raise ValueError(
-            f"{name} has {samples.shape[1]} channels and mono='raise' requires one. "
+            f"{name} has {decoded.shape[1]} channels and mono='raise' requires one. "
             "Mix it down first, or set mono='average'."
         )
-    samples = _mix_down(samples)
-    if trim:
-        samples = _trim(samples)
-    samples = _fit_length(_resample(samples, native, sr), sr, duration)
-    return np.ascontiguousarray(samples)
+    with np.errstate(over="ignore", invalid="ignore"):
+        samples = _mix_down(decoded)
+        if trim:
+            samples = _trim(samples)
+        samples = _resample(samples, native, sr, name)
+    if native != sr or (decoded.ndim == 2 and decoded.shape[1] > 1):
+        check_overflow(decoded, samples, name)
+    return np.ascontiguousarray(_fit_length(samples, sr, duration)), short
 
 
-def _load_matrix(
-    X: np.ndarray,
-    sr: float,
-    duration: float | None,
-    on_error: str,
-    rows: Sequence[int],
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    waveforms = _scale_pcm(X)
-    errors: list[dict[str, Any]] = []
-    bad: list[int] = []
-    if not all_finite(waveforms):
-        for row in np.flatnonzero(~np.isfinite(waveforms).all(axis=1)).tolist():
-            message = not_finite(f"Clip {rows[row]} of X", waveforms[row])
-            errors.append({"row": rows[row], "path": None, "error": message})
-            bad.append(row)
-    if errors and on_error == "raise":
-        raise ValueError(f"Input X contains NaN or infinity. {errors[0]['error']}")
-    waveforms = _fit_length(waveforms.T, sr, duration).T
-    if bad:
-        waveforms = waveforms.copy()
-        waveforms[bad] = np.nan
-    _warn_of(errors, len(X), on_error)
-    return np.ascontiguousarray(waveforms), errors
-
-
-def _as_samples(array: Any, name: str) -> np.ndarray:
-    """Check one waveform and give it time-first, as decoded files are."""
-    array = np.asarray(array)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"{name} must be a path or an array of numbers; got dtype {array.dtype}."
-        )
-    if array.ndim not in (1, 2):
-        raise ValueError(
-            f"{name} must have shape (n_samples,) or (n_channels, n_samples); got "
-            f"{array.shape}."
-        )
-    return check_samples(_scale_pcm(array).T, name)
-
-
-def _scale_pcm(array: np.ndarray) -> np.ndarray:
-    if array.dtype in FLOATS:
-        return array
-    scale = np.float32(PCM_SCALE.get(array.dtype.name, 1))
-    return array.astype(np.float32) / scale
+def _samples_of(
+    item: Any, name: str, duration: float | None, sr: float, array_sr: float
+) -> tuple[np.ndarray, float, CutShortError | None]:
+    """Samples of one clip, time first, their rate, and whether some are missing."""
+    is_file = hasattr(item, "read") and hasattr(item, "seek")
+    if is_file or (is_path(item) and os.fspath(item)):
+        try:
+            return *decode(item, duration, sr=sr, name=name), None
+        except CutShortError as error:
+            return error.samples, error.rate, error
+    if is_path(item):
+        raise ValueError(f"{name} is missing: its path is empty.")
+    if isinstance(item, RatedSamples):
+        check_rate(item.rate, name)
+        return as_samples(item.samples, name), item.rate, None
+    return as_samples(item, name), array_sr, None
 
 
 def _mix_down(samples: np.ndarray) -> np.ndarray:
@@ -229,11 +262,18 @@ def _trim(samples: np.ndarray) -> np.ndarray:
     return samples[sounding[0] : sounding[-1] + 1] if len(sounding) else samples
 
 
-def _resample(samples: np.ndarray, native: float, rate: float) -> np.ndarray:
+def _resample(samples: np.ndarray, native: float, rate: float, name: str) -> np.ndarray:
     if native == rate:
         return samples
     import soxr
 
+    limit = max(MOST_UPSAMPLED * len(samples), MOST_SAMPLES)
+    if len(samples) * rate / native > limit:
+        raise ValueError(
+            f"{name} has {len(samples)} samples at {native:g} Hz, which are "
+            f"{len(samples) * rate / native:.3g} at sr={rate:g}; at most {limit:.3g} "
+            "are made. Correct its sampling rate, or set duration to load its start."
+        )
     out: np.ndarray = soxr.resample(samples, native, rate)
     # fewer samples than one of the new rate: keep their mean rather than no clip
     return out if len(out) else samples.mean(axis=0, keepdims=True)
@@ -247,19 +287,6 @@ def _fit_length(samples: np.ndarray, rate: float, duration: float | None) -> np.
     if missing <= 0:
         return samples[:length]
     return np.pad(samples, [(0, missing)] + [(0, 0)] * (samples.ndim - 1))
-
-
-def _warn_of(errors: list[dict[str, Any]], n_clips: int, on_error: str) -> None:
-    if not errors or on_error != "warn":
-        return
-    shown = "; ".join(f"row {e['row']}: {e['error']}" for e in errors[:3])
-    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-    warnings.warn(
-        f"{len(errors)} of {n_clips} clips could not be loaded and are NaN: "
-        f"{shown}{more}",
-        UserWarning,
-        stacklevel=3,
-    )
 
 
 def _progress(results: Iterable[Any], total: int, verbose: int) -> Iterable[Any]:

@@ -15,6 +15,30 @@ def is_path(item: Any) -> bool:
     return isinstance(item, (str, os.PathLike))
 
 
+def shown(path: Any) -> str:
+    """A path as text that can be printed, whatever bytes it is made of."""
+    text = os.fsdecode(path)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+class RatedSamples:
+    """A waveform that brings its sampling rate along.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n_samples,) or (n_channels, n_samples)
+        The waveform.
+    rate : float
+        Its sampling rate in Hz.
+    """
+
+    def __init__(self, samples: Any, rate: float) -> None:
+        self.samples = samples
+        self.rate = rate
+
+
 def is_waveform(n_bins: int) -> bool:
     """Whether a view with so many bins holds samples: bands come in twos and more."""
     return n_bins == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
+from skaudio._utils._rows import clips_of, to_numpy
 from skaudio._utils._types import FLOATS, is_path
 
-
-def _rows(X: Any) -> list[Any] | None:
-    """X as a list of clips when it is a collection of paths or of 1-D arrays."""
-    if isinstance(X, Views) or getattr(X, "ndim", 1) != 1 or is_path(X):
-        return None
-    if isinstance(X, np.ndarray) and X.dtype.kind not in "OU":
-        return None
-    if not hasattr(X, "__len__") or isinstance(X, dict):
-        return None
-    rows = list(X)
-    if rows and all(is_path(r) or isinstance(r, np.ndarray) for r in rows):
-        return rows
-    return None
+MOST_BINS = 2048  # of a table that networks take for one frame of bins per clip
 
 
 def check_clips(
@@ -41,28 +29,44 @@ def check_clips(
     Returns a 2-D array (n_clips, n_samples) for rectangular numeric input, whose
     length is then fixed for the fitted estimator, or a list with one path or one
     waveform array per clip, whose lengths are free. Integers are returned as they
-    came: scaling PCM is the loader's business.
+    came: scaling PCM is the loader's business. See `clips_of` for the containers.
     """
-    if is_path(X):
-        raise ValueError(
-            f"Expected a collection of paths, got one path: {os.fspath(X)!r}. "
-            "Put it in a list: [path]."
-        )
-    rows = _rows(X)
+    rows = clips_of(X)
     if rows is None:
-        pcm = getattr(X, "dtype", None) in (np.int16, np.int32)
+        is_column = len(getattr(X, "shape", ())) == 1  # of equally long lists
+        table = list(X) if is_column else _plain(to_numpy(X))
         array: np.ndarray = validate_data(
             estimator,
-            X,
+            table,
             reset=reset,
-            dtype=None if pcm else FLOATS,
+            dtype="numeric",
             order="C",
             ensure_all_finite=not allow_nan,
         )
+        if getattr(getattr(table, "dtype", None), "kind", "") == "O":
+            array = _undone(array, table)
         return array
     if reset:  # free lengths: forget the length of an earlier rectangular fit
         copy_features_in(None, estimator)
     return rows
+
+
+def _plain(X: Any) -> Any:
+    """A data frame with dtypes of NumPy, if it has integers of other libraries."""
+    names = {str(dtype) for dtype in getattr(X, "dtypes", ())}
+    if len(names) > 1 and any("int" in name.lower() for name in names):
+        raise ValueError(
+            f"The columns of X are samples, but of several types: {sorted(names)}. "
+            "Cast them to one, X.astype('int16') for example."
+        )
+    plain = names.pop().split("[")[0].lower() if len(names) == 1 else ""
+    return X.astype(plain) if "int" in plain and hasattr(X, "astype") else X
+
+
+def _undone(array: np.ndarray, table: Any) -> np.ndarray:
+    """Values of an object array: integers stay integers, for the rule about them."""
+    kept = np.array(np.asarray(table).tolist())
+    return kept if kept.dtype.kind in "iu" else array
 
 
 def copy_features_in(source: Any, estimator: Any) -> None:
@@ -83,9 +87,13 @@ def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:
     object array (or list of 2-D arrays) one view with clips of different lengths; all
     of these come back as `Views` with a single view called ``"view"`` and an unknown
     rate. ``n_features_in_`` is the number of bins, so clips may have any length.
+
+    Sound is refused: paths, 1-D arrays of several lengths, and, by what can compute
+    views itself, tables of more than 2048 columns, which are no bins but samples.
     """
     if isinstance(X, Views):
         return _check_named_views(estimator, X, reset)
+    _refuse_sound(estimator, X)
     if not reset and hasattr(estimator, "view_names_in_"):
         raise ValueError(
             f"{type(estimator).__name__} was fitted on Views "
@@ -108,6 +116,40 @@ def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:
     if reset:
         estimator.__dict__.pop("view_names_in_", None)
     return Views({"view": array}, {"view": None})
+
+
+def _refuse_sound(estimator: Any, X: Any) -> None:
+    rows = clips_of(X)
+    takes_sound = hasattr(estimator, "views")
+    n_columns = _n_columns(X, rows)
+    if any(not isinstance(row, np.ndarray) for row in rows or ()):
+        got = "paths" if any(map(is_path, rows or ())) else "sound"
+    elif n_columns is None:
+        got = "waveforms of several lengths"
+    elif n_columns > MOST_BINS and takes_sound:
+        got = f"waveforms (or {n_columns} bins of one frame; {MOST_BINS} are the most)"
+    else:
+        return
+    who = type(estimator).__name__
+    also = ", or set views=MelView(sr=...)" if takes_sound else ""
+    raise ValueError(
+        f"{who} takes views of clips; got {got}. Put a view before it, "
+        f"make_pipeline(MelView(sr=...), {who}(...)) for example{also}."
+    )
+
+
+def _n_columns(X: Any, rows: list[Any] | None) -> int | None:
+    """Length of all rows of a table; None if it differs, 0 if X is no table."""
+    shapes: set[tuple[int, ...]] = set()
+    if rows is None and isinstance(X, list) and np.ndim(X[0][:1]) == 1:
+        shapes = {(len(X[0]),)}
+    elif rows is not None:
+        shapes = {getattr(row, "shape", ()) for row in rows}
+    elif hasattr(X, "shape") and len(X.shape) == 2:
+        shapes = {tuple(X.shape[1:])}
+    if any(len(shape) != 1 for shape in shapes) or not shapes:
+        return 0
+    return None if len(shapes) > 1 else int(shapes.pop()[0])
 
 
 def is_table(X: Any) -> bool:

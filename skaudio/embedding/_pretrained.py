@@ -29,7 +29,7 @@ from skaudio._utils._constraints import (
 )
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._forks import Lock
-from skaudio._utils._output import note_errors
+from skaudio._utils._output import FailedClips, note_errors
 from skaudio._utils._sklearn import HasMethods, _fit_context
 from skaudio._utils._types import is_path
 from skaudio._utils._validation import check_clips
@@ -50,7 +50,7 @@ BACKENDS: dict[str, Any] = {
 
 
 class PretrainedEmbedder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    FailedClips, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Embeddings of clips by a pretrained network.
 
@@ -242,7 +242,7 @@ class PretrainedEmbedder(
         self.sample_rate_ = network.sample_rate
         self.layout_ = network.layout
         self.n_features_out_ = network.n_features
-        self.errors_: list[dict[str, Any]] = []
+        self.errors_ = []
         return self
 
     def transform(self, X: Any) -> np.ndarray:

@@ -10,25 +10,29 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skaudio._audio._load import load_clips
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import stack_or_object
-from skaudio._utils._output import ArrayOutput, note_errors
+from skaudio._utils._output import ArrayOutput, FailedClips, note_errors
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_clips
 
 
-class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
+class AudioLoader(ArrayOutput, FailedClips, TransformerMixin, BaseEstimator):
     """Load clips from files, or bring waveforms to one form.
 
     Files (wav, flac, ogg, mp3 and whatever else libsndfile reads) are decoded,
-    mixed down, resampled to `sr` and scaled to float32 in [-1, 1]; int16 and int32
-    arrays are scaled the same way. Float arrays keep their dtype and are taken to be
-    at `sr` already. Every view decodes paths by itself in this way: put the loader
-    in front to decode once for several uses, in parallel, or to keep going when
-    files are broken.
+    mixed down, resampled to `sr` and scaled to float32 in [-1, 1]; int8, uint8, int16
+    and int32 arrays are scaled the same way. Float arrays keep their dtype and are
+    taken to be at `sr` already; pairs of samples and rate, and dicts with "array" and
+    "sampling_rate", are resampled. Every view decodes paths by itself in this way: put
+    the loader in front to decode once for several uses, in parallel, or to keep going
+    when files are broken.
 
     Silence, a constant offset and clipped samples are sound and pass unchanged. A
     file that is missing, a directory, not audio, cut short (where its format
-    shows it), and a clip with no samples, with NaN or with infinity is an error,
-    treated according to `on_error`.
+    shows it) or damaged, a missing value, and a clip with no samples, with NaN, with
+    infinity, or with values so large that they overflow, is an error, treated according
+    to `on_error`. ``on_error="warn"`` keeps what is there of files such as wav that are
+    cut short or state a wrong length; its one warning says how many samples of how
+    many.
 
     Parameters
     ----------
@@ -67,7 +71,8 @@ class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
     padding happen at the end of a clip, after silence was trimmed; a clip of nothing
     but zeros is not trimmed. The row of a clip that could not be loaded is `duration`
     long, or as long as the rows of a 2-D X, or one sample. An mp3 is read to its end,
-    whatever length its header states.
+    whatever length its header states. Integers of other types are numbers below 128
+    and errors from there on: their full scale is not known.
 
     Examples
     --------
@@ -107,7 +112,8 @@ class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
         ----------
         X : list of str or path-like, array of shape (n_clips, n_samples), or list of \
                 arrays (n_samples_i,) or (n_channels_i, n_samples_i)
-            Clips.
+            Clips. Rows of a list may also be open binary files, pairs of samples and
+            rate, and dicts of them; a column of paths is a list of paths.
         y : None
             Ignored.
 
@@ -127,7 +133,8 @@ class AudioLoader(ArrayOutput, TransformerMixin, BaseEstimator):
         ----------
         X : list of str or path-like, array of shape (n_clips, n_samples), or list of \
                 arrays (n_samples_i,) or (n_channels_i, n_samples_i)
-            Clips.
+            Clips. Rows of a list may also be open binary files, pairs of samples and
+            rate, and dicts of them; a column of paths is a list of paths.
 
         Returns
         -------

@@ -5,17 +5,21 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
+from skaudio._audio._checks import all_finite, overflow
 from skaudio._audio._load import load_clips
+from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import stack_or_object
-from skaudio._utils._output import ArrayOutput, note_errors
+from skaudio._utils._output import ArrayOutput, FailedClips, note_errors
 from skaudio._utils._sklearn import _fit_context
+from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 CHUNK = 256  # clips whose waveforms are in memory at a time
 
 
-class ViewSource(metaclass=ABCMeta):
+class ViewSource(FailedClips, metaclass=ABCMeta):
     """Whatever computes views of clips: one view, or a union of several."""
 
     n_jobs: int | None
@@ -70,7 +74,7 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         """
         self._front_end("float32", "cpu")  # refuses parameters that do not fit together
         check_clips(self, X, reset=True, allow_nan=self.on_error != "raise")
-        self.errors_: list[dict[str, Any]] = []
+        self.errors_ = []
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -111,21 +115,25 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         n_jobs: int | None,
         verbose: int,
         first: int = 0,
+        report: Report | None = None,
     ) -> tuple[list[np.ndarray] | np.ndarray, list[dict[str, Any]]]:
         """Waveforms of checked clips at the rate of this view, and what failed.
 
-        ``first`` is the row of the first clip in the user's X.
+        ``first`` is the row of the first clip in the user's X; for ``report`` see
+        `load_clips`.
         """
         options = {name: getattr(self, name) for name in LOADING}
-        rows = range(first, first + len(X))
-        return load_clips(X, n_jobs=n_jobs, verbose=verbose, rows=rows, **options)
+        options |= {"rows": range(first, first + len(X)), "report": report}
+        return load_clips(X, n_jobs=n_jobs, verbose=verbose, **options)
 
     @staticmethod
     def _compute(
-        views: Sequence[BaseView], waveforms: list[np.ndarray] | np.ndarray
+        views: Sequence[BaseView],
+        waveforms: list[np.ndarray] | np.ndarray,
+        report: Report | None = None,
     ) -> tuple[list[list[np.ndarray]], list[list[float]]]:
         """Views that fit together, of waveforms; see `compute_waveforms`."""
-        return compute_waveforms(views, waveforms)
+        return compute_waveforms(views, waveforms, report)
 
     @abstractmethod
     def _front_end(self, dtype: str, device: str) -> FrontEnd | None:
@@ -152,26 +160,35 @@ def compute_views(
     ``owner.errors_``, which is left alone if nothing changed.
     """
     parts: list[list[np.ndarray]] = [[] for _ in views]
-    errors: list[dict[str, Any]] = []
+    report = Report()
     size = CHUNK if isinstance(X, list) else len(X)
     for start in range(0, len(X), size):
         part = X[start : start + size]
-        waveforms, failed = views[0]._load(part, n_jobs, verbose, start)
-        errors.extend(failed)
-        computed, _ = compute_waveforms(views, waveforms)
+        waveforms, _ = views[0]._load(part, n_jobs, verbose, start, report)
+        computed, _ = compute_waveforms(views, waveforms, report, start, part)
         for arrays, view in zip(parts, computed, strict=True):
             arrays.extend(view)
-    note_errors(owner, errors)
+    report.errors.sort(key=itemgetter("row"))
+    report.warn(len(X), views[0].on_error)
+    note_errors(owner, report.errors)
     return [stack_or_object(part) for part in parts]
 
 
 def compute_waveforms(
-    views: Sequence[BaseView], waveforms: list[np.ndarray] | np.ndarray
+    views: Sequence[BaseView],
+    waveforms: list[np.ndarray] | np.ndarray,
+    report: Report | None = None,
+    first: int = 0,
+    X: Sequence[Any] | np.ndarray | None = None,
 ) -> tuple[list[list[np.ndarray]], list[list[float]]]:
     """Views of waveforms that were loaded, and the tops of their ranges.
 
     Both have one list per view with one entry per clip: arrays (n_bins, n_frames), and
     the maxima from which ``top_db`` counts, NaN where a view has no such range.
+
+    A clip that is finite and has a view that is not is an error of that clip: raised,
+    or NaN in all views and added to ``report``, with its row counted from ``first`` and
+    the path that stands in ``X``.
     """
     arrays: list[list[np.ndarray]] = [[] for _ in views]
     tops: list[list[float]] = [[] for _ in views]
@@ -180,6 +197,19 @@ def compute_waveforms(
         for view, (some_arrays, some_tops) in enumerate(computed):
             arrays[view].extend(some_arrays)
             tops[view].extend(some_tops)
+    for clip, waveform in enumerate(waveforms):
+        of_clip = [view[clip] for view in arrays]
+        if all(map(all_finite, of_clip)) or not all_finite(waveform):
+            continue
+        item = None if X is None else X[clip]
+        name = shown(item) if is_path(item) else f"Clip {first + clip} of X"
+        message = overflow(name, waveform, waveform.dtype)
+        if views[0].on_error == "raise":
+            raise ValueError(message)
+        if report is not None:
+            report.add(first + clip, item, message)
+        for of_view, array in zip(arrays, of_clip, strict=True):
+            of_view[clip] = np.full_like(array, np.nan)
     return arrays, tops
 
 

@@ -138,7 +138,7 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         for view in views.values():
             view._front_end("float32", "cpu")
         check_clips(self, X, reset=True, allow_nan=self._allow_nan(views))
-        self.errors_: list[dict[str, Any]] = []
+        self.errors_ = []
         return self
 
     def transform(self, X: Any) -> Views:

@@ -1,5 +1,6 @@
 """Sound in: what happens to every odd file and array is stated and tested."""
 
+import gc
 import warnings
 from pathlib import Path
 
@@ -322,12 +323,31 @@ def test_broken_files_keep_their_rows(broken, tone, duration):
 
 
 def test_warning_counts_and_names(broken, tone):
-    with pytest.warns(UserWarning, match=r"11 of 12 clips could not be loaded.*row 1"):
+    with pytest.warns(UserWarning, match=r"10 of 12 clips could not be loaded.*row 1"):
         _load([tone, *broken], on_error="warn")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _, errors = _load([tone, tone], on_error="warn")
     assert errors == []
+
+
+def test_what_is_there_of_a_cut_file_is_kept_with_a_warning(tmp_path, tone):
+    cut = _cut(tmp_path / "cut.wav", 0.5)
+    whole = _read(_cut(tmp_path / "whole.wav", 1.0))
+    X = [tone, cut, tmp_path / "absent.wav", tone]
+    match = (
+        r"1 of 4 clips could not be loaded and are NaN: row 2: .*absent\.wav does not.*"
+        r"1 of 4 clips are cut short.*row 1: .*cut\.wav: 11989 of 24000 samples$"
+    )
+    with pytest.warns(UserWarning, match=match) as told:
+        waveforms, errors = _load(X, on_error="warn")
+    assert len(told) == 1
+    assert [e["row"] for e in errors] == [2]
+    np.testing.assert_array_equal(waveforms[1], whole[:11989])
+    with pytest.raises(ValueError, match=r"11989 of 24000 samples .*'warn' loads"):
+        _load([cut])
+    _, errors = _load(X, on_error="nan")
+    assert [e["row"] for e in errors] == [1, 2]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -352,6 +372,44 @@ def test_huge_finite_values_are_not_taken_for_infinity():
     got, errors = _load(X)
     assert not errors
     np.testing.assert_array_equal(got, X)
+
+
+@pytest.mark.parametrize(
+    ("clip", "options"),
+    [
+        (np.full((2, 900), 3e38, np.float32), {}),  # their sum
+        (3e38 * np.sign(np.sin(np.arange(900.0))).astype("f4"), {"array_sr": 11025}),
+        (np.full(9, 1e300, np.longdouble), {}),  # float32 ends at 3.4e38
+    ],
+)
+def test_finite_clips_that_overflow_are_errors(clip, options):
+    with pytest.raises(
+        ValueError, match=r"Clip 0 of X has values .* \(peak .*\[-1, 1\]"
+    ):
+        _load([clip], **options)
+    (got,), errors = _load([clip], on_error="nan", **options)
+    assert np.isnan(got).all()
+    assert [e["row"] for e in errors] == [0]
+
+
+@pytest.mark.parametrize(("native", "sr"), [(50, 8000), (333, 22050), (192_000, 50)])
+def test_a_crop_of_any_rate_is_the_start_of_the_whole(tmp_path, native, sr):
+    seconds = 3 + 3000 / min(native, sr)
+    noise = np.random.default_rng(0).normal(0, 0.1, min(round(seconds * native), 10**6))
+    path = _write(tmp_path / "a.wav", noise, sr=native, subtype="FLOAT")
+    whole = _read(path, sr=sr)
+    for duration in (0.1, 1.0, 2.7):
+        crop = _read(path, sr=sr, duration=duration)
+        np.testing.assert_allclose(crop, whole[: len(crop)], atol=1e-6)
+
+
+def test_upsampling_is_bounded():
+    with pytest.raises(
+        ValueError, match=r"Clip 0 of X has 40000 samples at 10 Hz.*most"
+    ):
+        _load([np.zeros(40_000)], sr=22050, array_sr=10)
+    (start,), _ = _load([np.zeros(4000)], sr=22050, array_sr=10, duration=1.0)
+    assert start.shape == (22050,)
 
 
 @pytest.mark.parametrize(
@@ -388,6 +446,16 @@ def test_threads_change_nothing(tmp_path):
     many, _ = _load(paths, sr=22050, n_jobs=4)
     for a, b in zip(one, many, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_stopping_at_an_error_leaves_nothing_behind(broken, tone):
+    absent = next(iter(broken))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            with pytest.raises(FileNotFoundError, match="absent"):
+                _load([absent, *[tone] * 200], n_jobs=2)
+            gc.collect()  # joblib would warn here of results that nobody took
 
 
 def test_progress_bar_only_when_asked(tone, capsys):

@@ -124,6 +124,7 @@ def test_transform_of_clean_data_changes_nothing(files, sounds):
     unfitted = AudioLoader(sr=SR)
     unfitted.transform(files)
     assert vars(unfitted) == vars(AudioLoader(sr=SR))
+    assert unfitted.errors_ == []
 
 
 def test_fit_opens_no_file():

@@ -218,3 +218,20 @@ def test_importing_views_loads_no_heavy_library():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, f"import skaudio.views loads {run.stderr}"
+
+
+def test_one_warning_counts_the_clips_of_the_whole_call(sounds, tmp_path, monkeypatch):
+    monkeypatch.setattr(skaudio.views._base, "CHUNK", 4)
+    X = list(sounds[0][:10])
+    X[1] = X[5] = X[9] = tmp_path / "absent.wav"
+    X[6] = 1e30 * X[6]
+    views = union(on_error="warn")
+    with pytest.warns(UserWarning, match=r"^4 of 10 clips .*row 1: .*row 5: ") as told:
+        got = views.transform(X)
+    assert len(told) == 1
+    assert [error["row"] for error in views.errors_] == [1, 5, 6, 9]
+    assert views.errors_[0]["path"] == str(tmp_path / "absent.wav")
+    for name in got.names:  # a clip that failed in one view has failed
+        is_nan = [bool(np.isnan(clip).all()) for clip in got.clips(name)]
+        assert np.flatnonzero(is_nan).tolist() == [1, 5, 6, 9]
+        assert all(np.isfinite(got.clips(name)[row]).all() for row in (0, 4, 7, 8))

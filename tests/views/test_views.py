@@ -111,10 +111,35 @@ def test_transform_needs_no_fit_and_keeps_no_state(view, sounds):
     before = dict(view.__dict__)
     unfitted = view.transform(X)
     assert view.__dict__ == before
+    assert view.errors_ == []
     view.fit(X)
     before = dict(view.__dict__)
     np.testing.assert_array_equal(view.transform(X), unfitted)
     assert view.__dict__ == before
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_overflows_is_the_error_of_its_clip(view, sounds, dtype):
+    X = sounds[0][:3].astype(dtype)
+    wanted = view.transform(X)
+    huge = X.copy()
+    huge[1] *= 1e30 if dtype == "float32" else 1e300
+    for clips in (huge, list(huge)):
+        if view.kind == "raw":  # computes nothing
+            assert np.isfinite(view.transform(clips)).all()
+            continue
+        view.set_params(on_error="raise")
+        with pytest.raises(
+            ValueError, match=r"Clip 1 of X has values .*too large.*peak"
+        ):
+            view.transform(clips)
+        view.set_params(on_error="nan")
+        got = view.transform(clips)
+        assert [error["row"] for error in view.errors_] == [1]
+        assert np.isnan(got[1]).all()
+        np.testing.assert_array_equal(got[[0, 2]], wanted[[0, 2]])
+        view.transform(X)
+        assert view.errors_ == []
 
 
 def test_pickles_and_clones(view, sounds):

@@ -1,0 +1,200 @@
+"""Files through libsndfile: forward, in blocks, and never more than there is.
+
+Of every container two things are asked: what it states, and what is there. Where both
+agree, libsndfile reads the file as it is. Where the writer did not know the length, it
+gets a header that states what is there. Where less is there than stated, the file is
+cut short.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from io import BufferedReader, BytesIO
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from skaudio._audio import _mp3
+from skaudio._audio._chunks import Rewritten, extent_of
+from skaudio._audio._ogg import links
+
+BLOCK = 2**18  # samples of every channel that are read at a time
+UNKNOWN = 2**62  # samples that libsndfile reports where a file states no length
+MOST_PER_BYTE = 1024  # samples of formats whose decoders go on where the file has ended
+
+Needed = Callable[[float], float]  # rate of a file -> samples that are needed of it
+
+
+class Part(NamedTuple):
+    """What libsndfile is to read, a path or an open file, as one stream of several."""
+
+    source: Any
+    n_skipped: int = 0  # at its start
+    n_stated: int | None = None  # samples in it; None: as libsndfile says
+
+
+class Recording(NamedTuple):
+    """What was read."""
+
+    samples: np.ndarray  # (n_samples, n_channels)
+    rate: int
+    n_stated: int | None = None  # samples stated, if fewer are there
+    is_about: bool = False  # whether that is an estimate
+
+    @property
+    def form(self) -> str:
+        """What recordings in one file have in common."""
+        return f"{self.samples.shape[1]} x {self.rate} Hz"
+
+
+def read(file: BinaryIO, source: Any, needed: Needed) -> Recording:
+    """Read samples from the start of a file on.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, to look into.
+    source : bytes, str or binary file
+        The same as libsndfile is to open it.
+    needed : callable
+        Of the rate of the file: how many samples are needed.
+
+    Returns
+    -------
+    recording : Recording
+        Samples, their rate, and how many there should be.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged: what it is, without its name, and without a full stop if
+        there is no better cure than to get it again.
+    """
+    n_bytes = file.seek(0, os.SEEK_END)
+    extent = extent_of(file)
+    if extent is None:
+        return _read_parts(_parts(file, source, needed), needed, n_bytes)
+    if not (extent.is_streamed or extent.is_cut):
+        return _read_part(Part(source), needed, n_bytes)
+    rewritten = BufferedReader(Rewritten(file, extent.sizes))
+    if extent.stated is None:
+        return _read_part(Part(rewritten), needed, n_bytes)._replace(n_stated=None)
+    return _read_cut(rewritten, extent.stated, extent.there, needed)
+
+
+def _read_cut(source: Any, n_stated: int, n_there: int, needed: Needed) -> Recording:
+    """What is there of a file that states more bytes of samples."""
+    import soundfile
+
+    try:
+        found = _read_part(Part(source), needed, n_there)
+    except soundfile.LibsndfileError:  # a table of its packets is missing, say
+        raise ValueError(
+            f"is cut short: {n_there} of {n_stated} bytes of sound are there"
+        ) from None
+    if found.n_stated is not None:
+        return found
+    width, rest = divmod(n_there, max(1, len(found.samples)))
+    if width and rest < width:  # every sample has so many bytes, the last one fewer
+        return found._replace(n_stated=n_stated // width)
+    about = round(n_stated * len(found.samples) / n_there) if n_there else n_stated
+    return found._replace(n_stated=about, is_about=True)
+
+
+def _parts(file: BinaryIO, source: Any, needed: Needed) -> list[Part]:
+    file.seek(0)
+    head = file.read(4)
+    header = _mp3.first_header(file)
+    file.seek(0)
+    if head == b"OggS":
+        streams = links(file.read())
+        return [Part(source)] if len(streams) == 1 else [_part(s) for s in streams]
+    if header is None:
+        return [Part(source)]
+    is_plain = head[:3] == b"ID3" or head[:1] == b"\xff"  # libsndfile knows no others
+    data = file.read()
+    found = _mp3.streams_of(data, needed(header.rate) + _mp3.MOST_SKIPPED)
+    if is_plain and len(found) == 1 and found[0].is_whole(len(data)):
+        return [Part(source)]
+    return [_part(*stream.with_length()) for stream in found]
+
+
+def _part(data: bytes, *options: Any) -> Part:
+    return Part(BytesIO(data), *options)
+
+
+def _read_parts(parts: list[Part], needed: Needed, n_bytes: int) -> Recording:
+    found: list[Recording] = []
+    n_read = 0
+    for part in parts:
+        left = partial(_n_left, needed, n_read)
+        new = _read_part(part, left, n_bytes)
+        found.append(new)
+        if new.form != found[0].form:
+            raise ValueError(
+                f"holds several recordings, at first of {found[0].form} and then of "
+                f"{new.form}. Split it."
+            )
+        n_read += len(new.samples)
+        if n_read >= needed(new.rate):
+            break
+    if len(found) == 1:
+        return found[0]
+    return Recording(np.concatenate([some.samples for some in found]), found[0].rate)
+
+
+def _n_left(needed: Needed, n_read: int, rate: float) -> float:
+    return needed(rate) - n_read
+
+
+def _read_part(part: Part, needed: Needed, n_bytes: int) -> Recording:
+    import soundfile
+
+    source = part.source
+    if isinstance(source, BytesIO):  # refuses places that damaged headers name
+        source = BufferedReader(Rewritten(source, {}))
+    with soundfile.SoundFile(source) as file:
+        rate = file.samplerate
+        if file.seekable():
+            file.seek(0)  # decoders of mp3 begin a little differently if it was never
+        file.seekable = lambda: False  # else a block is sought after it was read
+        n_stated = file.frames if part.n_stated is None else part.n_stated
+        _check_length(n_stated, n_bytes, file.format)
+        wanted = int(min(n_stated, needed(rate) + part.n_skipped))
+        samples = _read_blocks(file, wanted)
+    is_short = len(samples) < wanted and n_stated < UNKNOWN
+    if is_short and file.format == "MP3":
+        raise ValueError(
+            f"is damaged: {len(samples)} of {n_stated} samples can be decoded"
+        )
+    is_short = is_short and file.format != "OGG"  # whose pages were counted
+    kept = samples[part.n_skipped :]
+    return Recording(kept, rate, n_stated if is_short else None)
+
+
+def _check_length(n_stated: int, n_bytes: int, kind: str) -> None:
+    if kind not in ("FLAC", "OGG") and n_stated > MOST_PER_BYTE * n_bytes:
+        raise ValueError(
+            f"states {n_stated} samples, but has {n_bytes} bytes; at most "
+            f"{MOST_PER_BYTE} samples a byte are read. Correct its header, or leave it "
+            "out."
+        )
+
+
+def _read_blocks(file: Any, n_samples: int) -> np.ndarray:
+    """Samples from here on, in one array that grows with what comes."""
+    out = np.empty((min(n_samples, 4 * BLOCK), file.channels), np.float32)
+    n_read = 0
+    while n_read < n_samples:
+        if n_read == len(out):
+            grown = np.empty((min(n_samples, 2 * n_read), file.channels), np.float32)
+            grown[:n_read] = out
+            out = grown
+        room = out[n_read : n_read + BLOCK]
+        n_new = len(file.read(out=room))
+        n_read += n_new
+        if n_new < len(room):
+            break
+    return out[:n_read]
