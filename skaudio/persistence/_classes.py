@@ -46,7 +46,6 @@ _STATE = {
 }
 # what is made anew: after loading, or by a training that goes on
 LEFT_OUT = {
-    "LayerEmbedder": ("_fingerprint",),
     "MLPClassifier": ("_optimizer", "_random_state"),
 }
 PLACES = ("cache", "memory")  # parameters that may name a folder to read and write

@@ -120,8 +120,6 @@ class Decoder:
             self.budget.take(cls._check_state(state), "a network")
             check_weights(state.get("_weights", {}))
         estimator.__setstate__(state)
-        if cls.__name__ == "LayerEmbedder" and "estimator_" in state:
-            estimator._fingerprint = estimator._digest()
         return estimator
 
 

@@ -99,7 +99,7 @@ def test_open_files_are_no_obstacle(data, tmp_path):
         lambda folder: Checkpoint(dirname=folder, monitor=None),
         lambda folder: TrainEndCheckpoint(dirname=folder),
     ],
-    ids=str,
+    ids=range(10),
 )
 def test_callbacks_of_skorch_that_work(make, data, tmp_path, capsys):
     clf = CRNNClassifier(**NET, callbacks=[make(str(tmp_path))]).fit(*data)
@@ -118,7 +118,7 @@ def test_callbacks_of_skorch_that_work(make, data, tmp_path, capsys):
         (print, "must be skorch callbacks"),
         ("early", "must be skorch callbacks"),
     ],
-    ids=str,
+    ids=range(8),
 )
 def test_others_are_refused_with_what_to_do(callback, message, data):
     with pytest.raises(TypeError, match=message):
