@@ -241,17 +241,21 @@ def test_output_settings_come_back(tmp_path):
 
 
 def test_features_are_not_taken_for_those_of_another_network(network, tmp_path):
-    """What identifies them in the cache is computed, not read."""
+    """What identifies them in the cache is computed, and no file may state it."""
     net, X = network
     embedder = LayerEmbedder(FrozenEstimator(net)).fit(X)
     save(embedder, tmp_path / "m")
-    tree, arrays = parts(tmp_path / "m")
-    assert "_fingerprint" not in tree["state"]
-    tree["state"]["_fingerprint"] = "another"
-    loaded = load(write(tmp_path / "m", tree, arrays))
-    assert getattr(loaded, "_fingerprint", "") != "another"
+    loaded = load(tmp_path / "m")
     assert loaded._digest() == embedder._digest()
     np.testing.assert_array_equal(loaded.transform(X), embedder.transform(X))
+    tree, arrays = parts(tmp_path / "m")
+    for name in ("_fingerprint", "_digest"):
+        planted = {**tree, "state": {**tree["state"], name: "another"}}
+        with pytest.raises(ValueError, match=f"LayerEmbedder has the attribute .{name}"):
+            load(write(tmp_path / "m", planted, arrays))
+    name = next(name for name in arrays if "_weights.network" in name)
+    other = {**arrays, name: arrays[name] + 1}
+    assert load(write(tmp_path / "m", tree, other))._digest() != embedder._digest()
 
 
 # ------------------------------------------------------------------ bounded sizes
