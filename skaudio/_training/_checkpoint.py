@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-import warnings
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from skaudio._training._user_callbacks import state_of
+from skaudio._training._checkpoint_state import (
+    check_finite,
+    check_like,
+    decoded,
+    encoded,
+    named,
+)
+from skaudio._training._divergence import LOSSES, diverged_in
+from skaudio._training._user_callbacks import check_state, is_plain, state_of
 from skaudio._utils._files import replacing
 from skaudio.nn.blocks import Dropout
-
-ARRAY = "ndarray"  # marks what was a NumPy array
 
 
 class Checkpoint(Callback):
@@ -26,7 +29,9 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : Path
-        File to write, and to read if it is there.
+        File to write.
+    saved : dict or None
+        What it holds already.
     identity : dict of str to str
         Digests of the data and the settings by name: the state of another training is
         refused.
@@ -36,6 +41,8 @@ class Checkpoint(Callback):
         What counts the epochs.
     evaluation : Evaluation
         What weights the terms of the loss.
+    records : Records
+        What has a row per epoch.
     others : sequence
         Other objects whose attributes ``STATE`` change in training.
     """
@@ -43,29 +50,33 @@ class Checkpoint(Callback):
     def __init__(
         self,
         path: Path,
+        saved: dict[str, Any] | None,
         identity: dict[str, str],
         seed: int,
         data: Any,
         evaluation: Any,
+        records: Any,
         others: Sequence[Any],
     ) -> None:
         self.path = path
+        self.saved = saved
         self.identity = identity
         self.seed = seed
         self.data = data
         self.evaluation = evaluation
+        self.records = records
         self.others = others
 
     def _parts(self) -> dict[str, Any]:
-        """Objects with ``STATE`` by name, the rule of the loss weights among them."""
-        parts = {type(part).__name__: part for part in (self.evaluation, *self.others)}
-        return {"loss_weights": self.evaluation.rule, **parts}
+        """Objects with ``STATE`` by name."""
+        others = {type(part).__name__: part for part in (self.evaluation, *self.others)}
+        return {"loss_weights": self.evaluation.rule, "records": self.records, **others}
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Go on from the last finished epoch, if there is one."""
-        state = read(self.path)
-        if state is None:
+        if self.saved is None:
             return
+        state, self.saved = self.saved, None  # its memory is free after the start
         theirs = state["identity"]
         names = [*self.identity, *(theirs.keys() - self.identity.keys())]
         differing = [n for n in names if theirs.get(n) != self.identity.get(n)]
@@ -75,9 +86,65 @@ class Checkpoint(Callback):
                 f"{', '.join(differing)}. Delete it to start anew, or name another "
                 "file."
             )
+        with named(self.path):
+            self._check(net, state)
+            self._restore(net, state)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Replace the file by the state after this epoch, all at once."""
+        with replacing(self.path) as part:
+            torch.save(self._state(net), part)
+
+    def _state(self, net: Any) -> dict[str, Any]:
+        generator = _dropout_generator(net.module_)
+        return {
+            "identity": self.identity,
+            "seed": self.seed,
+            "module": net.module_.state_dict(),
+            "optimizer": encoded(net.optimizer_.state_dict()),
+            "history": [_without_batches(row) for row in net.history],
+            "is_finished": net.is_finished,
+            "dropout": None if generator is None else generator.get_state(),
+            "parts": {
+                name: {key: encoded(getattr(part, key)) for key in part.STATE}
+                for name, part in self._parts().items()
+            },
+            "callbacks": {
+                name: encoded(state_of(callback))
+                for name, callback in self._user_callbacks(net)
+            },
+        }
+
+    def _check(self, net: Any, state: dict[str, Any]) -> None:
+        """Refuse what this training could not have written."""
+        now = self._state(net)
+        for name in ("module", "is_finished"):
+            check_like(state[name], now[name], name)
+        check_like(state["dropout"], now["dropout"], "dropout (of another device?)")
+        _check_optimizer(state["optimizer"], net.optimizer_)
+        parts, like = state["parts"], now["parts"]
+        check_like(dict.fromkeys(parts), dict.fromkeys(like), "parts")
+        n_steps = self.evaluation.period * (self.evaluation.n_evaluations + 2)
+        for name, part in like.items():
+            if name == "records":
+                _check_epochs(parts[name]["epochs"], state["history"], net.max_epochs)
+                part["epochs"] = parts[name]["epochs"][:1]
+            best = parts[name].get("best_state")
+            if best:
+                part["best_state"] = now["module"]
+                check_finite(best, f"best state of {name}")
+            check_like(parts[name], part, name, n_steps)
+        for name, callback in self._user_callbacks(net):
+            check_state(callback, decoded(state["callbacks"].get(name, {})), name)
+        with_validation = "valid" in self.evaluation.parts
+        if diverged_in(parts["records"]["epochs"], with_validation) is None:
+            check_finite(state["module"], "module")
+            _check_moments(state["optimizer"]["state"])
+
+    def _restore(self, net: Any, state: dict[str, Any]) -> None:
         net.module_.load_state_dict(state["module"])
         net.optimizer_.load_state_dict(state["optimizer"])
-        net.history.extend(state["history"])
+        net.history.extend(decoded(state["history"]))
         net.is_finished = state["is_finished"]
         self.data.epoch = len(net.history)
         generator = _dropout_generator(net.module_)
@@ -85,79 +152,16 @@ class Checkpoint(Callback):
             generator.set_state(state["dropout"])
         for name, part in self._parts().items():
             for key, value in state["parts"][name].items():
-                setattr(part, key, _decoded(value))
+                setattr(part, key, decoded(value))
         for name, callback in self._user_callbacks(net):
             for key, value in state["callbacks"].get(name, {}).items():
-                setattr(callback, key, _decoded(value))
+                setattr(callback, key, decoded(value))
         weights = self.evaluation.rule.weights
         net.set_loss_weights(self.evaluation.terms, weights)
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Replace the file by the state after this epoch, all at once."""
-        generator = _dropout_generator(net.module_)
-        state = {
-            "identity": self.identity,
-            "seed": self.seed,
-            "module": net.module_.state_dict(),
-            "optimizer": net.optimizer_.state_dict(),
-            "history": [_without_batches(row) for row in net.history],
-            "is_finished": net.is_finished,
-            "dropout": None if generator is None else generator.get_state(),
-            "parts": {
-                name: {key: _encoded(getattr(part, key)) for key in part.STATE}
-                for name, part in self._parts().items()
-            },
-            "callbacks": {
-                name: _encoded(state_of(callback))
-                for name, callback in self._user_callbacks(net)
-            },
-        }
-        with replacing(self.path) as part:
-            torch.save(state, part)
 
     def _user_callbacks(self, net: Any) -> list[tuple[str, Any]]:
         ours = (*self._parts().values(), self)
         return [(n, c) for n, c in net.callbacks_ if not any(c is o for o in ours)]
-
-
-def read(path: Path) -> dict[str, Any] | None:
-    """Read what a checkpoint holds, or None if there is none; no code is run.
-
-    Raises
-    ------
-    ValueError
-        If the file is something else.
-    OSError
-        If there is no folder for it, before an epoch is spent on finding out.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(f"checkpoint={path} is a directory. Name a file in it.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"checkpoint={path}: there is no folder {path.parent}. Make it first."
-        )
-    if not path.exists():
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError(
-                f"checkpoint={path}: the folder {path.parent} may not be written to. "
-                "Change its permissions, or name another one."
-            )
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles, which are not ours
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
-        raise _not_ours(path) from error
-    if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
-        raise _not_ours(path)
-    return state
-
-
-def _not_ours(path: Path) -> ValueError:
-    return ValueError(
-        f"{path} is not a checkpoint of skaudio. Name a file that does not exist yet."
-    )
 
 
 def _dropout_generator(module: torch.nn.Module) -> torch.Generator | None:
@@ -167,27 +171,42 @@ def _dropout_generator(module: torch.nn.Module) -> torch.Generator | None:
 
 
 def _without_batches(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: _encoded(v) for k, v in row.items() if k != "batches"} | {"batches": []}
+    kept = {k: encoded(v) for k, v in row.items() if k != "batches" and is_plain(v)}
+    return {**kept, "batches": []}
 
 
-def _encoded(value: Any) -> Any:
-    """Nothing but tensors and Python's own types, which load without running code."""
-    if isinstance(value, np.ndarray):
-        return {ARRAY: torch.from_numpy(value.copy())}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (list, tuple)):
-        return [_encoded(item) for item in value]
-    if isinstance(value, dict):
-        return {k: _encoded(v) for k, v in value.items()}
-    return value
+def _check_epochs(epochs: Any, history: Any, most: int) -> None:
+    """Refuse rows of epochs that lack what training looks at."""
+    if not type(epochs) is type(history) is list or len(epochs) != len(history):
+        raise ValueError("its records and its history are no lists of equal length")
+    if not 0 < len(epochs) <= most:
+        raise ValueError(f"it is of {len(epochs)} epochs; wanted 1 to {most}")
+    needed = {"epoch": 0} | dict.fromkeys(LOSSES, 0.0)
+    for row, of_skorch in zip(epochs, history, strict=True):
+        check_like({key: row[key] for key in needed}, needed, "records")
+        check_like(of_skorch["train_loss"], 0.0, "train_loss")
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decoded(item) for item in value]
-    if isinstance(value, dict):
-        if value.keys() == {ARRAY}:
-            return value[ARRAY].numpy()
-        return {k: _decoded(v) for k, v in value.items()}
-    return value
+def _check_optimizer(state: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a state whose next step would fail, by taking one of no consequence."""
+    trial = copy.deepcopy(optimizer)
+    for group in trial.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    trial.step()
+    like = encoded(trial.state_dict())
+    check_like(dict.fromkeys(state), dict.fromkeys(like), "optimizer")
+    n_groups = len(state["param_groups"])
+    check_like(state["param_groups"], like["param_groups"], "param_groups")
+    if n_groups != len(like["param_groups"]):
+        raise ValueError(f"its optimizer has {n_groups} groups of parameters")
+    for number, values in state["state"].items():
+        if values:  # frozen parameters have none
+            check_like(values, like["state"][number], f"optimizer[{number}]")
+
+
+def _check_moments(state: dict[int, dict[str, Any]]) -> None:
+    for number, moments in state.items():
+        for key, value in moments.items():
+            if torch.is_tensor(value) and bool(value.isnan().any()):
+                raise ValueError(f"its optimizer[{number}][{key!r}] holds NaN")

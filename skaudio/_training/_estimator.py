@@ -19,7 +19,7 @@ from torch import Tensor
 
 from skaudio._segments import clip_means, to_steps
 from skaudio._training._callbacks import Start
-from skaudio._training._checkpoint import read
+from skaudio._training._checkpoint_file import read
 from skaudio._training._datasets import SegmentDataset, Source
 from skaudio._training._front_ends import (
     OwnViews,

@@ -14,6 +14,7 @@ from torch import nn
 
 from skaudio._training._callbacks import FromWeights, Records, Start, learning_rate
 from skaudio._training._checkpoint import Checkpoint
+from skaudio._training._checkpoint_file import read
 from skaudio._training._datasets import (
     RandomSegments,
     SegmentDataset,
@@ -202,11 +203,10 @@ class Trainer:
             callbacks.insert(0, FromWeights(self.start))
         callbacks += checked_callbacks(self.options.callbacks)
         if checkpoint is not None:  # the last one, for the state of all others
+            path, seed = Path(checkpoint), self.spec.seed
             identity = self._identity(settings or {}, clips, valid)
-            seed, others = self.spec.seed, (records, rate)
-            callbacks.append(
-                Checkpoint(Path(checkpoint), identity, seed, data, evaluation, others)
-            )
+            parts_of = data, evaluation, records, [rate]
+            callbacks.append(Checkpoint(path, read(path), identity, seed, *parts_of))
         net = new_net(
             self.module,
             self.spec,

@@ -20,7 +20,7 @@ _INSTEAD = {
     LRScheduler: "the rate is set by lr_schedule, which takes names, "
     "PlateauSchedule and CosineRestarts",
 }
-_PLAIN = (type(None), bool, int, float, str, np.ndarray, np.generic, Tensor)
+_PLAIN = (type(None), bool, int, float, str, Tensor)
 
 
 def checked_callbacks(callbacks: Iterable[Any] | None) -> list[Any]:
@@ -92,14 +92,49 @@ def state_of(callback: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(callback).items()
-        if name not in parameters and _is_plain(value)
+        if name not in parameters and is_plain(value)
     }
 
 
-def _is_plain(value: Any) -> bool:
+def check_state(callback: Any, values: dict[str, Any], name: str) -> None:
+    """Refuse a state that `state_of` would not give of that callback.
+
+    Parameters
+    ----------
+    callback : Callback
+        The callback at the start of training.
+    values : dict of str to object
+        What its attributes are to become.
+    name : str
+        Its name, for the message.
+    """
+    parameters = inspect.signature(type(callback)).parameters
+    for key, value in values.items():
+        member = inspect.getattr_static(type(callback), key, None)
+        is_code = callable(member) or hasattr(member, "__get__")
+        if not key.isidentifier() or key.startswith("__") or key in parameters:
+            raise ValueError(f"its callback {name} has no state {key!r:.40}")
+        before = vars(callback).get(key)
+        of_another_kind = before is not None and value is not None
+        of_another_kind &= _kind(value) is not _kind(before)
+        if is_code or of_another_kind or not is_plain(value):
+            raise ValueError(f"its callback {name} cannot have {key}={value!r:.40}")
+
+
+def _kind(value: Any) -> type:
+    if isinstance(value, (bool, int, float, np.ndarray, np.generic, Tensor)):
+        return float
+    return list if isinstance(value, tuple) else type(value)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is of numbers and text only, which a file can hold."""
+    if isinstance(value, _PLAIN):
+        return True
     if isinstance(value, (list, tuple)):
-        return all(_is_plain(item) for item in value)
+        return all(is_plain(item) for item in value)
     if isinstance(value, dict):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    is_object_array = isinstance(value, np.ndarray) and value.dtype.hasobject
-    return isinstance(value, _PLAIN) and not is_object_array
+        return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.dtype.kind in "biuf" and value.dtype.itemsize <= 8
+    return False

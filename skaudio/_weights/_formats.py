@@ -21,34 +21,9 @@ import torch
 from torch import Tensor
 
 from skaudio._utils._limits import Budget
-from skaudio._utils._pickle_scan import Call, calls_of
+from skaudio._utils._pickle_scan import BOOKKEEPING, check_archive, check_torch
 from skaudio._utils._text import shortened
 
-# what training tools keep next to weights; read as nothing, and then dropped
-BOOKKEEPING = (
-    "pytorch_lightning.",
-    "lightning.",
-    "lightning_fabric.",
-    "argparse.Namespace",
-    "omegaconf.",
-    "pathlib.",
-    "numpy.",
-)
-# what a pickle of tensors calls; others of torch make arrays of any size from nothing
-CALLS = {
-    *("builtins.complex", "__builtin__.complex", "builtins.set", "__builtin__.set"),
-    "collections.Counter",
-    "collections.OrderedDict",
-    "torch.Size",
-    "torch.device",
-    "torch._utils._rebuild_parameter",
-    "torch._utils._rebuild_parameter_with_state",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_tensor_v3",
-    "torch.serialization._get_layout",
-}
-LEGACY_PICKLES = 5  # one after another in files of torch before 1.6
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "encoder")
 
 
@@ -177,52 +152,6 @@ def _bookkeeping(content: bytes) -> list[Any]:
         if f"{module}.{name}".startswith(BOOKKEEPING):
             stand_ins.append(type(name, (base,), {"__module__": module}))
     return stand_ins
-
-
-def check_torch(content: bytes) -> None:
-    """Refuse a file of torch that takes far more than its size.
-
-    Parameters
-    ----------
-    content : bytes
-        A ZIP archive, or pickles as torch wrote them before 1.6.
-
-    Raises
-    ------
-    UnpicklingError
-        If it does, is damaged, or calls what tensors have no need of.
-    """
-    try:
-        calls = _calls(content)
-    except ValueError as error:
-        raise pickle.UnpicklingError(str(error)) from error
-    for call in calls:
-        is_text = call.name == "_codecs.encode" and call.texts[1:] == ("latin1",)
-        if not (call.name in CALLS or is_text or call.name.startswith(BOOKKEEPING)):
-            raise pickle.UnpicklingError(f"it calls {call.name or 'something'}")
-
-
-def _calls(content: bytes) -> list[Call]:
-    """What the pickles in a file of torch call."""
-    stream = io.BytesIO(content)
-    if not content.startswith(b"PK"):  # as torch decides it, whatever follows
-        pickles = (calls_of(stream, len(content)) for _ in range(LEGACY_PICKLES))
-        return [call for calls in pickles for call in calls]
-    calls = []
-    with zipfile.ZipFile(stream) as archive:
-        check_archive(archive, len(content))
-        for member in archive.infolist():
-            if ".pkl" in member.orig_filename.lower():
-                with archive.open(member) as file:
-                    calls += calls_of(file, member.file_size)
-    return calls
-
-
-def check_archive(archive: zipfile.ZipFile, n_bytes: int) -> None:
-    """Refuse an archive that unpacks to far more than its size."""
-    budget = Budget(n_bytes)
-    for member in archive.infolist():
-        budget.take(member.file_size, repr(member.filename))
 
 
 def _load_torch(content: bytes) -> Any:

@@ -207,7 +207,7 @@ def test_training_goes_on_on_a_gpu(case, tmp_path):
     clf = clone(CASES[case]).set_params(device="cuda")
     with pytest.raises(Interrupted):
         clone(clf).set_params(callbacks=[Stop(3)]).fit(X, y, checkpoint=path)
-    saved = torch.load(path, weights_only=True)["parts"]["Records"]["epochs"]
+    saved = torch.load(path, weights_only=True)["parts"]["records"]["epochs"]
     resumed = clone(clf).fit(X, y, checkpoint=path)
     losses = [row["train_loss"] for row in resumed.history_]
     assert losses[:3] == [row["train_loss"] for row in saved]

@@ -251,7 +251,9 @@ def test_features_are_not_taken_for_those_of_another_network(network, tmp_path):
     tree, arrays = parts(tmp_path / "m")
     for name in ("_fingerprint", "_digest"):
         planted = {**tree, "state": {**tree["state"], name: "another"}}
-        with pytest.raises(ValueError, match=f"LayerEmbedder has the attribute .{name}"):
+        with pytest.raises(
+            ValueError, match=f"LayerEmbedder has the attribute .{name}"
+        ):
             load(write(tmp_path / "m", planted, arrays))
     name = next(name for name in arrays if "_weights.network" in name)
     other = {**arrays, name: arrays[name] + 1}
