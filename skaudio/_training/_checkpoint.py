@@ -195,6 +195,8 @@ def _check_optimizer(state: Any, optimizer: torch.optim.Optimizer) -> None:
             parameter.grad = torch.zeros_like(parameter)
     trial.step()
     like = encoded(trial.state_dict())
+    for group in like["param_groups"]:
+        group["lr"] = float(group["lr"])  # as a schedule makes it
     check_like(dict.fromkeys(state), dict.fromkeys(like), "optimizer")
     n_groups = len(state["param_groups"])
     check_like(state["param_groups"], like["param_groups"], "param_groups")
