@@ -15,19 +15,22 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b, sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 
-from skaudio._utils._files import remove_leftovers, replacing
+from skaudio._utils._files import remove_leftovers, replacing, size_of_file
 from skaudio._utils._forks import in_forked_child
 from skaudio._utils._types import is_path
 
 VERSION = 1  # of what is computed: a new one invalidates everything on disk
 CAPACITY = 256 * 2**20  # bytes in memory
 DIGEST = 16  # bytes of keys and of the checksum in files
+LARGEST = 2**30  # bytes of the file of one clip
+HEADER = 2**12  # bytes of it, at most, that are no numbers
 
 Compute = Callable[[list[int]], Sequence["np.ndarray | None"]]
 File = tuple[str, tuple[int, int] | None]  # a path, and what changes with the content
@@ -211,19 +214,36 @@ def _path(folder: str | os.PathLike[str], name: str) -> Path:
 
 
 def _read(path: Path) -> np.ndarray | None:
-    """The array in a file, or None if its checksum does not match."""
+    """The array in a file; None if it is not what `_write` wrote to that path."""
     try:
+        if size_of_file(path) > LARGEST:
+            return None
         content = path.read_bytes()
-    except OSError:
+        body, checksum = content[:-DIGEST], content[-DIGEST:]
+        return _array_of(body) if _checksum(path, body) == checksum else None
+    except Exception:  # damaged files fail in any way
         return None
-    body, checksum = content[:-DIGEST], content[-DIGEST:]
-    if blake2b(body, digest_size=DIGEST).digest() != checksum:
+
+
+def _array_of(body: bytes) -> np.ndarray | None:
+    """Numbers of an .npy file, as many as there are; None if it holds anything else."""
+    stream = io.BytesIO(body)
+    if np.lib.format.read_magic(stream) != (1, 0):
         return None
-    try:
-        array: np.ndarray = np.load(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, EOFError):
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    n_bytes = len(body) - stream.tell()
+    if dtype.kind != "f" or min(shape, default=0) < 0:
         return None
-    return array
+    if prod(shape) * dtype.itemsize != n_bytes:
+        return None
+    flat = np.frombuffer(body, dtype, offset=stream.tell())
+    array = flat.reshape(shape, order="F" if is_fortran else "C").copy()
+    return array if np.isfinite(array).all() else None
+
+
+def _checksum(path: Path, body: bytes) -> bytes:
+    """Of the content and the name: a file of another clip is not taken for it."""
+    return blake2b(path.name.encode() + body, digest_size=DIGEST).digest()
 
 
 def _write_new(
@@ -235,8 +255,11 @@ def _write_new(
     remove_leftovers(Path(folder))
     try:
         for name, array in arrays.items():
-            if array is not None and _read(_path(folder, name)) is None:
-                _write(_path(folder, name), array)
+            path = _path(folder, name)
+            if array is None or array.nbytes > LARGEST - HEADER:
+                continue
+            if _read(path) is None:
+                _write(path, array)
     except OSError as error:
         warnings.warn(
             f"What was computed cannot be written to {os.fspath(folder)} ({error}); it "
@@ -253,7 +276,7 @@ def _write(path: Path, array: np.ndarray) -> None:
     body = stream.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, tidy=False) as part:
-        part.write_bytes(body + blake2b(body, digest_size=DIGEST).digest())
+        part.write_bytes(body + _checksum(path, body))
 
 
 MEMORY = ClipCache()  # of this process

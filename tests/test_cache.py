@@ -1,8 +1,11 @@
 """Arrays of clips: each computed once, the same values, nothing stale or broken."""
 
+import io
 import os
+import pickle
 import threading
 import time
+import tracemalloc
 
 import joblib
 import numpy as np
@@ -13,7 +16,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skaudio._cache import MEMORY, ClipCache, file_of, keys_of, signature_of
+from skaudio._cache import (
+    MEMORY,
+    ClipCache,
+    _checksum,
+    _read,
+    _write,
+    file_of,
+    keys_of,
+    signature_of,
+)
 from skaudio.embedding import PretrainedEmbedder, clear_cache
 
 
@@ -245,6 +257,97 @@ def test_damaged_files_are_written_anew(damage, labelled, tmp_path):
     np.testing.assert_array_equal(embedder.transform(X), before)
     assert embedded() == 1
     assert path.read_bytes() == whole
+
+
+def header(shape, descr="'<f4'", end=""):
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}{end}"
+    return b"\x93NUMPY\x01\x00v\x00" + text.ljust(117).encode() + b"\n"
+
+
+def npy(array, **options):
+    stream = io.BytesIO()
+    np.save(stream, array, **options)
+    return stream.getvalue()
+
+
+def npz():
+    stream = io.BytesIO()
+    np.savez(stream, a=np.ones(2, np.float32))
+    return stream.getvalue()
+
+
+PLANTED = {
+    "NaN": npy(np.array([1, np.nan], np.float32)),
+    "infinity": npy(np.array([1, np.inf], np.float32)),
+    "text": npy(np.array(["a", "b"])),
+    "truth": npy(np.array([True, False])),
+    "whole numbers": npy(np.array([1, 2])),
+    "complex": npy(np.array([1j, 2j])),
+    "fields": npy(np.zeros(2, [("a", "f4")])),
+    "objects": npy(np.array([{}, {}], dtype=object), allow_pickle=True),
+    "pickle": pickle.dumps([1.0, 2.0]),
+    "archive": npz(),
+    "too many numbers": header("(10000000000000,)") + bytes(8),
+    "too few": header("(1,)") + bytes(8),
+    "any number": header("(-1,)") + bytes(8),
+    "objects as numbers": header("(2,)", "'|O'") + bytes(16),
+    "overlapping": header("(0, 10000000000000)"),
+    "deep": header("(2,)", "[" * 50 + "]" * 50) + bytes(8),
+    "code": header("(2,)", "__import__('os').system('true')") + bytes(8),
+    "nothing": b"",
+    "magic only": b"\x93NUMPY\x01\x00",
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_planted_files_are_not_used(what, labelled, tmp_path):
+    """With a right checksum, too: what is no row of finite numbers is computed."""
+    X, _ = labelled
+    embedder = PretrainedEmbedder(Counting(), cache=tmp_path)
+    before = embedder.transform(X)
+    path = sorted(tmp_path.iterdir())[0]
+    path.write_bytes(PLANTED[what] + _checksum(path, PLANTED[what]))
+    if what == "overlapping":
+        assert _read(path).size == 0  # numbers there are none, in no memory
+        return
+    assert _read(path) is None
+    clear_cache()
+    embedded()
+    tracemalloc.start()
+    np.testing.assert_array_equal(embedder.transform(X), before)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+    assert embedded() == 1
+    np.testing.assert_array_equal(np.load(path), _read(path))  # written anew
+
+
+def test_a_file_of_another_clip_is_not_used(labelled, tmp_path):
+    X, _ = labelled
+    embedder = PretrainedEmbedder(Counting(), cache=tmp_path)
+    before = embedder.transform(X)
+    first, second, *_ = sorted(tmp_path.iterdir())
+    first.write_bytes(second.read_bytes())
+    clear_cache()
+    np.testing.assert_array_equal(embedder.transform(X), before)
+
+
+def test_neither_pipes_nor_huge_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert _read(tmp_path / "pipe") is None  # nobody will write to it
+    with open(tmp_path / "huge", "wb") as file:
+        file.truncate(2**40)
+    assert _read(tmp_path / "huge") is None
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f4"])
+def test_rows_come_back_from_files(order, dtype, tmp_path):
+    array = np.asarray(np.arange(6).reshape(2, 3), dtype, order=order)
+    _write(tmp_path / "a.npy", array)
+    back = _read(tmp_path / "a.npy")
+    np.testing.assert_array_equal(back, array)
+    assert back.dtype == array.dtype
+    assert back.flags.writeable
 
 
 def test_files_are_readable_without_skaudio(labelled, tmp_path):
