@@ -83,8 +83,8 @@ class CRNNClassifier(SegmentClassifier):
         Whether ``torch.compile`` translates the network for training. Takes a minute
         or so at the start, and a C++ compiler; worth it for long training on a GPU.
     random_state : int, RandomState instance or None, default=None
-        Seed of initialisation, order, segments, dropout and validation split. An int
-        gives the same model to the bit on the same machine, in any joblib backend.
+        Seed of initialisation, order, segments, dropout, validation split. An int gives
+        the same model to the bit on one machine with as many threads, in any backend.
     verbose : bool or int, default=0
         Whether to show a progress bar over epochs.
 

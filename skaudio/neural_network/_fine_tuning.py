@@ -53,7 +53,8 @@ class FineTunedClassifier(
     lr_schedule : PlateauSchedule, CosineRestarts, name or None, default=None
         Schedule of the learning rate; None is the estimator's.
     random_state : int, RandomState instance or None, default=None
-        Seed of new output layers, order, segments, dropout and validation split.
+        Seed of new output layers, order, segments, dropout and validation split. An int
+        gives the same model to the bit on one machine with as many threads.
     verbose : bool or int, default=0
         Whether to show a progress bar over epochs.
 
