@@ -13,12 +13,16 @@ from torch import Tensor, nn
 from skaudio._cache import digest_of
 from skaudio._training._user_callbacks import is_raised_by_code
 from skaudio.nn.blocks import seed_dropout
-from skaudio.nn.devices import by_batches, moved, without_autocast
+from skaudio.nn.devices import (
+    by_batches,
+    moved,
+    without_autocast,
+    without_spinning,
+)
 from skaudio.nn.folding import folded
 from skaudio.nn.initialisation import seeded_initialisation
 from skaudio.nn.layers import OfWeights, layer_outputs
 from skaudio.nn.losses import blend
-from skaudio.nn.threads import without_spinning
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": torch.optim.Adam},
