@@ -14,7 +14,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Threads of OpenMP spin while they wait, which beside other busy processes makes
-# training tens of times slower. It is decided when torch is loaded; see `_threads`.
+# training tens of times slower. It is decided when torch is loaded; see `nn.devices`.
 if "torch" not in sys.modules and not {
     *("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 } & {*os.environ}:

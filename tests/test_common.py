@@ -145,6 +145,29 @@ def test_constructor_is_small_and_keyword_only(estimator):
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:])
 
 
+@pytest.mark.parametrize("estimator", INSTANCES, ids=name_of)
+def test_a_fit_that_fails_changes_nothing(estimator):
+    """Whatever it has set by then: names of new classes would stand on old weights."""
+    inner = inspect.unwrap(type(estimator).fit)
+    assert type(estimator).fit is not inner, "decorate fit with _fit_context"
+    estimator = clone(estimator)
+    estimator.learned_ = "before"
+    before = dict(vars(estimator))
+    with pytest.raises(Exception):  # noqa: B017, PT011  (whichever it is)
+        estimator.fit(Unreadable(), y=[0, 1])
+    assert vars(estimator) == before
+
+
+class Unreadable:
+    shape = (2, 3)
+
+    def __len__(self):
+        return 2
+
+    def __array__(self, *args, **kwargs):
+        raise MemoryError
+
+
 # ------------------------------------------------------- contracts on 3-D data
 
 

@@ -21,6 +21,8 @@ from skaudio._utils._types import FLOATS, RatedSamples, is_path, shown
 # upsampling may multiply samples by so much, or make so many of them
 MOST_UPSAMPLED, MOST_SAMPLES = 16, 2**26
 
+CHUNK = 256  # clips whose waveforms are in memory at a time
+
 
 def load_clips(
     X: Any,

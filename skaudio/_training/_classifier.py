@@ -52,6 +52,19 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If training diverges and no trained model has finite numbers; if the
+            checkpoint is that of another training, with what differs.
+        OSError
+            Before training, if there is no folder for the checkpoint.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverged after the model that is kept.
         """
         self._fit_labels(X, y, groups, (X_test, y_test), checkpoint)
         return self

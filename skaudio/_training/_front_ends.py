@@ -17,6 +17,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor, nn
 
+from skaudio._audio._load import CHUNK
 from skaudio._training._datasets import WAVEFORM, Arrays, SegmentDataset, TrainingBatch
 from skaudio._training._options._augmentation import (
     BETWEEN_CLASS,
@@ -29,7 +30,6 @@ from skaudio._utils._validation import check_clips, check_views
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.frontends import FrontEnd
 from skaudio.nn.runner import compute_front_ends
-from skaudio.views._base import CHUNK
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,19 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-from skaudio._cache import digest_of
+from skaudio._training._identity import identity_of
 from skaudio._training._user_callbacks import is_raised_by_code
 from skaudio.nn.blocks import seed_dropout
-from skaudio.nn.devices import by_batches, moved, without_autocast
+from skaudio.nn.devices import (
+    by_batches,
+    moved,
+    without_autocast,
+    without_spinning,
+)
 from skaudio.nn.folding import folded
 from skaudio.nn.initialisation import seeded_initialisation
 from skaudio.nn.layers import OfWeights, layer_outputs
 from skaudio.nn.losses import blend
-from skaudio.nn.threads import without_spinning
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": torch.optim.Adam},
@@ -294,7 +298,7 @@ def _for_inference(module: nn.Module) -> nn.Module:
 
 
 def _digest(module: nn.Module) -> str:
-    return digest_of(*(t.cpu().numpy().tobytes() for t in module.state_dict().values()))
+    return identity_of(module.state_dict())
 
 
 def in_order(losses: Tensors, terms: tuple[str, ...]) -> Tensors:

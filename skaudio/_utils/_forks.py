@@ -24,8 +24,10 @@ def in_forked_child(function: Callable[[], None]) -> Callable[[], None]:
 @in_forked_child
 def _use_one_thread() -> None:
     """Use the pools of OpenMP no more: with one thread, nothing is handed to them."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+    # another thread may just be importing it
+    limit = getattr(sys.modules.get("torch"), "set_num_threads", None)
+    if limit is not None:
+        limit(1)
     if "sklearn" in sys.modules:
         from threadpoolctl import ThreadpoolController
 

@@ -127,7 +127,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         views = check_views(self, X, reset=True)
         labels = check_labels(self, views, y)
-        parts = self._split(X, views)
+        parts = self._split(X, views, self.estimator)
         self._check_weights(list(parts))
         params = self._route({k: v for k, v in fit_params.items() if v is not None})
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
@@ -157,7 +157,8 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Probabilities by name of the view.
         """
         check_is_fitted(self)
-        parts = self._split(X, check_views(self, X, reset=False))
+        views = check_views(self, X, reset=False)
+        parts = self._split(X, views, self.estimators_[0])
         return {
             name: estimator.predict_proba(part)
             for estimator, (name, part) in zip(
@@ -213,12 +214,12 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             estimator=self.estimator, method_mapping=mapping
         )
 
-    def _split(self, X: Any, views: Views) -> dict[str, Any]:
+    def _split(self, X: Any, views: Views, estimator: Any) -> dict[str, Any]:
         """What each clone is given: its own view alone, or X as it came."""
         if not isinstance(X, Views):
             return {views.names[0]: X}
         parts = {name: views.select([name]) for name in views.names}
-        if _takes_views(self.estimator):
+        if _takes_views(estimator):
             return parts
         return {name: part.flatten() for name, part in parts.items()}
 

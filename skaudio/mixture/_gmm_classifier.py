@@ -165,6 +165,11 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
             for i, (k, seed) in enumerate(zip(self.n_components_, seeds, strict=True))
         )
         self.n_iter_ = np.array([mixture.n_iter_ for mixture in self.mixtures_])
+        if not all(np.isfinite(m.precisions_cholesky_).all() for m in self.mixtures_):
+            raise ValueError(
+                "The values of X are too large: variances are not finite. Scale them, "
+                "for example with StandardScaler."
+            )
         return self
 
     def predict_joint_log_proba(self, X) -> np.ndarray:
@@ -189,6 +194,12 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
                 block = X[rows].astype(np.float64, copy=False)
                 for i, mixture in enumerate(self.mixtures_):
                     joint[rows, i] = mixture.score_samples(block)
+        finite = np.isfinite(joint).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"Row {int(np.argmin(finite))} of X is too large to compute with: its "
+                "log-probabilities are not finite. Scale X as in fit."
+            )
         return joint + np.log(self.class_prior_)
 
     def predict_log_proba(self, X) -> np.ndarray:

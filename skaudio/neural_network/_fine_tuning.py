@@ -155,6 +155,19 @@ class FineTunedClassifier(
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If training diverges and no trained model has finite numbers; if the
+            checkpoint is that of another training, with what differs.
+        OSError
+            Before training, if there is no folder for the checkpoint.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverged after the model that is kept.
         """
         model = clone(self.estimator)
         if not isinstance(model, FrozenEstimator):

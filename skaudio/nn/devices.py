@@ -1,16 +1,20 @@
-"""Devices: their choice, moving tensors, and batches that halve when memory is full."""
+"""Devices and threads: their choice, moving tensors, batches that halve if need be."""
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from skaudio.nn.threads import without_spinning
+# any of them says how threads wait; `skaudio` sets the first one if it comes before
+# torch, and whoever sets one of them has chosen
+DECIDES = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"
+DECIDED = any(name in os.environ for name in DECIDES)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -76,6 +80,30 @@ def without_autocast(device: str | torch.device) -> AbstractContextManager[Any]:
     if not torch.amp.is_autocast_available(kind):
         return nullcontext()
     return torch.autocast(kind, enabled=False)
+
+
+@contextmanager
+def without_spinning(device: str | torch.device) -> Iterator[None]:
+    """Use one thread where torch was loaded so that its threads spin.
+
+    That is, where torch was imported before skaudio and no environment variable says
+    how threads wait. Beside other busy processes, threads that spin wait for one that
+    does not run. At the end there are as many threads as before.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Where is computed; other devices than the CPU are left alone.
+    """
+    if DECIDED or torch.device(device).type != "cpu":
+        yield
+        return
+    before = torch.get_num_threads()  # of this thread: others have their own
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def moved(tensors: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from skaudio._audio._checks import all_finite, overflow
-from skaudio._audio._load import load_clips
+from skaudio._audio._load import CHUNK, load_clips
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import stack_or_object
@@ -24,8 +24,6 @@ from skaudio._utils._validation import check_clips
 
 if TYPE_CHECKING:
     from skaudio.nn.frontends import FrontEnd
-
-CHUNK = 256  # clips whose waveforms are in memory at a time
 
 
 class ViewSource(FailedClips, metaclass=ABCMeta):

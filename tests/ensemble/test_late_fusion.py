@@ -25,6 +25,7 @@ from sklearn.utils.estimator_checks import check_estimator, check_param_validati
 
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
+from skaudio.neural_network import CRNNClassifier
 from skaudio.preprocessing import ViewScaler
 from skaudio.views import Views
 
@@ -251,3 +252,15 @@ def test_needs_y_and_fit(views):
         LateFusionClassifier(logistic).fit(X, None)
     with pytest.raises(NotFittedError, match="not fitted yet"):
         LateFusionClassifier(logistic).predict(X)
+
+
+def test_an_estimator_set_after_fit_waits_for_the_next_one(views):
+    X, y = views
+    fusion = LateFusionClassifier(GaussianNB()).fit(X, y)
+    before = fusion.predict_proba(X)
+    network = CRNNClassifier(width=0.05, max_epochs=1, random_state=0)
+    fusion.set_params(estimator=network)
+    assert_array_equal(fusion.predict_proba(X), before)
+    before = fusion.fit(X, y).predict_proba(X)
+    fusion.set_params(estimator=GaussianNB())
+    assert_array_equal(fusion.predict_proba(X), before)

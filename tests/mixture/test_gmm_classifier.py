@@ -186,3 +186,15 @@ def test_same_seed_same_model_for_any_n_jobs(frames):
 def test_unfitted():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         GMMClassifier().predict([[0.0]])
+
+
+@pytest.mark.filterwarnings("ignore")  # NumPy's, of overflows
+def test_values_whose_squares_are_infinite_are_an_error():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), np.arange(40) % 2
+    with pytest.raises(ValueError, match=r"too large|infinity|not finite"):
+        GMMClassifier(random_state=0).fit(X * 1e160, y)
+    gmm = GMMClassifier(random_state=0).fit(X, y)
+    X[7] = 1e200
+    with pytest.raises(ValueError, match="Row 7 of X is too large"):
+        gmm.predict(X)

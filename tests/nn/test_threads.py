@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from skaudio.nn import devices, threads
+from skaudio.nn import devices
 from skaudio.nn.devices import by_batches
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_SET = (*threads.DECIDES, "OMP_NUM_THREADS")
+NOT_SET = (*devices.DECIDES, "OMP_NUM_THREADS")
 SCRIPT = """
 import os
 {first}
-import skaudio.nn.threads
+import skaudio.nn.devices
 import torch
 from skaudio.nn.devices import by_batches
 before = torch.get_num_threads()
@@ -55,7 +55,7 @@ def test_who_comes_first_and_what_is_set(first, settings, expected):
 
 @pytest.fixture
 def spinning(monkeypatch):
-    monkeypatch.setattr(threads, "DECIDED", False)
+    monkeypatch.setattr(devices, "DECIDED", False)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -76,12 +76,12 @@ def test_threads_do_not_disturb_each_other(spinning):
 
     def work():
         torch.set_num_threads(2)
-        with threads.without_spinning("cpu"), threads.without_spinning("cpu"):
+        with devices.without_spinning("cpu"), devices.without_spinning("cpu"):
             found.append(torch.get_num_threads())
         found.append(torch.get_num_threads())
 
     worker = threading.Thread(target=work)
-    with threads.without_spinning("cpu"):
+    with devices.without_spinning("cpu"):
         worker.start()
         worker.join()
         assert torch.get_num_threads() == 1
@@ -90,6 +90,5 @@ def test_threads_do_not_disturb_each_other(spinning):
 
 
 def test_other_devices_are_left_alone(spinning):
-    with threads.without_spinning("meta"):
+    with devices.without_spinning("meta"):
         assert torch.get_num_threads() == 2
-    assert devices.without_spinning is threads.without_spinning
