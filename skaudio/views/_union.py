@@ -136,7 +136,7 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         """
         views = self._named_views()
         for view in views.values():
-            view._front_end("float32", "cpu")
+            view._check_computable()
         check_clips(self, X, reset=True, allow_nan=self._allow_nan(views))
         self.errors_ = []
         return self

@@ -1,6 +1,7 @@
 """Laws that every view obeys, and what each of them is."""
 
 import pickle
+import weakref
 
 import librosa
 import numpy as np
@@ -8,13 +9,16 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from skaudio._audio._load import load_clips
+from skaudio._audio._load import load_clips, load_parts
+from skaudio._audio._report import Report
+from skaudio.nn.devices import is_available
 from skaudio.views import (
     CQTView,
     GammatoneView,
     MelView,
     MFCCView,
     RawView,
+    _base,
     make_view_union,
 )
 
@@ -236,7 +240,7 @@ def test_errors_are_reported_and_forgotten(view, sounds):
 
 
 def test_rows_of_errors_count_over_chunks(view, sounds, monkeypatch, tmp_path):
-    monkeypatch.setattr("skaudio.views._base.CHUNK", 2)
+    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 2)
     clips = [*sounds[0][:3], tmp_path / "missing.wav", sounds[0][4]]
     view.set_params(on_error="nan", duration=0.5)
     out = view.transform(clips)
@@ -443,3 +447,53 @@ def test_gpu_is_close_to_cpu(view, sounds):
     ragged_gpu = clone(view).set_params(device="cuda").transform(clips)
     for a, b in zip(ragged_gpu, view.transform(clips), strict=True):
         np.testing.assert_allclose(a, b, atol=0.05, rtol=1e-3)
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "mps", "xpu"])
+def test_a_device_that_is_not_here(sounds, device):
+    """A view from another machine goes on; fitting it here is refused."""
+    X = sounds[0][:3]
+    view = MelView(sr=SR).fit(X).set_params(device=device)
+    union = make_view_union("mel", "raw", sr=SR, device=device)
+    expected = MelView(sr=SR).transform(X)
+    if is_available(device):
+        pytest.skip(f"{device} is here")
+    np.testing.assert_array_equal(view.transform(X), expected)
+    np.testing.assert_array_equal(union.transform(X)["mel"], expected)
+    for absent in (view, union):
+        with pytest.raises(ValueError, match=f"device='{device}' asks for a device"):
+            absent.fit(X)
+
+
+@pytest.mark.parametrize("form", [np.array, list])
+def test_what_was_collected_is_held_once(sounds, monkeypatch, form):
+    """When a part is computed, those of the parts before it are in the result only."""
+    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 4)
+    X = form(list(sounds[0][:12]))
+    union = make_view_union("mel", "gammatone", sr=SR)
+    expected = union.transform(X)
+    compute, made = _base._compute_clips, []
+
+    def watched(views, clips, dtype):
+        assert [array for array in made if array() is not None] == []
+        computed = compute(views, clips, dtype)
+        made.extend(weakref.ref(array) for arrays, _ in computed for array in arrays)
+        return computed
+
+    monkeypatch.setattr(_base, "_compute_clips", watched)
+    out = union.transform(X)
+    assert len(made) == 24
+    for name in out.names:
+        np.testing.assert_array_equal(out[name], expected[name])
+
+
+def test_a_part_holds_a_bounded_number_of_samples(monkeypatch):
+    """Long clips come one by one, short ones together, as soon as that is known."""
+    monkeypatch.setattr("skaudio._audio._load.PART_SAMPLES", 16 * 1000)
+    clips = [np.ones(n, np.float32) for n in [1000] * 16 + [4000] * 7 + [100] * 30]
+    parts = [len(part.rows) for part in load_parts(clips, Report(), sr=SR)]
+    assert parts == [16, 16, 4, 17]
+    rows = [7, 3, 20]
+    (part,) = load_parts(clips, Report(), sr=SR, rows=rows)
+    assert list(part.rows) == rows
+    assert [len(waveform) for waveform in part.waveforms] == [1000, 1000, 4000]
