@@ -30,7 +30,6 @@ from skaudio._utils._validation import check_clips, check_views
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.frontends import FrontEnd
 from skaudio.nn.runner import compute_front_ends
-from skaudio.views._base import compute_parts
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class OwnViews:
         self, parts: Iterator[Part], n_clips: int, report: Report
     ) -> tuple[Views, list[list[float]]]:
         views = list(self.views.values())
-        arrays, tops = compute_parts(views, parts, n_clips, report)
+        arrays, tops = self.first._computed(views, parts, n_clips, report)
         rates = {name: view.rate for name, view in self.views.items()}
         return Views(dict(zip(self.views, arrays, strict=True)), rates), tops
 

@@ -113,6 +113,13 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         options = {name: getattr(self, name) for name in LOADING}
         return load_parts(X, report, n_jobs=n_jobs, verbose=verbose, **options)
 
+    @staticmethod
+    def _computed(
+        views: Sequence[BaseView], parts: Iterable[Part], n_clips: int, report: Report
+    ) -> tuple[list[np.ndarray], list[list[float]]]:
+        """Views that fit together, of clips that are loaded; see `compute_parts`."""
+        return compute_parts(views, parts, n_clips, report)
+
     def _check_computable(self) -> None:
         """Refuse parameters that do not fit together, and devices that are not here."""
         self._front_end("float32", "cpu")
