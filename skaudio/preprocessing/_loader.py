@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skaudio._audio._load import load_clips, load_parts
+from skaudio._audio._load import load_clips, load_parts, n_samples_of
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import ClipArrays
@@ -157,6 +157,28 @@ class AudioLoader(ArrayOutput, FailedClips, TransformerMixin, BaseEstimator):
             waveforms = collected.result()
         report.close(self, len(clips), self.on_error)
         return waveforms
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the samples, if all clips are equally long, or of the column.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Ignored: samples are not columns of X.
+
+        Returns
+        -------
+        names : ndarray of str
+            ``sample0``, ``sample1``... if `duration` is set or X in `fit` was a 2-D
+            array; ``waveform`` otherwise.
+        """
+        length = None if self.trim_silence else getattr(self, "n_features_in_", None)
+        if self.duration is not None:
+            length = n_samples_of(self.duration, self.sr)
+        names = (
+            ["waveform"] if length is None else [f"sample{i}" for i in range(length)]
+        )
+        return np.array(names, dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

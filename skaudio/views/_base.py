@@ -92,6 +92,23 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         (view,) = compute_views(self, [self], X, self.n_jobs, self.verbose)
         return view
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the bins.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Ignored: bins are not columns of X.
+
+        Returns
+        -------
+        names : ndarray of str
+            The kind of the view and a number from 0 on, such as ``mel0``.
+        """
+        clip = np.zeros(self._shortest, np.float32)
+        (((view,), _),) = _compute_clips([self], [clip], "float32")
+        return np.array([f"{self.kind}{i}" for i in range(len(view))], dtype=object)
+
     @property
     def kind(self) -> str:
         """Name of the kind of view in lower case, such as "mel"."""

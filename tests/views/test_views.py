@@ -5,19 +5,26 @@ import weakref
 
 import librosa
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn
+import soundfile
 import torch
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
 
 from skaudio._audio._load import load_clips, load_parts
 from skaudio._audio._report import Report
 from skaudio.nn.devices import is_available
+from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
 from skaudio.views import (
     CQTView,
     GammatoneView,
     MelView,
     MFCCView,
     RawView,
+    ViewUnion,
     _base,
     make_view_union,
 )
@@ -166,10 +173,80 @@ def test_arrays_are_strict_about_length_and_lists_are_free(view, sounds):
     view.transform(X[:, :3000])
 
 
-def test_no_names_and_no_data_frames(view, sounds):
-    assert not hasattr(view, "get_feature_names_out")
+def test_names_are_those_of_the_bins(view, sounds):
+    n_bins = view.transform(sounds[0][:1]).shape[1]
+    names = [f"{view.kind}{i}" for i in range(n_bins)]
+    assert list(view.get_feature_names_out()) == names
+    assert list(view.get_feature_names_out(["path"])) == names
+
+
+def test_rows_keep_their_index_if_data_frames_are_wanted(view, sounds):
+    clips, index = list(sounds[0][:3]), [7, 5, 6]
+    X = pd.Series(clips, index=index)
+    expected = view.transform(clips)
+    assert isinstance(view.transform(X), np.ndarray)
     assert view.set_output(transform="pandas") is view
-    assert isinstance(view.transform(sounds[0][:2]), np.ndarray)
+    out = view.transform(X)
+    assert list(out.index) == index
+    assert_same_clips(list(out), expected)
+    assert isinstance(view.transform(clips), np.ndarray)
+    with sklearn.config_context(transform_output="pandas"):
+        assert list(clone(view).transform(X).index) == index
+    scaler = ViewScaler().fit(expected)
+    scaled = scaler.transform(expected)
+    scaler.set_output(transform="pandas")
+    for kind in (out, list(out), expected):
+        assert_same_clips(list(scaler.transform(kind)), scaled)
+    assert list(scaler.transform(out).index) == index
+
+
+@pytest.mark.parametrize("column", ["path", ["path"]])
+@pytest.mark.parametrize("with_loader", [False, True])
+@pytest.mark.parametrize("n_views", [1, 2])
+def test_a_table_with_sound_and_names(sounds, tmp_path, column, with_loader, n_views):
+    """ColumnTransformer: names of columns and the caller's index, through all steps."""
+    paths = [str(tmp_path / f"{i}.wav") for i in range(4)]
+    for path, clip in zip(paths, sounds[0], strict=False):
+        soundfile.write(path, clip, SR, subtype="FLOAT")
+    frame = pd.DataFrame({"path": paths, "age": np.arange(4.0)}, index=[9, 3, 5, 7])
+    bins = ["mel0", "mel1", "mel2"]
+    view = MelView(sr=SR, n_mels=3)
+    if n_views == 2:
+        bins = ["loud__mel0", "loud__mel1", "loud__mel2", "wave__raw0"]
+        view = ViewUnion([("loud", view), ("wave", RawView(sr=SR))])
+    loader = [AudioLoader(sr=SR)] if with_loader else []
+    audio = make_pipeline(*loader, view, ViewScaler(), FrameStatistics(("mean", "max")))
+    names = [f"{s}_{name}" for s in ("mean", "max") for name in bins]
+    if n_views == 2:
+        names = [f"{s}_{bin_}" for s in ("mean", "max") for bin_ in bins[:3]]
+        names += [f"{s}_wave__raw0" for s in ("mean", "max")]
+    expected = audio.fit_transform(paths)
+    assert list(audio.get_feature_names_out()) == names
+    columns = ColumnTransformer(
+        [("audio", audio, column), ("rest", "passthrough", ["age"])]
+    )
+    table = columns.set_output(transform="pandas").fit_transform(frame)
+    assert list(table.index) == [9, 3, 5, 7]
+    assert list(table.columns) == [*(f"audio__{n}" for n in names), "rest__age"]
+    np.testing.assert_array_equal(table.iloc[:, :-1], expected)
+    np.testing.assert_array_equal(columns.transform(frame[2:]), table[2:])
+
+
+def test_views_keep_the_index_of_their_rows(sounds):
+    X = pd.Series(list(sounds[0][:4]), index=list("abcd"))
+    union = make_view_union("mel", "raw", sr=SR).set_output(transform="pandas")
+    views = union.transform(X)
+    for some, index in [
+        (views, "abcd"),
+        (views[[2, 0]], "ca"),
+        (views[1:], "bcd"),
+        (views[np.array([True, False, False, True])], "ad"),
+        (views.select(["mel"]), "abcd"),
+        (views.map(lambda name, array: array + 1), "abcd"),
+        (pickle.loads(pickle.dumps(views[2:])), "cd"),
+    ]:
+        assert "".join(some.index) == index
+    assert union.transform(list(X)).index is None
 
 
 def test_a_later_start_is_a_later_frame(view, sounds):
