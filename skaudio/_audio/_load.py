@@ -27,6 +27,7 @@ from skaudio._utils._types import FLOATS, RatedSamples, is_path, shown
 
 # upsampling may multiply samples by so much, or make so many of them
 MOST_UPSAMPLED, MOST_SAMPLES = 16, 2**26
+MOST_PADDED = 2**28  # samples of a clip that is cropped or padded
 # of a part: clips, clips of the first one, whose length nobody knows yet, and samples
 MOST_CLIPS, FIRST_CLIPS, PART_SAMPLES = 256, 16, 2**23
 
@@ -184,6 +185,12 @@ def load_clips(
     errors : list of dict
         ``{"row", "path", "error"}`` of each failed clip, in order of rows.
     """
+    if duration is not None and not duration * sr <= MOST_PADDED:
+        raise ValueError(
+            f"duration={duration:g} makes clips of {duration * sr:.3g} samples at "
+            f"sr={sr:g}; at most {MOST_PADDED:.3g} are made. Lower duration, or set it "
+            "to None to keep the lengths of the clips."
+        )
     native = sr if array_sr is None else array_sr
     rows = range(len(X)) if rows is None else rows
     found = Report() if report is None else report

@@ -27,7 +27,7 @@ from skaudio._utils._constraints import (
     COMPUTING_CONSTRAINTS,
     COUNT,
     LOADER_CONSTRAINTS,
-    POSITIVE,
+    RATE,
 )
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._forks import Lock
@@ -178,8 +178,8 @@ class PretrainedEmbedder(
         "scaler": [str, os.PathLike, None],
         "layers": [tuple, list],
         "n_segments": [COUNT, None],
-        "sr": [POSITIVE, None],
-        "model_sr": [POSITIVE, None],
+        "sr": [RATE, None],
+        "model_sr": [RATE, None],
         "sha256": [str, None],
         "cache": ["boolean", str, os.PathLike],
         **COMPUTING_CONSTRAINTS,

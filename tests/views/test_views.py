@@ -574,3 +574,29 @@ def test_a_part_holds_a_bounded_number_of_samples(monkeypatch):
     (part,) = load_parts(clips, Report(), sr=SR, rows=rows)
     assert list(part.rows) == rows
     assert [len(waveform) for waveform in part.waveforms] == [1000, 1000, 4000]
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (MelView(n_fft=10**9), r"'n_fft' .* range \[1, 1048576\]"),
+        (MFCCView(win_length=10**9), r"'win_length' .* range \[1, 1048576\]"),
+        (MelView(hop_length=10**30), r"'hop_length' .* range \[1, 1048576\]"),
+        (CQTView(hop_length=10**9), r"'hop_length' .* range \[1, 1048576\]"),
+        (MelView(n_mels=10**9), r"'n_mels' .* range \[1, 4096\]"),
+        (GammatoneView(n_bins=10**9), r"'n_bins' .* range \[1, 4096\]"),
+        (CQTView(bins_per_octave=10**9), r"'bins_per_octave' .* range \[1, 4096\]"),
+        (MelView(sr=1e12), r"'sr' .* range \(0.0, 10000000.0\]"),
+        (MelView(n_fft=2**20, n_mels=4096), "n_fft=1048576 and n_mels=4096 .*at most"),
+        (GammatoneView(n_fft=2**20, n_bins=4096), "n_fft=1048576 and n_bins=4096"),
+        (CQTView(fmin=1e-9), "fmin=1e-09 Hz and bins_per_octave=12 .*at most"),
+        (RawView(duration=1e9), r"duration=1e\+09 .*samples at sr=22050; at most"),
+    ],
+    ids=str,
+)
+def test_what_would_take_all_memory_is_refused(view, message):
+    X = np.zeros((1, 800), np.float32)
+    with pytest.raises(ValueError, match=message):
+        view.transform(X)
+    with pytest.raises(ValueError, match=message):
+        view.fit(X).transform(X)
