@@ -6,8 +6,10 @@ import sys
 from functools import wraps
 from typing import Any, Self
 
+import numpy as np
+
 from skaudio._utils._container import Views
-from skaudio._utils._sklearn import _get_output_config
+from skaudio._utils._sklearn import _check_feature_names_in, _get_output_config
 
 
 class ArrayOutput:
@@ -69,6 +71,20 @@ def with_index(transformer: Any, out: Any, X: Any) -> Any:
         named = columns if len(columns) == out.shape[1] else None
         return pandas.DataFrame(out, index=index, columns=named, copy=False)
     return pandas.Series(list(out), index=index, dtype=object)
+
+
+def names_of_bins(estimator: Any, names: Any = None) -> np.ndarray:
+    """Names of the bins of what `check_views` saw in ``fit``, view by view."""
+    if not hasattr(estimator, "view_names_in_"):
+        return _check_feature_names_in(estimator, names)
+    bins = estimator.view_bins_in_
+    known = [f"{v}__x{i}" for v in estimator.view_names_in_ for i in range(bins[v])]
+    if names is not None and len(names) != len(known):
+        raise ValueError(
+            f"input_features should have length equal to the number of bins "
+            f"({len(known)}), got {len(names)}"
+        )
+    return np.array(known if names is None else names, dtype=object)
 
 
 class FailedClips:

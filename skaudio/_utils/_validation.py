@@ -16,7 +16,6 @@ from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._rows import clips_of, to_numpy
-from skaudio._utils._sklearn import _check_feature_names_in
 from skaudio._utils._types import FLOATS, is_path
 
 MOST_BINS = 2048  # of a table that networks take for one frame of bins per clip
@@ -117,20 +116,6 @@ def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:
     if reset:
         estimator.__dict__.pop("view_names_in_", None)
     return Views({"view": array}, {"view": None})
-
-
-def names_of_bins(estimator: Any, names: Any = None) -> np.ndarray:
-    """Names of the bins of what `check_views` saw in ``fit``, view by view."""
-    if not hasattr(estimator, "view_names_in_"):
-        return _check_feature_names_in(estimator, names)
-    bins = estimator.view_bins_in_
-    known = [f"{v}__x{i}" for v in estimator.view_names_in_ for i in range(bins[v])]
-    if names is not None and len(names) != len(known):
-        raise ValueError(
-            f"input_features should have length equal to the number of bins "
-            f"({len(known)}), got {len(names)}"
-        )
-    return np.array(known if names is None else names, dtype=object)
 
 
 def _refuse_sound(estimator: Any, X: Any) -> None:

@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skaudio._utils._output import with_index
+from skaudio._utils._output import names_of_bins, with_index
 from skaudio._utils._sklearn import _fit_context
-from skaudio._utils._validation import check_views, names_of_bins
+from skaudio._utils._validation import check_views
 
 STATISTICS: dict[str, Callable[..., np.ndarray]] = {
     "mean": np.mean,

@@ -11,9 +11,9 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._output import ArrayOutput
+from skaudio._utils._output import ArrayOutput, names_of_bins
 from skaudio._utils._sklearn import StrOptions, _fit_context
-from skaudio._utils._validation import check_views, is_table, names_of_bins
+from skaudio._utils._validation import check_views, is_table
 
 
 class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
