@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from skaudio._audio._checks import all_finite, check_overflow, check_samples, not_finite
-from skaudio._audio._report import Report
+from skaudio._audio._checks import check_overflow, check_samples
 from skaudio._utils._types import FLOATS
 
 # full scale of integers that are samples as they are stored in files
@@ -69,24 +67,3 @@ def _no_clip(item: Any, name: str) -> Exception:
         return ValueError(f"{name} is missing: {item!r} stands in its place. {wanted}")
     text = f"{str(item)[:60]!r} ({type(item).__name__})"
     return TypeError(f"{name} is no clip: {text}. {wanted}")
-
-
-def load_matrix(
-    X: np.ndarray, on_error: str, rows: Sequence[int], report: Report
-) -> np.ndarray:
-    """Rows of a table as floats; failed ones are NaN."""
-    waveforms = to_floats(X, "X")
-    if all_finite(waveforms):
-        return waveforms
-    bad = np.flatnonzero(~np.isfinite(waveforms).all(axis=1)).tolist()
-    for row in bad:
-        report.add(
-            rows[row], None, not_finite(f"Clip {rows[row]} of X", waveforms[row])
-        )
-    if on_error == "raise":
-        raise ValueError(
-            f"Input X contains NaN or infinity. {report.errors[0]['error']}"
-        )
-    waveforms = waveforms.copy()
-    waveforms[bad] = np.nan
-    return waveforms

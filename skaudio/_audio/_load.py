@@ -7,21 +7,93 @@ same samples everywhere. What happens to every odd input is stated in `load_clip
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from skaudio._audio._arrays import as_samples, load_matrix
-from skaudio._audio._checks import CutShortError, check_overflow, check_rate
+from skaudio._audio._arrays import as_samples, to_floats
+from skaudio._audio._checks import (
+    CutShortError,
+    all_finite,
+    check_overflow,
+    check_rate,
+    not_finite,
+)
 from skaudio._audio._decode import decode
 from skaudio._audio._report import Report
 from skaudio._utils._types import FLOATS, RatedSamples, is_path, shown
 
 # upsampling may multiply samples by so much, or make so many of them
 MOST_UPSAMPLED, MOST_SAMPLES = 16, 2**26
+MOST_PADDED = 2**28  # samples of a clip that is cropped or padded
+# of a part: clips, clips of the first one, whose length nobody knows yet, and samples
+MOST_CLIPS, FIRST_CLIPS, PART_SAMPLES = 256, 16, 2**23
 
-CHUNK = 256  # clips whose waveforms are in memory at a time
+
+class Part(NamedTuple):
+    """Some of the clips of one call."""
+
+    rows: Sequence[int]  # where they stand in X
+    clips: Any
+    waveforms: list[np.ndarray] | np.ndarray
+
+
+def load_parts(
+    X: Any,
+    report: Report,
+    *,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    rows: Sequence[int] | None = None,
+    **options: Any,
+) -> Iterator[Part]:
+    """Load clips as `load_clips` does, a bounded number of clips and samples at a time.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_clips, n_samples), or list of clips
+        See `load_clips`.
+    report : Report
+        Where failures are added.
+    n_jobs : int or None, default=None
+        Threads that decode.
+    verbose : int, default=0
+        Show a progress bar if positive.
+    rows : sequence of int or None, default=None
+        Which clips to load; None loads all.
+    **options : dict
+        Those of `load_clips`.
+
+    Yields
+    ------
+    part : Part
+        Rows, clips of X and their waveforms.
+    """
+    from joblib import effective_n_jobs
+
+    rows = range(len(X)) if rows is None else rows
+    length = X.shape[1] if isinstance(X, np.ndarray) else PART_SAMPLES // FIRST_CLIPS
+    start = 0
+    with _bar(len(rows), verbose) as advance:
+        while start < len(rows):
+            size = max(effective_n_jobs(n_jobs), PART_SAMPLES // length)
+            some = rows[start : start + min(size, MOST_CLIPS)]
+            clips = _taken(X, some)
+            options |= {"rows": some, "report": report, "n_jobs": n_jobs}
+            waveforms, _ = load_clips(clips, **options)
+            length = max(map(len, waveforms))
+            advance(len(some))
+            yield Part(some, clips, waveforms)
+            del waveforms  # before there are more
+            start += len(some)
+
+
+def _taken(X: Any, rows: Sequence[int]) -> Any:
+    if isinstance(rows, range):
+        return X[rows.start : rows.stop]
+    return X[list(rows)] if isinstance(X, np.ndarray) else [X[row] for row in rows]
 
 
 def load_clips(
@@ -33,7 +105,6 @@ def load_clips(
     trim_silence: bool = False,
     on_error: str = "raise",
     n_jobs: int | None = None,
-    verbose: int = 0,
     array_sr: float | None = None,
     rows: Sequence[int] | None = None,
     report: Report | None = None,
@@ -99,8 +170,6 @@ def load_clips(
         keeps what is there of files that are cut short.
     n_jobs : int or None, default=None
         Threads that decode (decoding releases the interpreter lock).
-    verbose : int, default=0
-        Show a progress bar if positive.
     array_sr : float or None, default=None
         Sampling rate in Hz of the arrays in X; None means `sr`.
     rows : sequence of int or None, default=None
@@ -116,18 +185,24 @@ def load_clips(
     errors : list of dict
         ``{"row", "path", "error"}`` of each failed clip, in order of rows.
     """
+    if duration is not None and not duration * sr <= MOST_PADDED:
+        raise ValueError(
+            f"duration={duration:g} makes clips of {duration * sr:.3g} samples at "
+            f"sr={sr:g}; at most {MOST_PADDED:.3g} are made. Lower duration, or set it "
+            "to None to keep the lengths of the clips."
+        )
     native = sr if array_sr is None else array_sr
     rows = range(len(X)) if rows is None else rows
     found = Report() if report is None else report
     n_before = len(found.errors)
     waveforms: list[np.ndarray] | np.ndarray
     if isinstance(X, np.ndarray) and not trim_silence and native == sr:
-        matrix = load_matrix(X, on_error, rows, found)
+        matrix = _load_matrix(X, on_error, rows, found)
         waveforms = np.ascontiguousarray(_fit_length(matrix.T, sr, duration).T)
     else:
         options = {"sr": sr, "duration": duration, "mono": mono, "array_sr": native}
         options |= {"trim": trim_silence, "keep_short": on_error == "warn"}
-        results = _load_all(X, rows, options, n_jobs, on_error == "raise", verbose)
+        results = _load_all(X, rows, options, n_jobs, on_error == "raise")
         dtype = getattr(X, "dtype", None)
         length = 1 if duration is None else n_samples_of(duration, sr)
         failed = np.full(length, np.nan, dtype if dtype in FLOATS else "f4")
@@ -135,6 +210,27 @@ def load_clips(
     if report is None:
         found.warn(len(X), on_error)
     return waveforms, found.errors[n_before:]
+
+
+def _load_matrix(
+    X: np.ndarray, on_error: str, rows: Sequence[int], report: Report
+) -> np.ndarray:
+    """Rows of a table as floats; failed ones are NaN."""
+    waveforms = to_floats(X, "X")
+    if all_finite(waveforms):
+        return waveforms
+    bad = np.flatnonzero(~np.isfinite(waveforms).all(axis=1)).tolist()
+    for row in bad:
+        report.add(
+            rows[row], None, not_finite(f"Clip {rows[row]} of X", waveforms[row])
+        )
+    if on_error == "raise":
+        raise ValueError(
+            f"Input X contains NaN or infinity. {report.errors[0]['error']}"
+        )
+    waveforms = waveforms.copy()
+    waveforms[bad] = np.nan
+    return waveforms
 
 
 def _placed(
@@ -171,19 +267,17 @@ def _load_all(
     options: dict[str, Any],
     n_jobs: int | None,
     stop_early: bool,
-    verbose: int,
 ) -> list[Any]:
     """Results of `_try_load` in order; with ``stop_early``, none behind a failure."""
     from joblib import Parallel, delayed
 
     first_failed = [len(X)] if stop_early else None
     # threads whatever backend is configured: nothing is copied, nothing is forked
-    parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
-    results = parallel(
+    results: list[Any] = Parallel(n_jobs=n_jobs, require="sharedmem")(
         delayed(_try_load)(i, item, f"Clip {row} of X", first_failed, options)
         for i, (row, item) in enumerate(zip(rows, X, strict=True))
     )
-    return list(_progress(results, len(X), verbose))  # all: joblib warns of any left
+    return results
 
 
 def _try_load(
@@ -291,10 +385,12 @@ def _fit_length(samples: np.ndarray, rate: float, duration: float | None) -> np.
     return np.pad(samples, [(0, missing)] + [(0, 0)] * (samples.ndim - 1))
 
 
-def _progress(results: Iterable[Any], total: int, verbose: int) -> Iterable[Any]:
+@contextmanager
+def _bar(total: int, verbose: int) -> Iterator[Callable[[int], Any]]:
     if verbose <= 0:
-        return results
+        yield lambda n: None
+        return
     from tqdm import tqdm
 
-    bar: Iterable[Any] = tqdm(results, total=total, desc="Loading clips", unit="clip")
-    return bar
+    with tqdm(total=total, desc="Loading clips", unit="clip") as bar:
+        yield bar.update

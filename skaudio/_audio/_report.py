@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from operator import itemgetter
 from typing import Any
 
+from skaudio._utils._output import note_errors
 from skaudio._utils._types import is_path
 
 SHOWN = 3  # clips that a warning names
@@ -30,6 +32,16 @@ class Report:
         """Note that the clip of a row failed."""
         path = os.fsdecode(item) if is_path(item) else None
         self.errors.append({"row": row, "path": path, "error": str(error)})
+
+    def close(self, owner: Any, n_clips: int, on_error: str) -> None:
+        """Note what failed, and warn: at the end of a call."""
+        self.note(owner)
+        self.warn(n_clips, on_error)
+
+    def note(self, owner: Any) -> None:
+        """Set ``owner.errors_`` to what failed so far."""
+        self.errors.sort(key=itemgetter("row"))
+        note_errors(owner, list(self.errors))
 
     def warn(self, n_clips: int, on_error: str) -> None:
         """Warn of all clips at once, if the policy is to warn."""

@@ -302,7 +302,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         own = self._own_views(resolve_device if reset else available_device)
         if own is None:
             return check_views(self, X, reset=reset), None
-        computed, sound = own.compute(own.load(self, X, reset=reset))
+        computed, sound = own.read(self, X, reset=reset)
         if reset and self._standardises:
             known = None if network is None else network.scaler
             self.scaler_ = known or ViewScaler().fit(computed)

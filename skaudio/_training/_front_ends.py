@@ -1,6 +1,6 @@
 """Views and augmentation on the training device: from sound to the network's input.
 
-Whole clips become views once, for prediction and evaluation (`OwnViews.compute`).
+Whole clips become views once, for prediction and evaluation (`OwnViews.read`).
 Training cuts waveforms instead (`WaveformDataset`), changes them, and computes views of
 the segments anew in every step (`FrontEnds`, called by `TrainingInput`). A segment of
 waveform has margins, so that its frames are those of the whole clip's view.
@@ -17,15 +17,15 @@ import torch
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from skaudio._audio._load import CHUNK
+from skaudio._audio._load import Part
+from skaudio._audio._report import Report
 from skaudio._training._datasets import WAVEFORM, Arrays, SegmentDataset, TrainingBatch
 from skaudio._training._options._augmentation import (
     BETWEEN_CLASS,
     MIXUP,
     Augmentation,
 )
-from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._output import note_errors
+from skaudio._utils._container import Views
 from skaudio._utils._validation import check_clips, check_views
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.frontends import FrontEnd
@@ -80,20 +80,34 @@ class OwnViews:
         self.first = next(iter(self.views.values()))
         self.sr = float(self.first.sr)
 
-    def load(self, estimator: Any, X: Any, *, reset: bool) -> list[np.ndarray]:
-        """Check clips and return their waveforms at the rate of the views.
+    def read(self, estimator: Any, X: Any, *, reset: bool) -> tuple[Views, Sound]:
+        """Views of all clips, and what training needs of their sound.
 
         Views with a single bin, or an array (n_clips, 1, n_samples), are waveforms.
         """
-        clips = self._checked(estimator, X, reset)
-        (waveforms,) = self._loaded(estimator, clips, len(clips))
-        return waveforms
+        waveforms: list[np.ndarray] = []
+
+        def kept(part: Part) -> Part:
+            waveforms.extend(part.waveforms)
+            return part
+
+        clips, report = self._checked(estimator, X, reset), Report()
+        parts = map(kept, self._loaded(clips, report))
+        views, tops = self._computed(parts, len(clips), report)
+        report.close(estimator, len(clips), self.first.on_error)
+        return views, Sound(waveforms, np.array(tops).T)
 
     def parts(self, estimator: Any, X: Any) -> Iterator[Views]:
         """Views of a bounded number of clips at a time."""
-        loaded = self._loaded(estimator, self._checked(estimator, X, False), CHUNK)
-        # map lets go of the clips before it takes the next ones
-        return map(self._views, loaded)
+        clips, report = self._checked(estimator, X, False), Report()
+        for part in self._loaded(clips, report):
+            n_clips = len(part.rows)
+            views, _ = self._computed(iter([part]), n_clips, report)
+            report.note(estimator)  # the caller may refuse these views
+            del part  # before there is another
+            yield views
+            del views
+        report.close(estimator, len(clips), self.first.on_error)
 
     def _checked(self, estimator: Any, X: Any, reset: bool) -> Any:
         if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
@@ -101,21 +115,17 @@ class OwnViews:
         allow_nan = self.first.on_error != "raise"
         return check_clips(estimator, X, reset=reset, allow_nan=allow_nan)
 
-    def _loaded(
-        self, estimator: Any, clips: Any, size: int
-    ) -> Iterator[list[np.ndarray]]:
-        """Waveforms of checked clips, ``size`` at a time; failed ones are noted."""
-        errors: list[dict[str, Any]] = []
+    def _loaded(self, clips: Any, report: Report) -> Iterator[Part]:
+        n_jobs, verbose = self.source.n_jobs, self.source.verbose
+        return self.first._parts(clips, n_jobs, verbose, report)
 
-        def load(start: int) -> list[np.ndarray]:
-            part = clips[start : start + size]
-            n_jobs, verbose = self.source.n_jobs, self.source.verbose
-            waveforms, failed = self.first._load(part, n_jobs, verbose, start)
-            errors.extend(failed)
-            note_errors(estimator, list(errors))
-            return list(waveforms)
-
-        return map(load, range(0, len(clips), size))
+    def _computed(
+        self, parts: Iterator[Part], n_clips: int, report: Report
+    ) -> tuple[Views, list[list[float]]]:
+        views = list(self.views.values())
+        arrays, tops = self.first._computed(views, parts, n_clips, report)
+        rates = {name: view.rate for name, view in self.views.items()}
+        return Views(dict(zip(self.views, arrays, strict=True)), rates), tops
 
     def _samples(self, estimator: Any, X: Views) -> list[np.ndarray]:
         """Samples of a raw view, which must be at the rate of the views."""
@@ -134,17 +144,6 @@ class OwnViews:
                 f"at sr={self.sr:g}. Set both to the same rate."
             )
         return [clip[0] for clip in X.clips(name)]
-
-    def compute(self, waveforms: list[np.ndarray]) -> tuple[Views, Sound]:
-        """Views of whole clips, and what training needs of them."""
-        arrays, tops = self.first._compute(list(self.views.values()), waveforms)
-        rates = {name: view.rate for name, view in self.views.items()}
-        stacked = [stack_or_object(clips) for clips in arrays]
-        views = Views(dict(zip(self.views, stacked, strict=True)), rates)
-        return views, Sound(waveforms, np.array(tops).T)
-
-    def _views(self, waveforms: list[np.ndarray]) -> Views:
-        return self.compute(waveforms)[0]
 
     def front_ends(
         self, scaler: Any, n_steps: dict[str, int], dtype: str

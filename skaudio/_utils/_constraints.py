@@ -10,10 +10,14 @@ from skaudio._utils._sklearn import Interval, StrOptions
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 COUNT = Interval(Integral, 1, None, closed="left")
+# what more would take is memory: nobody has wanted it
+RATE = Interval(Real, 0, 10_000_000, closed="right")  # Hz
+BANDS = Interval(Integral, 1, 2**12, closed="both")
+N_SAMPLES = Interval(Integral, 1, 2**20, closed="both")  # of a window or a hop
 
 # of everything that loads clips, as `load_clips` takes them
 LOADER_CONSTRAINTS: dict[str, list[Any]] = {
-    "sr": [POSITIVE],
+    "sr": [RATE],
     "mono": [StrOptions({"average", "raise"})],
     "trim_silence": ["boolean"],
     "duration": [POSITIVE, None],

@@ -49,6 +49,7 @@ class Views:
     """
 
     _packed: dict[str, np.ndarray] | None = None
+    index: Any = None  # of the data frame that the clips came from
 
     def __init__(
         self, arrays: Mapping[str, Any], rates: Mapping[str, float | None]
@@ -137,13 +138,21 @@ class Views:
     def map(self, function: Callable[[str, np.ndarray], np.ndarray]) -> Views:
         """Views of the same names and rates, each array replaced by function's."""
         arrays = {name: function(name, self[name]) for name in self.names}
-        return Views(arrays, self.rates)
+        return Views(arrays, self.rates).with_index(self.index)
+
+    def with_index(self, index: Any) -> Views:
+        """The same views with names of rows, one per clip, as a data frame has them."""
+        new = self._with(self._arrays, self._rows)
+        new.index = index
+        return new
 
     def _with(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> Views:
         new = object.__new__(type(self))
         new._arrays = arrays
         new.rates = {n: self.rates[n] for n in arrays}
         new._rows = rows
+        if rows is self._rows:
+            new.index = self.index
         return new
 
     def __len__(self) -> int:
@@ -165,8 +174,9 @@ class Views:
             key = next(k for k in key if k is not Ellipsis)
         if isinstance(key, (int, np.integer)):
             return {n: a[self._rows[key]] for n, a in self._arrays.items()}
-        rows = self._rows[key if isinstance(key, slice) else np.asarray(key)]
-        return self._with(self._arrays, rows)
+        key = key if isinstance(key, slice) else np.asarray(key)
+        some = self._with(self._arrays, self._rows[key])
+        return some if self.index is None else some.with_index(self.index[key])
 
     def flatten(self) -> np.ndarray:
         """All values of a clip side by side: (n_clips, all bins x frames of all views).
@@ -224,7 +234,8 @@ class Views:
         if self._packed is None:
             self._packed = {name: self[name] for name in self.names}
         rows = np.arange(len(self))
-        return {"_arrays": self._packed, "rates": self.rates, "_rows": rows}
+        state = {"_arrays": self._packed, "rates": self.rates, "_rows": rows}
+        return state if self.index is None else {**state, "index": self.index}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

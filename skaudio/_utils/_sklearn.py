@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
 )
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -36,6 +37,7 @@ __all__ = [
     "_check_feature_names",
     "_check_feature_names_in",
     "_fit_context",
+    "_get_output_config",
     "_num_samples",
     "get_namespace",
 ]

@@ -159,6 +159,8 @@ def is_table(X: Any) -> bool:
 
 def _ragged_views(X: Any) -> list[np.ndarray] | None:
     """X as a list of (n_bins, n_frames_i) arrays, or None if it is something else."""
+    if hasattr(X, "iloc") and X.ndim == 1:
+        X = X.to_numpy()
     if isinstance(X, np.ndarray) and (X.ndim != 1 or X.dtype != object):
         return None
     if not isinstance(X, (list, tuple, np.ndarray)) or not len(X):

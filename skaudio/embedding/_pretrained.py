@@ -18,20 +18,22 @@ from sklearn.base import (
 )
 from sklearn.utils import Tags
 
-from skaudio._audio._load import load_clips
+from skaudio._audio._checks import all_finite
+from skaudio._audio._load import Part, load_parts
+from skaudio._audio._report import Report
 from skaudio._cache import MEMORY, File, digest_of, file_of, keys_of
 from skaudio._utils._constraints import (
     CHANGING,
     COMPUTING_CONSTRAINTS,
     COUNT,
     LOADER_CONSTRAINTS,
-    POSITIVE,
+    RATE,
 )
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._forks import Lock
-from skaudio._utils._output import FailedClips, note_errors
+from skaudio._utils._output import FailedClips
 from skaudio._utils._sklearn import HasMethods, _fit_context
-from skaudio._utils._types import is_path
+from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips
 from skaudio._weights._read import Pretrained, read_weights
 from skaudio.embedding._backends._coala import CoalaNetwork
@@ -41,7 +43,6 @@ from skaudio.embedding._base import Network
 from skaudio.nn.devices import available_device
 from skaudio.nn.folding import folded
 
-CHUNK = 64  # clips whose waveforms are in memory at a time
 TOP = (-1,)  # the one layer that every network has
 # by the family of the weights; models of the HEAR protocol come without a file
 BACKENDS: dict[str, Any] = {
@@ -177,8 +178,8 @@ class PretrainedEmbedder(
         "scaler": [str, os.PathLike, None],
         "layers": [tuple, list],
         "n_segments": [COUNT, None],
-        "sr": [POSITIVE, None],
-        "model_sr": [POSITIVE, None],
+        "sr": [RATE, None],
+        "model_sr": [RATE, None],
         "sha256": [str, None],
         "cache": ["boolean", str, os.PathLike],
         **COMPUTING_CONSTRAINTS,
@@ -259,15 +260,20 @@ class PretrainedEmbedder(
             One row per clip, float32; NaN where a clip could not be loaded.
         """
         X, network = self._checked(X)
-        errors: list[dict[str, Any]] = []
+        report = Report()
 
         def compute(rows: Sequence[int]) -> list[np.ndarray | None]:
-            return list(self._embed(network.embed, X, rows, network, errors))
+            return list(self._embed(network.embed, X, rows, network, report))
 
         keys = self._keys(X, network)
         folder = None if isinstance(self.cache, (bool, np.bool_)) else self.cache
         found = MEMORY.rows(keys, compute, folder)
-        self._report(errors)
+        known = {keys[error["row"]]: error for error in report.errors}
+        failed_rows = {error["row"] for error in report.errors}
+        for row, embedding in enumerate(found):  # one of equal clips was embedded
+            if embedding is None and row not in failed_rows:
+                report.add(row, X[row], known[keys[row]]["error"])
+        report.close(self, len(X), self.on_error)
         failed = np.full(network.n_features, np.nan, np.float32)
         return np.stack([failed if row is None else row for row in found])
 
@@ -301,17 +307,10 @@ class PretrainedEmbedder(
         if hop is not None and not hop > 0:
             raise ValueError(f"hop must be a number of seconds above 0; got {hop!r}.")
         X, network = self._checked(X)
-        errors: list[dict[str, Any]] = []
-        frames = list(
-            self._embed(
-                partial(network.embed_frames, hop=hop),
-                X,
-                range(len(X)),
-                network,
-                errors,
-            )
-        )
-        self._report(errors)
+        report = Report()
+        embed = partial(network.embed_frames, hop=hop)
+        frames = list(self._embed(embed, X, range(len(X)), network, report))
+        report.close(self, len(X), self.on_error)
         sizes = [len(embedding) for embedding, _ in filter(None, frames)]
         n_features = sizes[0] if sizes else network.n_features
         failed = np.full((n_features, 1), np.nan, np.float32), np.zeros(1)
@@ -383,32 +382,47 @@ class PretrainedEmbedder(
         X: np.ndarray | list[Any],
         rows: Sequence[int],
         network: Network,
-        errors: list[dict[str, Any]],
+        report: Report,
     ) -> Iterator[Any]:
-        """What `embed` makes of some rows of X; None for those that cannot be loaded.
-
-        Their failures are added to ``errors``.
-        """
-        for start in range(0, len(rows), CHUNK):
-            part = list(rows[start : start + CHUNK])
-            clips, failed = load_clips(
-                X[part] if isinstance(X, np.ndarray) else [X[row] for row in part],
-                sr=network.sample_rate,
-                array_sr=self.sr,
-                on_error=self.on_error,
-                n_jobs=self.n_jobs,
-                verbose=self.verbose,
-                rows=part,
-                **{name: getattr(self, name) for name in CHANGING},
-            )
-            errors += failed
-            bad = {error["row"] for error in failed}
-            good = [c for row, c in zip(part, clips, strict=True) if row not in bad]
+        """What `embed` makes of some rows of X; None for those that failed."""
+        parts = load_parts(
+            X,
+            report,
+            rows=rows,
+            sr=network.sample_rate,
+            array_sr=self.sr,
+            on_error=self.on_error,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+            **{name: getattr(self, name) for name in CHANGING},
+        )
+        for part in parts:
+            bad = {error["row"] for error in report.errors}
+            clips = zip(part.rows, part.waveforms, strict=True)
+            good = [clip for row, clip in clips if row not in bad]
             embedded = iter(embed(good) if good else ())
-            yield from (None if row in bad else next(embedded) for row in part)
+            for i, row in enumerate(part.rows):
+                yield (
+                    None
+                    if row in bad
+                    else self._checked_output(next(embedded), part, i, report)
+                )
 
-    def _report(self, errors: list[dict[str, Any]]) -> None:
-        note_errors(self, sorted(errors, key=lambda error: error["row"]))
+    def _checked_output(self, output: Any, part: Part, i: int, report: Report) -> Any:
+        """An embedding, or None if it is not finite: an error of that clip."""
+        if all(map(all_finite, output if isinstance(output, tuple) else (output,))):
+            return output
+        row, item = part.rows[i], part.clips[i]
+        name = shown(item) if is_path(item) else f"Clip {row} of X"
+        message = (
+            f"{name} is finite (its peak is {np.abs(part.waveforms[i]).max():.3g}), "
+            "but its embedding is not. Scale it to [-1, 1], or leave it out; if that "
+            "is its range already, the weights are damaged."
+        )
+        if self.on_error == "raise":
+            raise ValueError(message)
+        report.add(row, item, message)
+        return None
 
     @property
     def _n_features_out(self) -> int:

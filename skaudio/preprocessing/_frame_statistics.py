@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skaudio._utils._sklearn import _check_feature_names_in, _fit_context
+from skaudio._utils._output import names_of_bins, with_index
+from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_views
 
 STATISTICS: dict[str, Callable[..., np.ndarray]] = {
@@ -97,7 +98,7 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         views = check_views(self, X, reset=False)
-        return np.concatenate(
+        table = np.concatenate(
             [
                 _over_frames(views[name], STATISTICS[statistic])
                 for name in views.names
@@ -105,6 +106,7 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
             ],
             axis=1,
         )
+        return with_index(self, table, X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns: statistic and bin, and the view if there are several.
@@ -112,16 +114,16 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the bins if X is an array; by default those seen in `fit`, or
-            ``x0``, ``x1``...
+            Names of the bins; by default those seen in `fit`, or ``x0``, ``x1``...
 
         Returns
         -------
         names : ndarray of str
-            One name per column, such as ``mean_x3`` or ``mel_mean_x3``.
+            One name per column, such as ``mean_x3``, ``mel_mean_x3`` of several views,
+            or, behind a view in a pipeline, ``mean_mel3``.
         """
         check_is_fitted(self)
-        if hasattr(self, "view_names_in_"):
+        if hasattr(self, "view_names_in_") and input_features is None:
             names = [
                 f"{view}_{statistic}_x{i}"
                 for view in self.view_names_in_
@@ -129,9 +131,20 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
                 for i in range(self.view_bins_in_[view])
             ]
         else:
-            bins = _check_feature_names_in(self, input_features)
-            names = [f"{s}_{name}" for s in self.statistics for name in bins]
+            bins = names_of_bins(self, input_features)
+            names = [
+                f"{statistic}_{name}"
+                for part in self._by_view(bins)
+                for statistic in self.statistics
+                for name in part
+            ]
         return np.array(names, dtype=object)
+
+    def _by_view(self, names: np.ndarray) -> list[np.ndarray]:
+        if not hasattr(self, "view_names_in_"):
+            return [names]
+        sizes = [self.view_bins_in_[view] for view in self.view_names_in_]
+        return np.split(names, np.cumsum(sizes)[:-1])
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_") or hasattr(self, "view_names_in_")

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skaudio._audio._load import load_clips
+from skaudio._audio._load import load_clips, load_parts, n_samples_of
+from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
-from skaudio._utils._container import stack_or_object
-from skaudio._utils._output import ArrayOutput, FailedClips, note_errors
+from skaudio._utils._container import ClipArrays
+from skaudio._utils._output import ArrayOutput, FailedClips
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_clips
 
@@ -143,16 +144,41 @@ class AudioLoader(ArrayOutput, FailedClips, TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         clips = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
-        waveforms, errors = load_clips(
-            clips,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-            **{name: getattr(self, name) for name in LOADING},
+        options = {name: getattr(self, name) for name in LOADING}
+        report = Report()
+        if isinstance(clips, np.ndarray) and not self.trim_silence:
+            waveforms, _ = load_clips(clips, report=report, **options)
+        else:
+            options |= {"n_jobs": self.n_jobs, "verbose": self.verbose}
+            collected = ClipArrays(len(clips))
+            for part in load_parts(clips, report, **options):
+                collected.extend(list(part.waveforms))
+                del part  # before there is another
+            waveforms = collected.result()
+        report.close(self, len(clips), self.on_error)
+        return waveforms
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the samples, if all clips are equally long, or of the column.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Ignored: samples are not columns of X.
+
+        Returns
+        -------
+        names : ndarray of str
+            ``sample0``, ``sample1``... if `duration` is set or X in `fit` was a 2-D
+            array; ``waveform`` otherwise.
+        """
+        length = None if self.trim_silence else getattr(self, "n_features_in_", None)
+        if self.duration is not None:
+            length = n_samples_of(self.duration, self.sr)
+        names = (
+            ["waveform"] if length is None else [f"sample{i}" for i in range(length)]
         )
-        note_errors(self, errors)
-        if isinstance(waveforms, np.ndarray):
-            return waveforms
-        return stack_or_object(waveforms)
+        return np.array(names, dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,7 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._output import ArrayOutput
+from skaudio._utils._output import ArrayOutput, names_of_bins
 from skaudio._utils._sklearn import StrOptions, _fit_context
 from skaudio._utils._validation import check_views, is_table
 
@@ -117,6 +117,23 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
             )
         scaled = self._scale(views["view"], self.mean_, self.scale_)
         return scaled[:, :, 0] if is_table(X) else scaled
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the bins: those that came.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the bins; by default those seen in `fit`, or ``x0``, ``x1``..., and
+            ``mel__x0`` of several views.
+
+        Returns
+        -------
+        names : ndarray of str
+            One name per bin.
+        """
+        check_is_fitted(self)
+        return names_of_bins(self, input_features)
 
     def _moments(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every bin."""

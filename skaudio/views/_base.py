@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +12,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from skaudio._audio._checks import all_finite, overflow
-from skaudio._audio._load import CHUNK, load_clips
+from skaudio._audio._load import Part, load_parts
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
-from skaudio._utils._container import stack_or_object
-from skaudio._utils._output import ArrayOutput, FailedClips, note_errors
+from skaudio._utils._container import ClipArrays
+from skaudio._utils._output import ArrayOutput, FailedClips
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips
@@ -70,7 +69,7 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         self : object
             The view itself.
         """
-        self._front_end("float32", "cpu")  # refuses parameters that do not fit together
+        self._check_computable()
         check_clips(self, X, reset=True, allow_nan=self.on_error != "raise")
         self.errors_ = []
         return self
@@ -89,9 +88,27 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
             Or, if clips differ in length, a 1-D object array of `n_clips` arrays
             (n_bins, n_frames_i).
         """
+        self._validate_params()
         X = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
         (view,) = compute_views(self, [self], X, self.n_jobs, self.verbose)
         return view
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the bins.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Ignored: bins are not columns of X.
+
+        Returns
+        -------
+        names : ndarray of str
+            The kind of the view and a number from 0 on, such as ``mel0``.
+        """
+        clip = np.zeros(self._shortest, np.float32)
+        (((view,), _),) = _compute_clips([self], [clip], "float32")
+        return np.array([f"{self.kind}{i}" for i in range(len(view))], dtype=object)
 
     @property
     def kind(self) -> str:
@@ -107,31 +124,27 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         self._validate_params()
         return {self.kind: self}
 
-    def _load(
-        self,
-        X: np.ndarray | list[Any],
-        n_jobs: int | None,
-        verbose: int,
-        first: int = 0,
-        report: Report | None = None,
-    ) -> tuple[list[np.ndarray] | np.ndarray, list[dict[str, Any]]]:
-        """Waveforms of checked clips at the rate of this view, and what failed.
-
-        ``first`` is the row of the first clip in the user's X; for ``report`` see
-        `load_clips`.
-        """
+    def _parts(
+        self, X: Any, n_jobs: int | None, verbose: int, report: Report
+    ) -> Iterator[Part]:
+        """Waveforms of checked clips at the rate of this view, part by part."""
         options = {name: getattr(self, name) for name in LOADING}
-        options |= {"rows": range(first, first + len(X)), "report": report}
-        return load_clips(X, n_jobs=n_jobs, verbose=verbose, **options)
+        return load_parts(X, report, n_jobs=n_jobs, verbose=verbose, **options)
 
     @staticmethod
-    def _compute(
-        views: Sequence[BaseView],
-        waveforms: list[np.ndarray] | np.ndarray,
-        report: Report | None = None,
-    ) -> tuple[list[list[np.ndarray]], list[list[float]]]:
-        """Views that fit together, of waveforms; see `compute_waveforms`."""
-        return compute_waveforms(views, waveforms, report)
+    def _computed(
+        views: Sequence[BaseView], parts: Iterable[Part], n_clips: int, report: Report
+    ) -> tuple[list[np.ndarray], list[list[float]]]:
+        """Views that fit together, of clips that are loaded; see `compute_parts`."""
+        return compute_parts(views, parts, n_clips, report)
+
+    def _check_computable(self) -> None:
+        """Refuse parameters that do not fit together, and devices that are not here."""
+        self._front_end("float32", "cpu")
+        if hasattr(self, "device"):
+            from skaudio.nn.devices import resolve_device
+
+            resolve_device(self.device)
 
     @abstractmethod
     def _front_end(self, dtype: str, device: str) -> FrontEnd | None:
@@ -157,58 +170,63 @@ def compute_views(
     The views must agree in how they load and compute. Failed clips are reported in
     ``owner.errors_``, which is left alone if nothing changed.
     """
-    parts: list[list[np.ndarray]] = [[] for _ in views]
     report = Report()
-    size = CHUNK if isinstance(X, list) else len(X)
-    for start in range(0, len(X), size):
-        part = X[start : start + size]
-        waveforms, _ = views[0]._load(part, n_jobs, verbose, start, report)
-        computed, _ = compute_waveforms(views, waveforms, report, start, part)
-        for arrays, view in zip(parts, computed, strict=True):
-            arrays.extend(view)
-    report.errors.sort(key=itemgetter("row"))
-    report.warn(len(X), views[0].on_error)
-    note_errors(owner, report.errors)
-    return [stack_or_object(part) for part in parts]
+    parts = views[0]._parts(X, n_jobs, verbose, report)
+    arrays, _ = compute_parts(views, parts, len(X), report)
+    report.close(owner, len(X), views[0].on_error)
+    return arrays
 
 
-def compute_waveforms(
+def compute_parts(
     views: Sequence[BaseView],
-    waveforms: list[np.ndarray] | np.ndarray,
-    report: Report | None = None,
-    first: int = 0,
-    X: Sequence[Any] | np.ndarray | None = None,
-) -> tuple[list[list[np.ndarray]], list[list[float]]]:
-    """Views of waveforms that were loaded, and the tops of their ranges.
+    parts: Iterable[Part],
+    n_clips: int,
+    report: Report,
+) -> tuple[list[np.ndarray], list[list[float]]]:
+    """Views of clips that are loaded part by part, and the tops of their ranges.
 
-    Both have one list per view with one entry per clip: arrays (n_bins, n_frames), and
-    the maxima from which ``top_db`` counts, NaN where a view has no such range.
+    Both have one entry per view. A top is the maximum from which ``top_db`` counts, one
+    per clip, NaN where a view has no such range.
 
     A clip that is finite and has a view that is not is an error of that clip: raised,
-    or NaN in all views and added to ``report``, with its row counted from ``first`` and
-    the path that stands in ``X``.
+    or NaN in all views and added to ``report``.
     """
-    arrays: list[list[np.ndarray]] = [[] for _ in views]
+    collected = [ClipArrays(n_clips) for _ in views]
     tops: list[list[float]] = [[] for _ in views]
-    for dtype, clips in groupby(waveforms, key=lambda clip: clip.dtype.name):
-        computed = _compute_clips(views, list(clips), dtype)
-        for view, (some_arrays, some_tops) in enumerate(computed):
-            arrays[view].extend(some_arrays)
-            tops[view].extend(some_tops)
-    for clip, waveform in enumerate(waveforms):
-        of_clip = [view[clip] for view in arrays]
+    for part in parts:
+        computed = _compute_part(views, part, report)
+        for view, (arrays, of_clips) in enumerate(computed):
+            collected[view].extend(arrays)
+            tops[view].extend(of_clips)
+        del part, computed, arrays  # before there are more
+    return [arrays.result() for arrays in collected], tops
+
+
+def _compute_part(
+    views: Sequence[BaseView], part: Part, report: Report
+) -> list[tuple[list[np.ndarray], list[float]]]:
+    """Views and tops of some clips; what overflows is NaN."""
+    computed: list[tuple[list[np.ndarray], list[float]]] = [([], []) for _ in views]
+    for dtype, clips in groupby(part.waveforms, key=lambda clip: clip.dtype.name):
+        of_dtype = _compute_clips(views, list(clips), dtype)
+        for (arrays, tops), (new_arrays, new_tops) in zip(
+            computed, of_dtype, strict=True
+        ):
+            arrays.extend(new_arrays)
+            tops.extend(new_tops)
+    for i, waveform in enumerate(part.waveforms):
+        of_clip = [arrays[i] for arrays, _ in computed]
         if all(map(all_finite, of_clip)) or not all_finite(waveform):
             continue
-        item = None if X is None else X[clip]
-        name = shown(item) if is_path(item) else f"Clip {first + clip} of X"
+        item, row = part.clips[i], part.rows[i]
+        name = shown(item) if is_path(item) else f"Clip {row} of X"
         message = overflow(name, waveform, waveform.dtype)
         if views[0].on_error == "raise":
             raise ValueError(message)
-        if report is not None:
-            report.add(first + clip, item, message)
-        for of_view, array in zip(arrays, of_clip, strict=True):
-            of_view[clip] = np.full_like(array, np.nan)
-    return arrays, tops
+        report.add(row, item, message)
+        for (arrays, _), array in zip(computed, of_clip, strict=True):
+            arrays[i] = np.full_like(array, np.nan)
+    return computed
 
 
 def _compute_clips(
@@ -219,10 +237,10 @@ def _compute_clips(
     computing = next((view for view in views if hasattr(view, "device")), None)
     if computing is None:
         return [raw for _ in views]
-    from skaudio.nn.devices import resolve_device
+    from skaudio.nn.devices import available_device
     from skaudio.nn.runner import run_front_ends
 
-    device = resolve_device(computing.device)
+    device = available_device(computing.device)
     front_ends = [view._front_end(dtype, device) for view in views]
     shortest = max(view._shortest for view in views)
     computed = run_front_ends(

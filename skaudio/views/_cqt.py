@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, COUNT, POSITIVE
+from skaudio._utils._constraints import (
+    BANDS,
+    COMPUTING_CONSTRAINTS,
+    N_SAMPLES,
+    POSITIVE,
+)
 from skaudio._utils._sklearn import StrOptions
 from skaudio._utils._spectra import PAD_MODES, SCALES
 from skaudio.views._base import BaseView
 
 if TYPE_CHECKING:
     from skaudio.nn.frontends import FrontEnd
+
+
+MOST_SAMPLES = 2**21  # of a filter
 
 
 class CQTView(BaseView):
@@ -93,10 +101,10 @@ class CQTView(BaseView):
     _parameter_constraints: dict[str, list[Any]] = {
         **BaseView._parameter_constraints,
         **COMPUTING_CONSTRAINTS,
-        "n_bins": [COUNT],
-        "bins_per_octave": [COUNT],
+        "n_bins": [BANDS],
+        "bins_per_octave": [BANDS],
         "fmin": [POSITIVE, None],
-        "hop_length": [COUNT, None],
+        "hop_length": [N_SAMPLES, None],
         "power": [POSITIVE],
         "scale": [StrOptions(set(SCALES))],
         "top_db": [POSITIVE, None],
@@ -157,6 +165,14 @@ class CQTView(BaseView):
         from skaudio.nn.constant_q import C1, ConstantQ
         from skaudio.nn.runner import cached_front_end
 
+        fmin = C1 if self.fmin is None else self.fmin
+        longest = self.sr / fmin / (2 ** (1 / self.bins_per_octave) - 1)
+        if longest > MOST_SAMPLES:
+            raise ValueError(
+                f"fmin={fmin:g} Hz and bins_per_octave={self.bins_per_octave} make "
+                f"filters of {longest:.3g} samples; at most {MOST_SAMPLES:.3g} are "
+                "made. Raise fmin, or lower bins_per_octave."
+            )
         return cached_front_end(
             ConstantQ,
             dtype,
@@ -165,7 +181,7 @@ class CQTView(BaseView):
             hop_length=self._hop_length(),
             n_bins=self.n_bins,
             bins_per_octave=self.bins_per_octave,
-            fmin=C1 if self.fmin is None else self.fmin,
+            fmin=fmin,
             power=self.power,
             scale=self.scale,
             top_db=self.top_db,

@@ -7,11 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, COUNT, NOT_NEGATIVE
+from skaudio._utils._constraints import (
+    COMPUTING_CONSTRAINTS,
+    N_SAMPLES,
+    NOT_NEGATIVE,
+)
 from skaudio._utils._sklearn import StrOptions
 from skaudio._utils._spectra import PAD_MODES
 from skaudio.views._base import BaseView
 
+MOST_WEIGHTS = 2**26  # of a filter bank: half a gigabyte while it is made
 WINDOW, HOP = 0.040, 0.020  # seconds, as in the multi-view paper, section 4.1
 
 
@@ -21,9 +26,9 @@ class FrameView(BaseView):
     _parameter_constraints: dict[str, list[Any]] = {
         **BaseView._parameter_constraints,
         **COMPUTING_CONSTRAINTS,
-        "n_fft": [COUNT, None],
-        "win_length": [COUNT, None],
-        "hop_length": [COUNT, None],
+        "n_fft": [N_SAMPLES, None],
+        "win_length": [N_SAMPLES, None],
+        "hop_length": [N_SAMPLES, None],
         "window": [str, tuple, Real, "array-like"],
         "center": ["boolean"],
         "pad_mode": [StrOptions(set(PAD_MODES))],
@@ -62,6 +67,14 @@ class FrameView(BaseView):
 
     def _frames_and_range(self) -> dict[str, Any]:
         n_fft, win_length, hop_length = self._framing()
+        name = "n_mels" if hasattr(self, "n_mels") else "n_bins"
+        n_weights = getattr(self, name) * (n_fft // 2 + 1)
+        if n_weights > MOST_WEIGHTS:
+            raise ValueError(
+                f"n_fft={n_fft} and {name}={getattr(self, name)} make filters of "
+                f"{n_weights:.3g} weights; at most {MOST_WEIGHTS:.3g} are made. Lower "
+                f"{name} or n_fft."
+            )
         return {
             "sr": self.sr,
             "n_fft": n_fft,

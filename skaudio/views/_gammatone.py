@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skaudio._utils._constraints import COUNT, POSITIVE
+from skaudio._utils._constraints import BANDS, POSITIVE
 from skaudio._utils._sklearn import StrOptions
 from skaudio._utils._spectra import SCALES
 from skaudio.views._frames import FrameView
@@ -108,7 +108,7 @@ class GammatoneView(FrameView):
 
     _parameter_constraints: dict[str, list[Any]] = {
         **FrameView._parameter_constraints,
-        "n_bins": [COUNT],
+        "n_bins": [BANDS],
         "fmin": [POSITIVE],
         "fmax": [POSITIVE, None],
         "power": [POSITIVE],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skaudio._utils._constraints import COUNT, NOT_NEGATIVE, POSITIVE
+from skaudio._utils._constraints import BANDS, NOT_NEGATIVE, POSITIVE
 from skaudio._utils._sklearn import StrOptions
 from skaudio._utils._spectra import SCALES
 from skaudio.views._frames import FrameView
@@ -105,7 +105,7 @@ class MelView(FrameView):
 
     _parameter_constraints: dict[str, list[Any]] = {
         **FrameView._parameter_constraints,
-        "n_mels": [COUNT],
+        "n_mels": [BANDS],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],
         "htk": ["boolean"],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skaudio._utils._constraints import COUNT, NOT_NEGATIVE, POSITIVE
+from skaudio._utils._constraints import BANDS, COUNT, NOT_NEGATIVE, POSITIVE
 from skaudio._utils._sklearn import Interval, StrOptions
 from skaudio.views._frames import FrameView
 
@@ -116,7 +116,7 @@ class MFCCView(FrameView):
         "norm": [StrOptions({"ortho"}), None],
         "lifter": [NOT_NEGATIVE],
         "delta": [Interval(Integral, 0, 2, closed="both")],
-        "n_mels": [COUNT],
+        "n_mels": [BANDS],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],
         "htk": ["boolean"],

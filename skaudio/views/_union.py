@@ -6,6 +6,7 @@ from collections import Counter
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 
@@ -136,7 +137,7 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         """
         views = self._named_views()
         for view in views.values():
-            view._front_end("float32", "cpu")
+            view._check_computable()
         check_clips(self, X, reset=True, allow_nan=self._allow_nan(views))
         self.errors_ = []
         return self
@@ -159,6 +160,28 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         arrays = compute_views(self, list(views.values()), X, self.n_jobs, self.verbose)
         rates = {name: view.rate for name, view in views.items()}
         return Views(dict(zip(views, arrays, strict=True)), rates)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the bins of all views.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Ignored: bins are not columns of X.
+
+        Returns
+        -------
+        names : ndarray of str
+            Name of the view and of the bin, such as ``loud__mel0``.
+        """
+        return np.array(
+            [
+                f"{name}__{bin_}"
+                for name, view in self._named_views().items()
+                for bin_ in view.get_feature_names_out()
+            ],
+            dtype=object,
+        )
 
     @staticmethod
     def _allow_nan(views: dict[str, BaseView]) -> bool:

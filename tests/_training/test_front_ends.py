@@ -1,16 +1,17 @@
 """Views computed inside the network, and what happens to training segments."""
 
 import pickle
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import make_pipeline
 
-import skaudio.views._base
+import skaudio._audio._load
 from skaudio._training import _random_draws
 from skaudio._training._datasets import SegmentDataset, TrainingSegments
 from skaudio._training._front_ends import OwnViews, TrainingInput, WaveformDataset
@@ -61,7 +62,7 @@ def clips():
 
 def sources(waves, views, seconds=0.5):
     own = OwnViews(views, "cpu")
-    computed, sound = own.compute(waves)
+    computed, sound = own.read(BaseEstimator(), waves, reset=True)
     scaler = ViewScaler().fit(computed)
     scaled = scaler.transform(computed)
     rates = {name: float(rate) for name, rate in scaled.rates.items()}
@@ -268,7 +269,7 @@ def test_clips_are_decoded_once(clips, tmp_path, monkeypatch, rows):
     for path, wave in zip(paths, clips[0], strict=True):
         soundfile.write(path, wave, 2 * SR)
     opened, loaded = [], []
-    sound_file, load_clips = soundfile.SoundFile, skaudio.views._base.load_clips
+    sound_file, load_clips = soundfile.SoundFile, skaudio._audio._load.load_clips
 
     def counting(path, *args, **kwargs):
         opened.append(str(path))
@@ -279,7 +280,7 @@ def test_clips_are_decoded_once(clips, tmp_path, monkeypatch, rows):
         return load_clips(X, **options)
 
     monkeypatch.setattr(soundfile, "SoundFile", counting)
-    monkeypatch.setattr(skaudio.views._base, "load_clips", counting_clips)
+    monkeypatch.setattr(skaudio._audio._load, "load_clips", counting_clips)
     clf = CRNNClassifier(views=MelView(sr=SR), **NET).fit(paths, clips[1])
     assert sorted(opened) == sorted(map(str, paths))
     assert loaded == paths
@@ -528,3 +529,31 @@ def test_training_with_everything_repeats_to_the_bit(clips):
 
     np.testing.assert_array_equal(proba(1), proba(1))
     assert not np.allclose(proba(1), proba(2))
+
+
+@pytest.mark.parametrize("method", ["fit", "predict"])
+def test_reports_count_rows_over_all_parts(clips, monkeypatch, method):
+    """What cannot be loaded and what overflows in a view: one warning, right rows."""
+    waves, y = clips
+    mel = MelView(sr=SR, n_mels=8, on_error="warn")
+    model = CRNNClassifier(views=mel, width=0.02, max_epochs=1, random_state=0)
+    model.fit(waves, y)
+    bad = list(waves)
+    bad[3], bad[7] = 1e30 * bad[3], "no such.wav"
+    monkeypatch.setattr(skaudio._audio._load, "MOST_CLIPS", 2)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        own = OwnViews(mel, "cpu")
+        if method == "fit":
+            views, sound = own.read(model, bad, reset=True)
+            parts = [views]
+            assert len(sound.waveforms) == 12
+            assert sound.maxima.shape == (12, 1)
+        else:
+            parts = list(own.parts(model, bad))
+    found = [clip for part in parts for clip in part.clips("mel")]
+    assert len(found) == 12
+    assert [i for i, v in enumerate(found) if np.isnan(v).any()] == [3, 7]
+    assert [error["row"] for error in model.errors_] == [3, 7]
+    (warning,) = told
+    assert str(warning.message).startswith("2 of 12 clips")

@@ -135,12 +135,57 @@ def test_failed_clips_keep_their_rows(embedder, clips, paths):
         good = embedder.transform([clips[4], clips[6], clips[5]])
         np.testing.assert_array_equal(table[[0, 2, 4]], good)
         assert embedder.errors_ == []
-    with pytest.warns(UserWarning, match="of 2 clips could not be loaded"):
+    with pytest.warns(UserWarning, match="^2 of 5 clips could not be loaded"):
         embedder.set_params(on_error="warn").transform(X)
     frames, times = embedder.set_params(on_error="nan").transform_frames(X)
     assert frames[1].shape == (frames[0].shape[0], 1)
     assert np.isnan(frames[1]).all()
     assert times[1].tolist() == [0.0]
+
+
+def test_one_warning_for_all_parts_and_equal_clips(embedder, clips, monkeypatch):
+    """Rows that are embedded once, because they are equal, all failed."""
+    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 2)
+    X = [clips[4], "no.wav", clips[4], clips[5], np.full(9, np.nan), np.full(9, np.nan)]
+    embedder = clone(embedder).set_params(on_error="warn", cache=True)
+    with pytest.warns(UserWarning, match="^3 of 6 clips .*row 1: .*row 4: ") as told:
+        table = embedder.transform(X)
+    assert len(told) == 1
+    assert [error["row"] for error in embedder.errors_] == [1, 4, 5]
+    assert np.isnan(table[[1, 4, 5]]).all()
+    assert np.isfinite(table[[0, 2, 3]]).all()
+    with pytest.warns(UserWarning, match="^3 of 6 clips ") as told:
+        embedder.transform_frames(X)
+    assert len(told) == 1
+
+
+class Overflowing(Scenes):
+    """Gives infinity for sound that is loud."""
+
+    def get_scene_embeddings(self, audio):
+        embeddings = super().get_scene_embeddings(audio)
+        embeddings[audio.abs().amax(dim=1) > 10] = np.inf
+        return embeddings
+
+    def get_timestamp_embeddings(self, audio):
+        embeddings, times = super().get_timestamp_embeddings(audio)
+        embeddings[audio.abs().amax(dim=1) > 10] = np.nan
+        return embeddings, times
+
+
+@pytest.mark.parametrize("method", ["transform", "transform_frames"])
+def test_an_embedding_that_is_not_finite_is_an_error_of_its_clip(clips, method):
+    X = [clips[5], clips[6], 1e4 * clips[5], clips[4]]
+    embedder = PretrainedEmbedder(Overflowing(), on_error="warn")
+    with pytest.warns(
+        UserWarning, match=r"^1 of 4 clips .*row 2: Clip 2 of X is finite"
+    ):
+        out = getattr(embedder, method)(X)
+    rows = out if method == "transform" else out[0]
+    assert [bool(np.isnan(row).all()) for row in rows] == [False, False, True, False]
+    assert [error["row"] for error in embedder.errors_] == [2]
+    with pytest.raises(ValueError, match=r"Clip 2 of X is finite .* embedding is not"):
+        getattr(embedder.set_params(on_error="raise"), method)(X)
 
 
 def test_messages_name_rows_of_x(clips):

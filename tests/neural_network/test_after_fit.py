@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
+from skaudio._audio import _load
 from skaudio.datasets import make_sounds
 from skaudio.embedding import LayerEmbedder
 from skaudio.neural_network import (
@@ -29,7 +30,6 @@ from skaudio.neural_network import (
 from skaudio.nn import folded
 from skaudio.persistence import load, save
 from skaudio.views import MelView, make_view_union
-from skaudio.views import _base as views_base
 
 NET = {"width": 0.05, "max_epochs": 1, "random_state": 0}
 SAMPLES = {"sr": 8000, "sizes": (3,) * 6}
@@ -237,16 +237,15 @@ def test_files_are_read_some_at_a_time(model, sound, tmp_path, monkeypatch):
         soundfile.write(path, clip, 8000, subtype="FLOAT")
     model = clone(model).fit(paths, y)
     whole = model.predict_proba(paths)
-    import skaudio._training._front_ends as front_ends
 
-    monkeypatch.setattr(front_ends, "CHUNK", 5)
-    sizes, read = [], views_base.load_clips
+    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 5)
+    sizes, read = [], _load.load_clips
 
     def counted(clips, **options):
         sizes.append(len(clips))
         return read(clips, **options)
 
-    monkeypatch.setattr(views_base, "load_clips", counted)
+    monkeypatch.setattr(_load, "load_clips", counted)
     np.testing.assert_allclose(model.predict_proba(paths), whole, atol=1e-6)
     assert sizes == [5, 5, 2]
     embedder = LayerEmbedder(FrozenEstimator(model), layers=(-1,), cache=False)
@@ -260,14 +259,13 @@ def test_files_are_read_some_at_a_time(model, sound, tmp_path, monkeypatch):
 
 
 def test_rows_of_failed_files_are_counted_over_all_parts(sound, tmp_path, monkeypatch):
-    import skaudio._training._front_ends as front_ends
 
     X, y = sound
     mel = MelView(sr=8000, n_mels=8, on_error="nan")
     clf = CRNNClassifier(views=mel, **NET).fit(list(X), y)
     clips = list(X)
     clips[7] = "no such.wav"
-    monkeypatch.setattr(front_ends, "CHUNK", 5)
+    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 5)
     with pytest.raises(ValueError, match="NaN"):
         clf.predict(clips)
     assert [error["row"] for error in clf.errors_] == [7]

@@ -148,9 +148,18 @@ def test_in_a_pipeline_with_set_output(files):
     pipe = make_pipeline(AudioLoader(sr=SR, duration=0.1), StandardScaler())
     pipe.set_output(transform="default")
     assert pipe.fit_transform(files).shape == (3, 800)
-    assert AudioLoader().set_output(transform="pandas").transform(
-        np.zeros((2, 3))
-    ).shape == (2, 3)
+    names = pipe.get_feature_names_out()
+    assert list(names[[0, -1]]) == ["sample0", "sample799"]
+    loader = AudioLoader(sr=SR).set_output(transform="pandas")
+    assert type(loader.transform(np.zeros((2, 3)))) is np.ndarray
+    assert list(loader.get_feature_names_out()) == ["waveform"]
+    frame = pd.DataFrame(np.zeros((2, 3)), columns=list("xyz"), index=[4, 2])
+    pd.testing.assert_frame_equal(loader.fit(frame).transform(frame), frame)
+    clips = loader.transform(pd.Series([np.ones(2), np.zeros(3)], index=[4, 2]))
+    assert {row: clip.tolist() for row, clip in clips.items()} == {
+        4: [1, 1],
+        2: [0, 0, 0],
+    }
 
 
 def test_parameters_are_checked_without_fit(files):

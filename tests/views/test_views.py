@@ -1,20 +1,31 @@
 """Laws that every view obeys, and what each of them is."""
 
 import pickle
+import weakref
 
 import librosa
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn
+import soundfile
 import torch
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
 
-from skaudio._audio._load import load_clips
+from skaudio._audio._load import load_clips, load_parts
+from skaudio._audio._report import Report
+from skaudio.nn.devices import is_available
+from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
 from skaudio.views import (
     CQTView,
     GammatoneView,
     MelView,
     MFCCView,
     RawView,
+    ViewUnion,
+    _base,
     make_view_union,
 )
 
@@ -162,10 +173,80 @@ def test_arrays_are_strict_about_length_and_lists_are_free(view, sounds):
     view.transform(X[:, :3000])
 
 
-def test_no_names_and_no_data_frames(view, sounds):
-    assert not hasattr(view, "get_feature_names_out")
+def test_names_are_those_of_the_bins(view, sounds):
+    n_bins = view.transform(sounds[0][:1]).shape[1]
+    names = [f"{view.kind}{i}" for i in range(n_bins)]
+    assert list(view.get_feature_names_out()) == names
+    assert list(view.get_feature_names_out(["path"])) == names
+
+
+def test_rows_keep_their_index_if_data_frames_are_wanted(view, sounds):
+    clips, index = list(sounds[0][:3]), [7, 5, 6]
+    X = pd.Series(clips, index=index)
+    expected = view.transform(clips)
+    assert isinstance(view.transform(X), np.ndarray)
     assert view.set_output(transform="pandas") is view
-    assert isinstance(view.transform(sounds[0][:2]), np.ndarray)
+    out = view.transform(X)
+    assert list(out.index) == index
+    assert_same_clips(list(out), expected)
+    assert isinstance(view.transform(clips), np.ndarray)
+    with sklearn.config_context(transform_output="pandas"):
+        assert list(clone(view).transform(X).index) == index
+    scaler = ViewScaler().fit(expected)
+    scaled = scaler.transform(expected)
+    scaler.set_output(transform="pandas")
+    for kind in (out, list(out), expected):
+        assert_same_clips(list(scaler.transform(kind)), scaled)
+    assert list(scaler.transform(out).index) == index
+
+
+@pytest.mark.parametrize("column", ["path", ["path"]])
+@pytest.mark.parametrize("with_loader", [False, True])
+@pytest.mark.parametrize("n_views", [1, 2])
+def test_a_table_with_sound_and_names(sounds, tmp_path, column, with_loader, n_views):
+    """ColumnTransformer: names of columns and the caller's index, through all steps."""
+    paths = [str(tmp_path / f"{i}.wav") for i in range(4)]
+    for path, clip in zip(paths, sounds[0], strict=False):
+        soundfile.write(path, clip, SR, subtype="FLOAT")
+    frame = pd.DataFrame({"path": paths, "age": np.arange(4.0)}, index=[9, 3, 5, 7])
+    bins = ["mel0", "mel1", "mel2"]
+    view = MelView(sr=SR, n_mels=3)
+    if n_views == 2:
+        bins = ["loud__mel0", "loud__mel1", "loud__mel2", "wave__raw0"]
+        view = ViewUnion([("loud", view), ("wave", RawView(sr=SR))])
+    loader = [AudioLoader(sr=SR)] if with_loader else []
+    audio = make_pipeline(*loader, view, ViewScaler(), FrameStatistics(("mean", "max")))
+    names = [f"{s}_{name}" for s in ("mean", "max") for name in bins]
+    if n_views == 2:
+        names = [f"{s}_{bin_}" for s in ("mean", "max") for bin_ in bins[:3]]
+        names += [f"{s}_wave__raw0" for s in ("mean", "max")]
+    expected = audio.fit_transform(paths)
+    assert list(audio.get_feature_names_out()) == names
+    columns = ColumnTransformer(
+        [("audio", audio, column), ("rest", "passthrough", ["age"])]
+    )
+    table = columns.set_output(transform="pandas").fit_transform(frame)
+    assert list(table.index) == [9, 3, 5, 7]
+    assert list(table.columns) == [*(f"audio__{n}" for n in names), "rest__age"]
+    np.testing.assert_array_equal(table.iloc[:, :-1], expected)
+    np.testing.assert_array_equal(columns.transform(frame[2:]), table[2:])
+
+
+def test_views_keep_the_index_of_their_rows(sounds):
+    X = pd.Series(list(sounds[0][:4]), index=list("abcd"))
+    union = make_view_union("mel", "raw", sr=SR).set_output(transform="pandas")
+    views = union.transform(X)
+    for some, index in [
+        (views, "abcd"),
+        (views[[2, 0]], "ca"),
+        (views[1:], "bcd"),
+        (views[np.array([True, False, False, True])], "ad"),
+        (views.select(["mel"]), "abcd"),
+        (views.map(lambda name, array: array + 1), "abcd"),
+        (pickle.loads(pickle.dumps(views[2:])), "cd"),
+    ]:
+        assert "".join(some.index) == index
+    assert union.transform(list(X)).index is None
 
 
 def test_a_later_start_is_a_later_frame(view, sounds):
@@ -236,7 +317,7 @@ def test_errors_are_reported_and_forgotten(view, sounds):
 
 
 def test_rows_of_errors_count_over_chunks(view, sounds, monkeypatch, tmp_path):
-    monkeypatch.setattr("skaudio.views._base.CHUNK", 2)
+    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 2)
     clips = [*sounds[0][:3], tmp_path / "missing.wav", sounds[0][4]]
     view.set_params(on_error="nan", duration=0.5)
     out = view.transform(clips)
@@ -443,3 +524,79 @@ def test_gpu_is_close_to_cpu(view, sounds):
     ragged_gpu = clone(view).set_params(device="cuda").transform(clips)
     for a, b in zip(ragged_gpu, view.transform(clips), strict=True):
         np.testing.assert_allclose(a, b, atol=0.05, rtol=1e-3)
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "mps", "xpu"])
+def test_a_device_that_is_not_here(sounds, device):
+    """A view from another machine goes on; fitting it here is refused."""
+    X = sounds[0][:3]
+    view = MelView(sr=SR).fit(X).set_params(device=device)
+    union = make_view_union("mel", "raw", sr=SR, device=device)
+    expected = MelView(sr=SR).transform(X)
+    if is_available(device):
+        pytest.skip(f"{device} is here")
+    np.testing.assert_array_equal(view.transform(X), expected)
+    np.testing.assert_array_equal(union.transform(X)["mel"], expected)
+    for absent in (view, union):
+        with pytest.raises(ValueError, match=f"device='{device}' asks for a device"):
+            absent.fit(X)
+
+
+@pytest.mark.parametrize("form", [np.array, list])
+def test_what_was_collected_is_held_once(sounds, monkeypatch, form):
+    """When a part is computed, those of the parts before it are in the result only."""
+    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 4)
+    X = form(list(sounds[0][:12]))
+    union = make_view_union("mel", "gammatone", sr=SR)
+    expected = union.transform(X)
+    compute, made = _base._compute_clips, []
+
+    def watched(views, clips, dtype):
+        assert [array for array in made if array() is not None] == []
+        computed = compute(views, clips, dtype)
+        made.extend(weakref.ref(array) for arrays, _ in computed for array in arrays)
+        return computed
+
+    monkeypatch.setattr(_base, "_compute_clips", watched)
+    out = union.transform(X)
+    assert len(made) == 24
+    for name in out.names:
+        np.testing.assert_array_equal(out[name], expected[name])
+
+
+def test_a_part_holds_a_bounded_number_of_samples(monkeypatch):
+    """Long clips come one by one, short ones together, as soon as that is known."""
+    monkeypatch.setattr("skaudio._audio._load.PART_SAMPLES", 16 * 1000)
+    clips = [np.ones(n, np.float32) for n in [1000] * 16 + [4000] * 7 + [100] * 30]
+    parts = [len(part.rows) for part in load_parts(clips, Report(), sr=SR)]
+    assert parts == [16, 16, 4, 17]
+    rows = [7, 3, 20]
+    (part,) = load_parts(clips, Report(), sr=SR, rows=rows)
+    assert list(part.rows) == rows
+    assert [len(waveform) for waveform in part.waveforms] == [1000, 1000, 4000]
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (MelView(n_fft=10**9), r"'n_fft' .* range \[1, 1048576\]"),
+        (MFCCView(win_length=10**9), r"'win_length' .* range \[1, 1048576\]"),
+        (MelView(hop_length=10**30), r"'hop_length' .* range \[1, 1048576\]"),
+        (CQTView(hop_length=10**9), r"'hop_length' .* range \[1, 1048576\]"),
+        (MelView(n_mels=10**9), r"'n_mels' .* range \[1, 4096\]"),
+        (GammatoneView(n_bins=10**9), r"'n_bins' .* range \[1, 4096\]"),
+        (CQTView(bins_per_octave=10**9), r"'bins_per_octave' .* range \[1, 4096\]"),
+        (MelView(sr=1e12), r"'sr' .* range \(0.0, 10000000.0\]"),
+        (MelView(n_fft=2**20, n_mels=4096), "n_fft=1048576 and n_mels=4096 .*at most"),
+        (GammatoneView(n_fft=2**20, n_bins=4096), "n_fft=1048576 and n_bins=4096"),
+        (CQTView(fmin=1e-9), "fmin=1e-09 Hz and bins_per_octave=12 .*at most"),
+        (RawView(duration=1e9), r"duration=1e\+09 .*samples at sr=22050; at most"),
+    ],
+    ids=str,
+)
+def test_what_would_take_all_memory_is_refused(view, message):
+    X = np.zeros((1, 800), np.float32)
+    with pytest.raises(ValueError, match=message):
+        view.transform(X)
+    with pytest.raises(ValueError, match=message):
+        view.fit(X).transform(X)
