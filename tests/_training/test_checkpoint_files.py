@@ -1,6 +1,7 @@
 """Checkpoints that are damaged, of something else, or made to do harm."""
 
 import copy
+import enum
 import io
 import os
 import pickle
@@ -338,6 +339,10 @@ def test_nothing_is_executed(state, resume, tmp_path):
 # ----------------------------------------------------------------------- what is kept
 
 
+class Count(enum.IntEnum):
+    MANY = 2
+
+
 class Odd(Callback):
     def on_train_begin(self, net, **kwargs):
         self.total = 0
@@ -345,10 +350,12 @@ class Odd(Callback):
     def on_epoch_end(self, net, **kwargs):
         self.total = self.total + np.ones(2)
         self.name = np.str_("a")
+        self.count = Count.MANY
         self.big = np.ones(2, ">f8")
         self.texts = np.array(["a"])
         self.wide = np.longdouble(1)
         self.by_name = OrderedDict(a=np.float32(1), b=(True, None))
+        assert all(isinstance(row["norms"], np.ndarray) for row in net.history[:-1])
         net.history.record("norms", np.ones(2))
         net.history.record("odd", object())
 
@@ -356,10 +363,14 @@ class Odd(Callback):
 def test_what_a_callback_keeps_never_spoils_the_file(data, tmp_path):
     """Of arrays and objects, what such a file can hold."""
     path = tmp_path / "a.checkpoint"
+    with pytest.raises(PowerCut):
+        network(Odd(), Stop()).fit(*data, checkpoint=path)
     network(Odd()).fit(*data, checkpoint=path)
     state = read(path)
     kept = decoded(state["callbacks"]["Odd"])
     np.testing.assert_array_equal(kept.pop("total"), [4.0, 4.0])
+    assert type(kept["count"]) is int
+    assert kept.pop("count") == 2
     np.testing.assert_array_equal(kept.pop("big"), [1.0, 1.0])
     assert kept == {"name": "a", "by_name": {"a": 1.0, "b": [True, None]}}
     row = decoded(state["history"][0])
