@@ -331,12 +331,19 @@ def test_a_file_of_another_clip_is_not_used(labelled, tmp_path):
     np.testing.assert_array_equal(embedder.transform(X), before)
 
 
-def test_neither_pipes_nor_huge_files_are_read(tmp_path):
+def test_pipes_are_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert _read(tmp_path / "pipe") is None  # nobody will write to it
-    with open(tmp_path / "huge", "wb") as file:
-        file.truncate(2**40)
-    assert _read(tmp_path / "huge") is None
+
+
+def test_huge_rows_are_neither_written_nor_read(tmp_path, monkeypatch):
+    small, large = np.ones(10), np.ones(10_000)
+    _write(tmp_path / "large.npy", large)
+    monkeypatch.setattr("skaudio._cache.LARGEST", 2**14)
+    assert _read(tmp_path / "large.npy") is None
+    rows = ClipCache().rows(["a", "b"], lambda rows: [small, large], tmp_path / "new")
+    assert [row.size for row in rows] == [10, 10_000]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.npy"]
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
