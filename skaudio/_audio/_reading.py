@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from io import BufferedReader, BytesIO
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,6 +27,18 @@ MOST_PER_BYTE = 1024  # samples of formats whose decoders go on where the file h
 Needed = Callable[[float], float]  # rate of a file -> samples that are needed of it
 
 
+class Sink(Protocol):
+    """What takes samples: see `Intake`."""
+
+    n_samples: int
+
+    def expect(self, n_samples: int, rate: float) -> None:
+        """Say how many samples are to come, at the most, and their rate."""
+
+    def add(self, block: np.ndarray) -> None:
+        """Take further samples, (n_samples, n_channels)."""
+
+
 class Part(NamedTuple):
     """What libsndfile is to read, a path or an open file, as one stream of several."""
 
@@ -38,7 +50,8 @@ class Part(NamedTuple):
 class Recording(NamedTuple):
     """What was read."""
 
-    samples: np.ndarray  # (n_samples, n_channels)
+    n_samples: int  # of every channel
+    n_channels: int
     rate: int
     n_stated: int | None = None  # samples stated, if fewer are there
     is_about: bool = False  # whether that is an estimate
@@ -46,10 +59,10 @@ class Recording(NamedTuple):
     @property
     def form(self) -> str:
         """What recordings in one file have in common."""
-        return f"{self.samples.shape[1]} x {self.rate} Hz"
+        return f"{self.n_channels} x {self.rate} Hz"
 
 
-def read(file: BinaryIO, source: Any, needed: Needed) -> Recording:
+def read(file: BinaryIO, source: Any, needed: Needed, intake: Sink) -> Recording:
     """Read samples from the start of a file on.
 
     Parameters
@@ -60,11 +73,13 @@ def read(file: BinaryIO, source: Any, needed: Needed) -> Recording:
         The same as libsndfile is to open it.
     needed : callable
         Of the rate of the file: how many samples are needed.
+    intake : Sink
+        What takes the samples.
 
     Returns
     -------
     recording : Recording
-        Samples, their rate, and how many there should be.
+        How many samples, their rate, and how many there should be.
 
     Raises
     ------
@@ -75,31 +90,34 @@ def read(file: BinaryIO, source: Any, needed: Needed) -> Recording:
     n_bytes = file.seek(0, os.SEEK_END)
     extent = extent_of(file)
     if extent is None:
-        return _read_parts(_parts(file, source, needed), needed, n_bytes)
+        return _read_parts(_parts(file, source, needed), needed, n_bytes, intake)
     if not (extent.is_streamed or extent.is_cut):
-        return _read_part(Part(source), needed, n_bytes)
+        return _read_part(Part(source), needed, n_bytes, intake)
     rewritten = BufferedReader(Rewritten(file, extent.sizes))
     if extent.stated is None:
-        return _read_part(Part(rewritten), needed, n_bytes)._replace(n_stated=None)
-    return _read_cut(rewritten, extent.stated, extent.there, needed)
+        found = _read_part(Part(rewritten), needed, n_bytes, intake)
+        return found._replace(n_stated=None)
+    return _read_cut(rewritten, extent.stated, extent.there, needed, intake)
 
 
-def _read_cut(source: Any, n_stated: int, n_there: int, needed: Needed) -> Recording:
+def _read_cut(
+    source: Any, n_stated: int, n_there: int, needed: Needed, intake: Sink
+) -> Recording:
     """What is there of a file that states more bytes of samples."""
     import soundfile
 
     try:
-        found = _read_part(Part(source), needed, n_there)
+        found = _read_part(Part(source), needed, n_there, intake)
     except soundfile.LibsndfileError:  # a table of its packets is missing, say
         raise ValueError(
             f"is cut short: {n_there} of {n_stated} bytes of sound are there"
         ) from None
     if found.n_stated is not None:
         return found
-    width, rest = divmod(n_there, max(1, len(found.samples)))
+    width, rest = divmod(n_there, max(1, found.n_samples))
     if width and rest < width:  # every sample has so many bytes, the last one fewer
         return found._replace(n_stated=n_stated // width)
-    about = round(n_stated * len(found.samples) / n_there) if n_there else n_stated
+    about = round(n_stated * found.n_samples / n_there) if n_there else n_stated
     return found._replace(n_stated=about, is_about=True)
 
 
@@ -125,31 +143,31 @@ def _part(data: bytes, *options: Any) -> Part:
     return Part(BytesIO(data), *options)
 
 
-def _read_parts(parts: list[Part], needed: Needed, n_bytes: int) -> Recording:
+def _read_parts(
+    parts: list[Part], needed: Needed, n_bytes: int, intake: Sink
+) -> Recording:
     found: list[Recording] = []
-    n_read = 0
     for part in parts:
-        left = partial(_n_left, needed, n_read)
-        new = _read_part(part, left, n_bytes)
+        left = partial(_n_left, needed, intake.n_samples)
+        new = _read_part(part, left, n_bytes, intake)
         found.append(new)
         if new.form != found[0].form:
             raise ValueError(
                 f"holds several recordings, at first of {found[0].form} and then of "
                 f"{new.form}. Split it."
             )
-        n_read += len(new.samples)
-        if n_read >= needed(new.rate):
+        if intake.n_samples >= needed(new.rate):
             break
     if len(found) == 1:
         return found[0]
-    return Recording(np.concatenate([some.samples for some in found]), found[0].rate)
+    return found[0]._replace(n_samples=intake.n_samples, n_stated=None)
 
 
 def _n_left(needed: Needed, n_read: int, rate: float) -> float:
     return needed(rate) - n_read
 
 
-def _read_part(part: Part, needed: Needed, n_bytes: int) -> Recording:
+def _read_part(part: Part, needed: Needed, n_bytes: int, intake: Sink) -> Recording:
     import soundfile
 
     source = part.source
@@ -163,15 +181,14 @@ def _read_part(part: Part, needed: Needed, n_bytes: int) -> Recording:
         n_stated = file.frames if part.n_stated is None else part.n_stated
         _check_length(n_stated, n_bytes, file.format)
         wanted = int(min(n_stated, needed(rate) + part.n_skipped))
-        samples = _read_blocks(file, wanted)
-    is_short = len(samples) < wanted and n_stated < UNKNOWN
+        n_read = _read_blocks(file, wanted, part.n_skipped, intake)
+        n_channels = file.channels
+    is_short = n_read < wanted and n_stated < UNKNOWN
     if is_short and file.format == "MP3":
-        raise ValueError(
-            f"is damaged: {len(samples)} of {n_stated} samples can be decoded"
-        )
+        raise ValueError(f"is damaged: {n_read} of {n_stated} samples can be decoded")
     is_short = is_short and file.format != "OGG"  # whose pages were counted
-    kept = samples[part.n_skipped :]
-    return Recording(kept, rate, n_stated if is_short else None)
+    n_kept = max(0, n_read - part.n_skipped)
+    return Recording(n_kept, n_channels, rate, n_stated if is_short else None)
 
 
 def _check_length(n_stated: int, n_bytes: int, kind: str) -> None:
@@ -183,18 +200,18 @@ def _check_length(n_stated: int, n_bytes: int, kind: str) -> None:
         )
 
 
-def _read_blocks(file: Any, n_samples: int) -> np.ndarray:
-    """Samples from here on, in one array that grows with what comes."""
-    out = np.empty((min(n_samples, 4 * BLOCK), file.channels), np.float32)
+def _read_blocks(file: Any, n_samples: int, n_skipped: int, intake: Sink) -> int:
+    """Give samples from here on to the intake, but the first; how many were read."""
+    intake.expect(max(0, n_samples - n_skipped), file.samplerate)
+    block = np.empty((min(n_samples, BLOCK), file.channels), np.float32)
     n_read = 0
     while n_read < n_samples:
-        if n_read == len(out):
-            grown = np.empty((min(n_samples, 2 * n_read), file.channels), np.float32)
-            grown[:n_read] = out
-            out = grown
-        room = out[n_read : n_read + BLOCK]
+        room = block[: n_samples - n_read]
         n_new = len(file.read(out=room))
+        first = max(0, n_skipped - n_read)
         n_read += n_new
+        if first < n_new:
+            intake.add(block[first:n_new])
         if n_new < len(room):
             break
-    return out[:n_read]
+    return n_read

@@ -1,4 +1,4 @@
-"""Output of transformers of sound: ``set_output``, and clips that failed."""
+"""Output of transformers of sound: names of bins, and the index of data frames."""
 
 from __future__ import annotations
 
@@ -85,29 +85,3 @@ def names_of_bins(estimator: Any, names: Any = None) -> np.ndarray:
             f"({len(known)}), got {len(names)}"
         )
     return np.array(known if names is None else names, dtype=object)
-
-
-class FailedClips:
-    """A transformer without state that says which clips failed in its last transform.
-
-    It stays as it is while none fails: the list is then made when it is asked for.
-    """
-
-    @property
-    def errors_(self) -> list[dict[str, Any]]:
-        """Clips that failed in the last `transform`; none before it."""
-        errors: list[dict[str, Any]] = self.__dict__.get("errors_", [])
-        return errors
-
-    @errors_.setter
-    def errors_(self, errors: list[dict[str, Any]]) -> None:
-        self.__dict__["errors_"] = errors
-
-
-def note_errors(estimator: Any, errors: list[dict[str, Any]]) -> None:
-    """Set ``errors_`` to the clips that failed, if they changed.
-
-    What only transforms stays as it is when nothing fails: see `FailedClips`.
-    """
-    if errors != getattr(estimator, "errors_", []):
-        estimator.errors_ = errors

@@ -11,7 +11,8 @@ from skaudio._audio._load import load_clips, load_parts, n_samples_of
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import ClipArrays
-from skaudio._utils._output import ArrayOutput, FailedClips
+from skaudio._utils._failed import FailedClips
+from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_clips
 
