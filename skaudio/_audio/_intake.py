@@ -49,7 +49,7 @@ class Intake:
         self._n_expected = self._n_out = 0
         self._out: np.ndarray | None = None
         self._rate = 0.0
-        self._sum = 0.0
+        self._sum = self._peak = 0.0
         self._stream: Any = None
         self._overflow = ""
 
@@ -76,6 +76,7 @@ class Intake:
             samples = block if self.mono is None else mix_down(block)
             if self._ratio != 1:
                 self._sum += float(samples.sum())
+                self._peak = max(self._peak, samples.max(), -samples.min())
                 samples = self._resampled(samples)
         if not self._n_bad and not self._overflow and not all_finite(samples):
             self._overflow = overflow(self.name, block, samples.dtype)
@@ -135,7 +136,7 @@ class Intake:
         elif self._n_out < len(out):
             out.resize((self._n_out, *out.shape[1:]), refcheck=False)
         if not all_finite(out):
-            raise ValueError(overflow(self.name, out[np.isfinite(out)], out.dtype))
+            raise ValueError(overflow(self.name, np.array([self._peak]), out.dtype))
         return out, self._rate * self._ratio
 
 

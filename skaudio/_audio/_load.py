@@ -129,9 +129,12 @@ def load_clips(
     shorter or longer             as it is, or cropped / zero-padded to `duration`
     silence, DC, clipped samples  as they are: they are valid sound
     1 sample                      at least 1 sample, also when resampled down
-    mp3 that was cut              the samples decoded
-    wav and others cut short, or  with ``on_error="warn"`` what is there; else error of
-    with a wrong length           that clip
+    wav, mp3 and others cut       with ``on_error="warn"`` what is there; else error of
+    short, or of a wrong length   that clip
+    mp3 that was cut and states   the samples decoded
+    no length
+    flac that states too little   what is there
+    flac files joined to one      error of that clip
     file missing, a directory,    error of that clip: see `on_error`
     not audio, damaged; nothing,
     or what is no clip

@@ -18,9 +18,13 @@ import numpy as np
 
 from skaudio._audio import _mp3
 from skaudio._audio._chunks import Rewritten, extent_of
+from skaudio._audio._mp3 import skip_tags
 from skaudio._audio._ogg import links
 
 BLOCK = 2**18  # samples of every channel that are read at a time
+BUFFER = 2**16  # bytes that are read at a time where they are looked at on their way
+PROBE = 256  # samples that are tried where a flac file should end
+FLAC_LENGTH = 21  # where a flac file states how many samples it holds: 36 bits
 UNKNOWN = 2**62  # samples that libsndfile reports where a file states no length
 MOST_PER_BYTE = 1024  # samples of formats whose decoders go on where the file has ended
 
@@ -45,6 +49,7 @@ class Part(NamedTuple):
     source: Any
     n_skipped: int = 0  # at its start
     n_stated: int | None = None  # samples in it; None: as libsndfile says
+    n_missing: int = 0  # samples that are known not to be there
 
 
 class Recording(NamedTuple):
@@ -88,6 +93,9 @@ def read(file: BinaryIO, source: Any, needed: Needed, intake: Sink) -> Recording
         there is no better cure than to get it again.
     """
     n_bytes = file.seek(0, os.SEEK_END)
+    at = _flac_at(file)
+    if at is not None:
+        return _read_flac(file, at, needed, n_bytes, intake)
     extent = extent_of(file)
     if extent is None:
         return _read_parts(_parts(file, source, needed), needed, n_bytes, intake)
@@ -98,6 +106,52 @@ def read(file: BinaryIO, source: Any, needed: Needed, intake: Sink) -> Recording
         found = _read_part(Part(rewritten), needed, n_bytes, intake)
         return found._replace(n_stated=None)
     return _read_cut(rewritten, extent.stated, extent.there, needed, intake)
+
+
+def _flac_at(file: BinaryIO) -> int | None:
+    """Where a flac file begins, behind tags; None for other formats."""
+    at = 0
+    while True:
+        file.seek(at)
+        head = file.read(10)
+        after = at + skip_tags(head, 0, limit=False)
+        if after == at:
+            return at if head[:4] == b"fLaC" else None
+        at = after
+
+
+def _read_flac(
+    file: BinaryIO, at: int, needed: Needed, n_bytes: int, intake: Sink
+) -> Recording:
+    """All frames of a flac file, however many samples it states."""
+    import soundfile
+
+    file.seek(at + FLAC_LENGTH)
+    field = file.read(5)
+    n_stated = int.from_bytes(field, "big") & 2**36 - 1 or UNKNOWN
+    unknown = {at + FLAC_LENGTH: bytes([field[0] & 0xF0, 0, 0, 0, 0])} if field else {}
+    source = BufferedReader(Rewritten(file, unknown), BUFFER)
+    with soundfile.SoundFile(source) as flac:
+        flac.seekable = lambda: False
+        wanted = int(min(n_stated, needed(flac.samplerate)))
+        n_read = _read_blocks(flac, wanted, 0, intake)
+        if n_read == n_stated < needed(flac.samplerate):
+            try:
+                found = flac.read(PROBE, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError:  # no frame: a tag, say
+                found = []
+                file.seek(at + 4)
+                if b"fLaC" in file.read():
+                    raise ValueError(
+                        "holds several flac files, one after the other. Split it."
+                    ) from None
+            if len(found):
+                intake.add(found)
+                left = needed(flac.samplerate) - intake.n_samples
+                _read_blocks(flac, int(max(0, min(UNKNOWN, left))), 0, intake)
+        is_short = n_read < wanted and n_stated < UNKNOWN
+        stated = n_stated if is_short else None
+        return Recording(intake.n_samples, flac.channels, flac.samplerate, stated)
 
 
 def _read_cut(
@@ -136,7 +190,7 @@ def _parts(file: BinaryIO, source: Any, needed: Needed) -> list[Part]:
     found = _mp3.streams_of(data, needed(header.rate) + _mp3.MOST_SKIPPED)
     if is_plain and len(found) == 1 and found[0].is_whole(len(data)):
         return [Part(source)]
-    return [_part(*stream.with_length()) for stream in found]
+    return [_part(*stream.with_length(), stream.n_missing) for stream in found]
 
 
 def _part(data: bytes, *options: Any) -> Part:
@@ -160,7 +214,10 @@ def _read_parts(
             break
     if len(found) == 1:
         return found[0]
-    return found[0]._replace(n_samples=intake.n_samples, n_stated=None)
+    n_missing = sum(part.n_stated - part.n_samples for part in found if part.n_stated)
+    n_read = intake.n_samples
+    n_stated = n_read + n_missing if n_missing else None
+    return found[0]._replace(n_samples=n_read, n_stated=n_stated)
 
 
 def _n_left(needed: Needed, n_read: int, rate: float) -> float:
@@ -188,6 +245,8 @@ def _read_part(part: Part, needed: Needed, n_bytes: int, intake: Sink) -> Record
         raise ValueError(f"is damaged: {n_read} of {n_stated} samples can be decoded")
     is_short = is_short and file.format != "OGG"  # whose pages were counted
     n_kept = max(0, n_read - part.n_skipped)
+    if part.n_missing and n_kept < needed(rate):
+        n_stated, is_short = n_kept + part.n_missing, True
     return Recording(n_kept, n_channels, rate, n_stated if is_short else None)
 
 
