@@ -76,7 +76,7 @@ class Intake:
             samples = block if self.mono is None else mix_down(block)
             if self._ratio != 1:
                 self._sum += float(samples.sum())
-                self._peak = max(self._peak, samples.max(), -samples.min())
+                self._peak = max(self._peak, block.max(), -block.min())
                 samples = self._resampled(samples)
         if not self._n_bad and not self._overflow and not all_finite(samples):
             self._overflow = overflow(self.name, block, samples.dtype)
