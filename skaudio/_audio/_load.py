@@ -27,8 +27,9 @@ from skaudio._audio._report import Report
 from skaudio._utils._types import FLOATS, RatedSamples, is_path, shown
 
 MOST_PADDED = 2**28  # samples of a clip that is cropped or padded
-# of a part: clips, clips of the first one, whose length nobody knows yet, and samples
-MOST_CLIPS, FIRST_CLIPS, PART_SAMPLES = 256, 16, 2**23
+# of a part: clips and samples. The first has few clips, whose length nobody knows yet,
+# and the next at most so many times as many as the one before
+MOST_CLIPS, PART_SAMPLES, FIRST_CLIPS, GROWTH = 256, 2**23, 4, 4
 
 
 class Part(NamedTuple):
@@ -73,16 +74,18 @@ def load_parts(
     from joblib import effective_n_jobs
 
     rows = range(len(X)) if rows is None else rows
-    length = X.shape[1] if isinstance(X, np.ndarray) else PART_SAMPLES // FIRST_CLIPS
-    start = 0
+    n_at_once = effective_n_jobs(n_jobs)
+    start, size = 0, FIRST_CLIPS
+    if isinstance(X, np.ndarray):
+        size = PART_SAMPLES // X.shape[1]
     with _bar(len(rows), verbose) as advance:
         while start < len(rows):
-            size = max(effective_n_jobs(n_jobs), PART_SAMPLES // length)
-            some = rows[start : start + min(size, MOST_CLIPS)]
+            size = min(max(size, n_at_once), MOST_CLIPS)
+            some = rows[start : start + size]
             clips = _taken(X, some)
             options |= {"rows": some, "report": report, "n_jobs": n_jobs}
             waveforms, _ = load_clips(clips, **options)
-            length = max(map(len, waveforms))
+            size = min(GROWTH * size, PART_SAMPLES // max(map(len, waveforms)))
             advance(len(some))
             yield Part(some, clips, waveforms)
             del waveforms  # before there are more
@@ -271,14 +274,18 @@ def _load_all(
     stop_early: bool,
 ) -> list[Any]:
     """Results of `_try_load` in order; with ``stop_early``, none behind a failure."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, effective_n_jobs
 
     first_failed = [len(X)] if stop_early else None
-    # threads whatever backend is configured: nothing is copied, nothing is forked
-    results: list[Any] = Parallel(n_jobs=n_jobs, require="sharedmem")(
-        delayed(_try_load)(i, item, f"Clip {row} of X", first_failed, options)
+    calls = (
+        (i, item, f"Clip {row} of X", first_failed, options)
         for i, (row, item) in enumerate(zip(rows, X, strict=True))
     )
+    if len(rows) == 1 or effective_n_jobs(n_jobs) == 1:
+        return [_try_load(*call) for call in calls]
+    # threads whatever backend is configured: nothing is copied, nothing is forked
+    parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
+    results: list[Any] = parallel(delayed(_try_load)(*call) for call in calls)
     return results
 
 

@@ -89,7 +89,6 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
             Or, if clips differ in length, a 1-D object array of `n_clips` arrays
             (n_bins, n_frames_i).
         """
-        self._validate_params()
         X = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
         (view,) = compute_views(self, [self], X, self.n_jobs, self.verbose)
         return view

@@ -470,9 +470,9 @@ def test_stopping_at_an_error_leaves_nothing_behind(broken, tone):
 def test_progress_bar_only_when_asked(tone, capsys):
     AudioLoader().transform([tone] * 20)
     assert capsys.readouterr().err == ""
-    AudioLoader(verbose=1).transform([tone] * 20)  # in two parts, with one bar
+    AudioLoader(verbose=1).transform([tone] * 20)  # in several parts, with one bar
     assert "20/20" in (shown := capsys.readouterr().err)
-    assert "16/16" not in shown
+    assert "4/4" not in shown
 
 
 def test_arrays_of_another_rate_are_resampled_as_files_are(tmp_path):
