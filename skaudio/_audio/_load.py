@@ -74,13 +74,14 @@ def load_parts(
     from joblib import effective_n_jobs
 
     rows = range(len(X)) if rows is None else rows
-    n_at_once = effective_n_jobs(n_jobs)
-    start, size = 0, FIRST_CLIPS
+    start, size, least = 0, FIRST_CLIPS, 1
     if isinstance(X, np.ndarray):
         size = PART_SAMPLES // X.shape[1]
+    else:
+        least = effective_n_jobs(n_jobs)
     with _bar(len(rows), verbose) as advance:
         while start < len(rows):
-            size = min(max(size, n_at_once), MOST_CLIPS)
+            size = min(max(size, least), MOST_CLIPS)
             some = rows[start : start + size]
             clips = _taken(X, some)
             options |= {"rows": some, "report": report, "n_jobs": n_jobs}

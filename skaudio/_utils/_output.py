@@ -56,13 +56,13 @@ def _keeping_index(transform: Any) -> Any:
 def with_index(transformer: Any, out: Any, X: Any) -> Any:
     """Output of a transformer with the index of its X, if data frames are wanted."""
     pandas = sys.modules.get("pandas")
-    if pandas is None or _get_output_config("transform", transformer)["dense"] != (
-        "pandas"
-    ):
-        return out
-    frames = pandas.Series, pandas.DataFrame
+    frames: tuple[Any, ...] = ()
+    if pandas is not None:
+        frames = (pandas.Series, pandas.DataFrame)
     index = X.index if isinstance(X, (Views, *frames)) else None
-    if index is None or isinstance(out, frames):
+    if pandas is None or index is None or isinstance(out, frames):
+        return out
+    if _get_output_config("transform", transformer)["dense"] != "pandas":
         return out
     if isinstance(out, Views):
         return out.with_index(index)
