@@ -56,11 +56,12 @@ def _keeping_index(transform: Any) -> Any:
 def with_index(transformer: Any, out: Any, X: Any) -> Any:
     """Output of a transformer with the index of its X, if data frames are wanted."""
     pandas = sys.modules.get("pandas")
-    frames: tuple[Any, ...] = ()
-    if pandas is not None:
-        frames = (pandas.Series, pandas.DataFrame)
-    index = X.index if isinstance(X, (Views, *frames)) else None
-    if pandas is None or index is None or isinstance(out, frames):
+    if pandas is None:
+        return out
+    frames = pandas.Series, pandas.DataFrame
+    named: tuple[Any, ...] = (Views, *frames)
+    index: Any = X.index if isinstance(X, named) else None
+    if index is None or isinstance(out, frames):
         return out
     if _get_output_config("transform", transformer)["dense"] != "pandas":
         return out
@@ -68,8 +69,8 @@ def with_index(transformer: Any, out: Any, X: Any) -> Any:
         return out.with_index(index)
     if out.ndim == 2:
         columns = getattr(X, "columns", ())
-        named = columns if len(columns) == out.shape[1] else None
-        return pandas.DataFrame(out, index=index, columns=named, copy=False)
+        known = columns if len(columns) == out.shape[1] else None
+        return pandas.DataFrame(out, index=index, columns=known, copy=False)
     return pandas.Series(list(out), index=index, dtype=object)
 
 
