@@ -200,6 +200,8 @@ def _part(data: bytes, *options: Any) -> Part:
 def _read_parts(
     parts: list[Part], needed: Needed, n_bytes: int, intake: Sink
 ) -> Recording:
+    if not parts:
+        raise ValueError("is damaged: it has no whole MPEG frame")
     found: list[Recording] = []
     for part in parts:
         left = partial(_n_left, needed, intake.n_samples)

@@ -95,6 +95,12 @@ def test_wrong_counts(mp3, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_less_than_a_frame_is_an_error(mp3):
+    for n in range(5, 300, 7):  # of the first frame, and of what it states
+        with pytest.raises(ValueError, match=r"x (is|has) "):
+            read(mp3[:n])
+
+
 def test_joined_files_are_all_of_both(mp3):
     whole = read(mp3)
     np.testing.assert_array_equal(read(mp3 * 3), np.concatenate([whole] * 3))
