@@ -73,8 +73,8 @@ class AudioLoader(ArrayOutput, FailedClips, TransformerMixin, BaseEstimator):
     padding happen at the end of a clip, after silence was trimmed; a clip of nothing
     but zeros is not trimmed. The row of a clip that could not be loaded is `duration`
     long, or as long as the rows of a 2-D X, or one sample. A flac or an mp3 is
-    read to its end, also where its header states less. Integers of other types are numbers below 128
-    and errors from there on: their full scale is not known.
+    read to its end, also where its header states less. Integers of other types are
+    numbers below 128 and errors from there on: their full scale is not known.
 
     Examples
     --------
