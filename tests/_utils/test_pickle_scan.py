@@ -7,6 +7,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
+from skaudio._utils._limits import FACTOR, Budget
 from skaudio._utils._pickle_scan import calls_of
 
 
@@ -87,3 +88,17 @@ def test_programs_that_cannot_run_are_damaged(content):
         ValueError, match=r"takes what is not there|not enough|exhausted"
     ):
         calls_of(io.BytesIO(content), len(content))
+
+
+@pytest.mark.parametrize("place", [b"-1", b"1000"])
+def test_places_that_no_program_of_that_size_has(place):
+    with pytest.raises(ValueError, match=f"remembers object {int(place)}"):
+        calls_of(io.BytesIO(b"Np" + place + b"\n."), 10)
+
+
+def test_budgets_are_not_refilled():
+    budget = Budget(10, floor=0)
+    budget.take(FACTOR * 10, "all")
+    for n_bytes in (1, -1):
+        with pytest.raises(ValueError, match="more takes what the file holds above"):
+            budget.take(n_bytes, "more")

@@ -46,6 +46,26 @@ def refused(path, match):
 # -------------------------------------------------------------------------- torch
 
 
+@pytest.mark.parametrize("with_checksums", [True, False])
+def test_checksums_of_archives(with_checksums, published, source, path):
+    """A changed weight, which torch does not notice: it may have left them out."""
+    tensors = published.ky(source)
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(with_checksums)
+    try:
+        torch.save(tensors, path)
+    finally:
+        torch.serialization.set_crc32_options(before)
+    read_weights(path)
+    content = bytearray(path.read_bytes())
+    content[content.find(tensors["fc.weight"].numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    if with_checksums:
+        refused(path, r"cut short or damaged.*the checksum of .* is wrong")
+    else:
+        read_weights(path)
+
+
 def text(x):
     return b"X" + struct.pack("<I", len(x)) + x.encode()
 
