@@ -8,7 +8,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from skaudio._audio._checks import AGAIN, CutShortError
 from skaudio._audio._intake import Intake
 from skaudio._audio._reading import Needed, Recording, read
+from skaudio._utils._forks import Lock
 from skaudio._utils._types import is_path, shown
 
 RESAMPLER_REACH = 1024  # samples of the lower rate behind a crop that change it
