@@ -49,9 +49,13 @@ def all_finite(samples: np.ndarray) -> bool:
 
 
 def not_finite(name: str, samples: np.ndarray) -> str:
-    n_bad = samples.size - np.count_nonzero(np.isfinite(samples))
+    n_bad = int(samples.size - np.count_nonzero(np.isfinite(samples)))
+    return not_finite_of(name, n_bad, samples.size)
+
+
+def not_finite_of(name: str, n_bad: int, n_samples: int) -> str:
     return (
-        f"{name} contains NaN or infinity ({n_bad} of {samples.size} samples). "
+        f"{name} contains NaN or infinity ({n_bad} of {n_samples} samples). "
         "Repair it, or leave it out."
     )
 

@@ -8,13 +8,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from skaudio._audio._checks import AGAIN, CutShortError, check_rate, check_samples
+from skaudio._audio._checks import AGAIN, CutShortError
+from skaudio._audio._intake import Intake
 from skaudio._audio._reading import Needed, Recording, read
+from skaudio._utils._forks import Lock
 from skaudio._utils._types import is_path, shown
 
 RESAMPLER_REACH = 1024  # samples of the lower rate behind a crop that change it
@@ -22,7 +23,12 @@ ONE_AT_A_TIME = Lock()
 
 
 def decode(
-    source: Any, duration: float | None, *, sr: float | None = None, name: str = ""
+    source: Any,
+    duration: float | None,
+    *,
+    name: str = "",
+    mono: str | None = None,
+    sr: float | None = None,
 ) -> tuple[np.ndarray, float]:
     """Decode a file, or no more of it than a clip of some length needs.
 
@@ -34,17 +40,19 @@ def decode(
     duration : float or None
         Seconds that will be cropped to; a little more is decoded, for resampling.
         None is the whole file.
-    sr : float or None, default=None
-        Sampling rate in Hz that the samples will be resampled to, if any.
     name : str, default=""
         What to call an open file in messages; a path names itself.
+    mono : {"average", "raise"} or None, default=None
+        What to do with more than one channel; None keeps them.
+    sr : float or None, default=None
+        Rate in Hz to resample to, if there is one channel; None keeps that of the file.
 
     Returns
     -------
-    samples : ndarray of shape (n_samples, n_channels)
-        float32, finite, at least one.
+    samples : ndarray of shape (n_samples,)
+        float32, finite, at least one; (n_samples, n_channels) if `mono` is None.
     rate : float
-        Sampling rate of the file in Hz.
+        Their sampling rate in Hz.
 
     Raises
     ------
@@ -67,28 +75,30 @@ def decode(
 
     try:
         with _opened(source, name) as (file, as_named):
-            samples, rate, n_stated, is_about = _read(file, as_named, needed, name)
+            intake = Intake(name, mono, sr)
+            found = _read(file, as_named, needed, intake)
     except (soundfile.LibsndfileError, MemoryError, TypeError) as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         raise ValueError(
             f"{name} is not audio that libsndfile can read, or it is damaged "
             f"({reason}). Convert it to wav, flac, ogg or mp3, or leave it out."
         ) from error
-    check_rate(rate, name)
-    if n_stated is not None and len(samples):
-        counts = f"{len(samples)} of {'about ' if is_about else ''}{n_stated} samples"
-        raise CutShortError(name, counts, check_samples(samples, name), rate)
-    return check_samples(samples, name), rate
+    samples, rate = intake.result()
+    if found.n_stated is not None:
+        about = "about " if found.is_about else ""
+        counts = f"{found.n_samples} of {about}{found.n_stated} samples"
+        raise CutShortError(name, counts, samples, rate)
+    return samples, rate
 
 
-def _read(file: BinaryIO, source: Any, needed: Needed, name: str) -> Recording:
+def _read(file: BinaryIO, source: Any, needed: Needed, intake: Intake) -> Recording:
     try:
-        return read(file, source, needed)
+        return read(file, source, needed, intake)
     except (
         ValueError
     ) as error:  # a sentence that lacks its subject, and may lack a cure
         cure = "" if str(error).endswith(".") else f". {AGAIN}"
-        raise ValueError(f"{name} {error}{cure}") from None
+        raise ValueError(f"{intake.name} {error}{cure}") from None
 
 
 @contextmanager

@@ -22,14 +22,14 @@ from skaudio._audio._checks import (
     not_finite,
 )
 from skaudio._audio._decode import decode
+from skaudio._audio._intake import check_upsampling, mix_down, several_channels
 from skaudio._audio._report import Report
 from skaudio._utils._types import FLOATS, RatedSamples, is_path, shown
 
-# upsampling may multiply samples by so much, or make so many of them
-MOST_UPSAMPLED, MOST_SAMPLES = 16, 2**26
 MOST_PADDED = 2**28  # samples of a clip that is cropped or padded
-# of a part: clips, clips of the first one, whose length nobody knows yet, and samples
-MOST_CLIPS, FIRST_CLIPS, PART_SAMPLES = 256, 16, 2**23
+# of a part: clips and samples. The first has few clips, whose length nobody knows yet,
+# and the next at most so many times as many as the one before
+MOST_CLIPS, PART_SAMPLES, FIRST_CLIPS, GROWTH = 256, 2**23, 4, 4
 
 
 class Part(NamedTuple):
@@ -74,16 +74,19 @@ def load_parts(
     from joblib import effective_n_jobs
 
     rows = range(len(X)) if rows is None else rows
-    length = X.shape[1] if isinstance(X, np.ndarray) else PART_SAMPLES // FIRST_CLIPS
-    start = 0
+    start, size, least = 0, FIRST_CLIPS, 1
+    if isinstance(X, np.ndarray):
+        size = PART_SAMPLES // X.shape[1]
+    else:
+        least = effective_n_jobs(n_jobs)
     with _bar(len(rows), verbose) as advance:
         while start < len(rows):
-            size = max(effective_n_jobs(n_jobs), PART_SAMPLES // length)
-            some = rows[start : start + min(size, MOST_CLIPS)]
+            size = min(max(size, least), MOST_CLIPS)
+            some = rows[start : start + size]
             clips = _taken(X, some)
             options |= {"rows": some, "report": report, "n_jobs": n_jobs}
             waveforms, _ = load_clips(clips, **options)
-            length = max(map(len, waveforms))
+            size = min(GROWTH * size, PART_SAMPLES // max(map(len, waveforms)))
             advance(len(some))
             yield Part(some, clips, waveforms)
             del waveforms  # before there are more
@@ -130,9 +133,12 @@ def load_clips(
     shorter or longer             as it is, or cropped / zero-padded to `duration`
     silence, DC, clipped samples  as they are: they are valid sound
     1 sample                      at least 1 sample, also when resampled down
-    mp3 that was cut              the samples decoded
-    wav and others cut short, or  with ``on_error="warn"`` what is there; else error of
-    with a wrong length           that clip
+    wav, mp3 and others cut       with ``on_error="warn"`` what is there; else error of
+    short, or of a wrong length   that clip
+    mp3 that was cut and states   the samples decoded
+    no length
+    flac that states too little   what is there
+    flac files joined to one      error of that clip
     file missing, a directory,    error of that clip: see `on_error`
     not audio, damaged; nothing,
     or what is no clip
@@ -269,14 +275,18 @@ def _load_all(
     stop_early: bool,
 ) -> list[Any]:
     """Results of `_try_load` in order; with ``stop_early``, none behind a failure."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, effective_n_jobs
 
     first_failed = [len(X)] if stop_early else None
-    # threads whatever backend is configured: nothing is copied, nothing is forked
-    results: list[Any] = Parallel(n_jobs=n_jobs, require="sharedmem")(
-        delayed(_try_load)(i, item, f"Clip {row} of X", first_failed, options)
+    calls = (
+        (i, item, f"Clip {row} of X", first_failed, options)
         for i, (row, item) in enumerate(zip(rows, X, strict=True))
     )
+    if len(rows) == 1 or effective_n_jobs(n_jobs) == 1:
+        return [_try_load(*call) for call in calls]
+    # threads whatever backend is configured: nothing is copied, nothing is forked
+    parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
+    results: list[Any] = parallel(delayed(_try_load)(*call) for call in calls)
     return results
 
 
@@ -308,49 +318,53 @@ def _load_one(
     array_sr: float,
     keep_short: bool,
 ) -> tuple[np.ndarray, CutShortError | None]:
-    name = shown(item) if is_path(item) and os.fspath(item) else name
-    needed = None if trim else duration
-    decoded, native, short = _samples_of(item, name, needed, sr, array_sr)
+    is_file = hasattr(item, "read") and hasattr(item, "seek")
+    short = None
+    if is_path(item) and not os.fspath(item):
+        raise ValueError(f"{name} is missing: its path is empty.")
+    if is_file or is_path(item):
+        samples, native, short = _of_file(item, name, sr, duration, mono, trim)
+        name = name if is_file else shown(item)
+    else:
+        samples, native = _of_array(item, name, mono, array_sr)
     if short is not None and not keep_short:
         raise short
-    if mono == "raise" and decoded.ndim == 2 and decoded.shape[1] > 1:
-        raise ValueError(
-            f"{name} has {decoded.shape[1]} channels and mono='raise' requires one. "
-            "Mix it down first, or set mono='average'."
-        )
-    with np.errstate(over="ignore", invalid="ignore"):
-        samples = _mix_down(decoded)
-        if trim:
-            samples = _trim(samples)
+    if trim:
+        samples = _trim(samples)
+    if native != sr:
         samples = _resample(samples, native, sr, name)
-    if native != sr or (decoded.ndim == 2 and decoded.shape[1] > 1):
-        check_overflow(decoded, samples, name)
     return np.ascontiguousarray(_fit_length(samples, sr, duration)), short
 
 
-def _samples_of(
-    item: Any, name: str, duration: float | None, sr: float, array_sr: float
+def _of_file(
+    item: Any, name: str, sr: float, duration: float | None, mono: str, trim: bool
 ) -> tuple[np.ndarray, float, CutShortError | None]:
-    """Samples of one clip, time first, their rate, and whether some are missing."""
-    is_file = hasattr(item, "read") and hasattr(item, "seek")
-    if is_file or (is_path(item) and os.fspath(item)):
-        try:
-            return *decode(item, duration, sr=sr, name=name), None
-        except CutShortError as error:
-            return error.samples, error.rate, error
-    if is_path(item):
-        raise ValueError(f"{name} is missing: its path is empty.")
+    """Samples of a file, their rate, and whether some are missing."""
+    # silence is trimmed before it is resampled, and nobody knows how much there is
+    needed, to_rate = (None, None) if trim else (duration, sr)
+    try:
+        return *decode(item, needed, name=name, mono=mono, sr=to_rate), None
+    except CutShortError as error:
+        return error.samples, error.rate, error
+
+
+def _of_array(
+    item: Any, name: str, mono: str, array_sr: float
+) -> tuple[np.ndarray, float]:
+    """Samples of an array and their rate."""
+    native = array_sr
     if isinstance(item, RatedSamples):
         check_rate(item.rate, name)
-        return as_samples(item.samples, name), item.rate, None
-    return as_samples(item, name), array_sr, None
-
-
-def _mix_down(samples: np.ndarray) -> np.ndarray:
+        item, native = item.samples, item.rate
+    samples = as_samples(item, name)
     if samples.ndim == 1:
-        return samples
-    mixed: np.ndarray = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
-    return mixed
+        return samples, native
+    if mono == "raise" and samples.shape[1] > 1:
+        raise ValueError(several_channels(name, samples.shape[1]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mixed = mix_down(samples)
+    check_overflow(samples, mixed, name)
+    return mixed, native
 
 
 def _trim(samples: np.ndarray) -> np.ndarray:
@@ -359,18 +373,12 @@ def _trim(samples: np.ndarray) -> np.ndarray:
 
 
 def _resample(samples: np.ndarray, native: float, rate: float, name: str) -> np.ndarray:
-    if native == rate:
-        return samples
     import soxr
 
-    limit = max(MOST_UPSAMPLED * len(samples), MOST_SAMPLES)
-    if len(samples) * rate / native > limit:
-        raise ValueError(
-            f"{name} has {len(samples)} samples at {native:g} Hz, which are "
-            f"{len(samples) * rate / native:.3g} at sr={rate:g}; at most {limit:.3g} "
-            "are made. Correct its sampling rate, or set duration to load its start."
-        )
-    out: np.ndarray = soxr.resample(samples, native, rate)
+    check_upsampling(len(samples), native, rate, name)
+    with np.errstate(over="ignore", invalid="ignore"):
+        out: np.ndarray = soxr.resample(samples, native, rate)
+    check_overflow(samples, out, name)
     # fewer samples than one of the new rate: keep their mean rather than no clip
     return out if len(out) else samples.mean(axis=0, keepdims=True)
 

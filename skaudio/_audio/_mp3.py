@@ -105,6 +105,17 @@ class Stream(NamedTuple):
     header: Header  # of the first frame
     tag: bytes
     frames: list[bytes]
+    is_complete: bool = True  # or were no more frames wanted?
+
+    @property
+    def n_missing(self) -> int:
+        """Samples that its tag states and that are not there: the file was cut.
+
+        Some encoders count the frame of the tag.
+        """
+        n_frames = _fields(self.tag)[0] - len(self.frames)
+        is_cut = self.is_complete and n_frames > 1
+        return n_frames * self.header.n_samples if is_cut else 0
 
     def is_whole(self, n_bytes: int) -> bool:
         """Whether its tag states the frames there are, and nearly so many bytes."""
@@ -163,13 +174,15 @@ def streams_of(data: bytes, n_samples: float) -> list[Stream]:
         n_found += header.n_samples
         if n_found >= n_samples:
             break
-    return [*streams, _stream(tag, frames)] if frames else streams
+    if frames:
+        streams.append(_stream(tag, frames, n_found < n_samples))
+    return streams
 
 
-def _stream(tag: bytes, frames: list[bytes]) -> Stream:
+def _stream(tag: bytes, frames: list[bytes], is_complete: bool = True) -> Stream:
     header = header_at(frames[0], 0)
     assert header is not None
-    return Stream(header, tag, frames)
+    return Stream(header, tag, frames, is_complete)
 
 
 def _frames(data: bytes) -> Iterator[tuple[Header, bytes]]:

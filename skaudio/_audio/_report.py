@@ -7,7 +7,7 @@ import warnings
 from operator import itemgetter
 from typing import Any
 
-from skaudio._utils._output import note_errors
+from skaudio._utils._failed import note_errors
 from skaudio._utils._types import is_path
 
 SHOWN = 3  # clips that a warning names

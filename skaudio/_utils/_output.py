@@ -1,4 +1,4 @@
-"""Output of transformers of sound: ``set_output``, and clips that failed."""
+"""Output of transformers of sound: names of bins, and the index of data frames."""
 
 from __future__ import annotations
 
@@ -56,20 +56,21 @@ def _keeping_index(transform: Any) -> Any:
 def with_index(transformer: Any, out: Any, X: Any) -> Any:
     """Output of a transformer with the index of its X, if data frames are wanted."""
     pandas = sys.modules.get("pandas")
-    if pandas is None or _get_output_config("transform", transformer)["dense"] != (
-        "pandas"
-    ):
+    if pandas is None:
         return out
     frames = pandas.Series, pandas.DataFrame
-    index = X.index if isinstance(X, (Views, *frames)) else None
+    named: tuple[Any, ...] = (Views, *frames)
+    index: Any = X.index if isinstance(X, named) else None
     if index is None or isinstance(out, frames):
+        return out
+    if _get_output_config("transform", transformer)["dense"] != "pandas":
         return out
     if isinstance(out, Views):
         return out.with_index(index)
     if out.ndim == 2:
         columns = getattr(X, "columns", ())
-        named = columns if len(columns) == out.shape[1] else None
-        return pandas.DataFrame(out, index=index, columns=named, copy=False)
+        known = columns if len(columns) == out.shape[1] else None
+        return pandas.DataFrame(out, index=index, columns=known, copy=False)
     return pandas.Series(list(out), index=index, dtype=object)
 
 
@@ -85,29 +86,3 @@ def names_of_bins(estimator: Any, names: Any = None) -> np.ndarray:
             f"({len(known)}), got {len(names)}"
         )
     return np.array(known if names is None else names, dtype=object)
-
-
-class FailedClips:
-    """A transformer without state that says which clips failed in its last transform.
-
-    It stays as it is while none fails: the list is then made when it is asked for.
-    """
-
-    @property
-    def errors_(self) -> list[dict[str, Any]]:
-        """Clips that failed in the last `transform`; none before it."""
-        errors: list[dict[str, Any]] = self.__dict__.get("errors_", [])
-        return errors
-
-    @errors_.setter
-    def errors_(self, errors: list[dict[str, Any]]) -> None:
-        self.__dict__["errors_"] = errors
-
-
-def note_errors(estimator: Any, errors: list[dict[str, Any]]) -> None:
-    """Set ``errors_`` to the clips that failed, if they changed.
-
-    What only transforms stays as it is when nothing fails: see `FailedClips`.
-    """
-    if errors != getattr(estimator, "errors_", []):
-        estimator.errors_ = errors

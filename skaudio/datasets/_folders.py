@@ -14,7 +14,7 @@ from skaudio._utils._text import shortened
 EXTENSIONS = frozenset(
     ".wav .wave .bwf .rf64 .w64 .flac .ogg .oga .opus .mp3 .mp2 .mp1 .mpga .aif .aiff "
     ".aifc .au .snd .caf .voc .sph .nist .sf .ircam .8svx .svx .iff .avr .htk .paf "
-    ".pvf .sds .wve .xi".split()  # codespell:ignore caf
+    ".pvf .sds .wve .xi".split()
 )
 # texts, tables, pictures and notes, which nobody takes for sound
 SILENT = frozenset(

@@ -30,8 +30,8 @@ from skaudio._utils._constraints import (
     RATE,
 )
 from skaudio._utils._container import stack_or_object
+from skaudio._utils._failed import FailedClips
 from skaudio._utils._forks import Lock
-from skaudio._utils._output import FailedClips
 from skaudio._utils._sklearn import HasMethods, _fit_context
 from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips

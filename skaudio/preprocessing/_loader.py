@@ -11,7 +11,8 @@ from skaudio._audio._load import load_clips, load_parts, n_samples_of
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import ClipArrays
-from skaudio._utils._output import ArrayOutput, FailedClips
+from skaudio._utils._failed import FailedClips
+from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_clips
 
@@ -71,9 +72,9 @@ class AudioLoader(ArrayOutput, FailedClips, TransformerMixin, BaseEstimator):
     librosa's, keeps content up to 11 kHz at half the cost of 44.1 kHz. Cropping and
     padding happen at the end of a clip, after silence was trimmed; a clip of nothing
     but zeros is not trimmed. The row of a clip that could not be loaded is `duration`
-    long, or as long as the rows of a 2-D X, or one sample. An mp3 is read to its end,
-    whatever length its header states. Integers of other types are numbers below 128
-    and errors from there on: their full scale is not known.
+    long, or as long as the rows of a 2-D X, or one sample. A flac or an mp3 is
+    read to its end, also where its header states less. Integers of other types are
+    numbers below 128 and errors from there on: their full scale is not known.
 
     Examples
     --------

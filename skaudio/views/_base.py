@@ -16,7 +16,8 @@ from skaudio._audio._load import Part, load_parts
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import ClipArrays
-from skaudio._utils._output import ArrayOutput, FailedClips
+from skaudio._utils._failed import FailedClips
+from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips
@@ -88,7 +89,6 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
             Or, if clips differ in length, a 1-D object array of `n_clips` arrays
             (n_bins, n_frames_i).
         """
-        self._validate_params()
         X = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
         (view,) = compute_views(self, [self], X, self.n_jobs, self.verbose)
         return view

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 MOST_SAMPLES = 2**21  # of a filter
+MOST_BINS = 2**12
 
 
 class CQTView(BaseView):
@@ -165,6 +166,8 @@ class CQTView(BaseView):
         from skaudio.nn.constant_q import C1, ConstantQ
         from skaudio.nn.runner import cached_front_end
 
+        if max(self.n_bins, self.bins_per_octave, self._hop_length()) > MOST_BINS:
+            self._validate_params()
         fmin = C1 if self.fmin is None else self.fmin
         longest = self.sr / fmin / (2 ** (1 / self.bins_per_octave) - 1)
         if longest > MOST_SAMPLES:

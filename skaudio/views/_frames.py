@@ -16,6 +16,7 @@ from skaudio._utils._sklearn import StrOptions
 from skaudio._utils._spectra import PAD_MODES
 from skaudio.views._base import BaseView
 
+MOST_HOP = 2**20  # samples
 MOST_WEIGHTS = 2**26  # of a filter bank: half a gigabyte while it is made
 WINDOW, HOP = 0.040, 0.020  # seconds, as in the multi-view paper, section 4.1
 
@@ -69,7 +70,8 @@ class FrameView(BaseView):
         n_fft, win_length, hop_length = self._framing()
         name = "n_mels" if hasattr(self, "n_mels") else "n_bins"
         n_weights = getattr(self, name) * (n_fft // 2 + 1)
-        if n_weights > MOST_WEIGHTS:
+        if n_weights > MOST_WEIGHTS or hop_length > MOST_HOP:
+            self._validate_params()  # most of what is too much is refused there
             raise ValueError(
                 f"n_fft={n_fft} and {name}={getattr(self, name)} make filters of "
                 f"{n_weights:.3g} weights; at most {MOST_WEIGHTS:.3g} are made. Lower "

@@ -6,9 +6,12 @@ import struct
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
+from skaudio._audio import _intake, _reading
 from skaudio._audio._checks import CutShortError
 from skaudio._audio._decode import decode
+from skaudio._audio._load import load_clips
 from skaudio._audio._ogg import checksum, links
 from skaudio._audio._reading import _check_length
 
@@ -152,6 +155,69 @@ def test_flac_that_states_too_much_is_read_in_blocks():
     for n_stated in (2 * N, 2**36 - 1):  # 256 GiB
         with pytest.raises(CutShortError, match=f"{N} of {n_stated} samples"):
             read(flac(n_stated))
+
+
+@pytest.mark.parametrize("before", [b"", b"ID3\x04\0\0\0\0\1\0" + bytes(128)])
+@pytest.mark.parametrize("after", [b"", b"TAG" + bytes(125), bytes(999)])
+def test_flac_that_states_too_little_is_whole(before, after):
+    """Also where a tag stands behind its frames, which are no sound."""
+    wanted = read(flac(N))
+    assert len(wanted) == N
+    np.testing.assert_array_equal(read(before + flac(N) + after), wanted)
+    for n_stated in (1, 4096, 10_000, N - 1):
+        np.testing.assert_array_equal(read(before + flac(n_stated)), wanted)
+    start = read(before + flac(4096) + after, 1.0)
+    np.testing.assert_array_equal(start[:SR], wanted[:SR])
+
+
+def test_joined_flac_files_are_refused():
+    with pytest.raises(ValueError, match="x holds several flac files, one after the"):
+        read(flac(N) + flac(N))
+    with pytest.raises(ValueError, match="flac"):
+        read(flac(0) + flac(0))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("rates", [(44100, 22050), (8000, 22050), (8000, 8000)])
+def test_blocks_make_what_the_whole_makes(monkeypatch, subtype, n_channels, rates):
+    """Mixed down and resampled as it is read: equal to doing it with all samples."""
+    native, sr = rates
+    samples = rng.normal(0, 0.1, (30_001, n_channels))
+    data = encode(samples, native, format="WAV", subtype=subtype)
+    decoded, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    wanted = decoded.mean(axis=1)
+    if native != sr:
+        wanted = soxr.resample(wanted, native, sr)
+    monkeypatch.setattr(_intake, "STEP", 5000)
+    for block in (2**18, 7001, 30_001):
+        monkeypatch.setattr(_reading, "BLOCK", block)
+        got, rate = decode(io.BytesIO(data), None, name="x", mono="average", sr=sr)
+        assert rate == sr
+        np.testing.assert_allclose(got, wanted, atol=1e-6, rtol=0)
+        (loaded,), _ = load_clips([io.BytesIO(data)], sr=sr, trim_silence=True)
+        np.testing.assert_allclose(loaded, wanted, atol=1e-6, rtol=0)
+
+
+def test_what_is_wrong_in_any_block_is_found(monkeypatch):
+    monkeypatch.setattr(_reading, "BLOCK", 1000)
+    samples = np.ones((5000, 2), np.float32)
+    samples[4999, 1] = samples[1500, 0] = np.nan
+    for sr in (SR, 5000):
+        data = encode(samples, format="WAV", subtype="FLOAT")
+        with pytest.raises(ValueError, match=r"x contains NaN .* \(2 of 10000 samples"):
+            decode(io.BytesIO(data), None, name="x", mono="average", sr=sr)
+        huge = np.where(np.isnan(samples), np.float32(3e38), samples)
+        huge[4999] = 3e38
+        data = encode(huge, format="WAV", subtype="FLOAT")
+        with pytest.raises(ValueError, match=r"too large .* \(peak 3e\+38"):
+            decode(io.BytesIO(data), None, name="x", mono="average", sr=sr)
+
+
+def test_a_file_of_less_than_a_sample_of_the_new_rate_is_its_mean():
+    data = encode(np.array([0.25, 0.5]), 44100, format="WAV", subtype="FLOAT")
+    got, _ = decode(io.BytesIO(data), None, name="x", mono="average", sr=1000)
+    np.testing.assert_allclose(got, [0.375])
 
 
 def test_what_a_header_states_is_bounded_by_the_bytes_there_are():

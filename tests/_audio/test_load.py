@@ -130,13 +130,21 @@ def test_a_streamed_wav_without_lengths_is_whole(tmp_path):
     np.testing.assert_allclose(_read(path), _tone(), atol=1e-4)
 
 
-def test_a_cut_mp3_is_a_shorter_one(tmp_path, capfd):
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_a_cut_mp3_says_how_much_is_there(tmp_path, kept):
     whole = _write(tmp_path / "a.mp3", _tone(3.0, sr=22050), sr=22050)
     cut = tmp_path / "cut.mp3"
-    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    (got, full), errors = _load([cut, whole], sr=22050)
+    cut.write_bytes(whole.read_bytes()[: int(kept * whole.stat().st_size)])
+    with pytest.raises(ValueError, match=r"cut\.mp3 is cut short.* of \d+ samples"):
+        _load([whole, cut], sr=22050)
+    with pytest.warns(UserWarning, match=r"1 of 2 clips are cut short.*row 0: .*cut"):
+        (got, full), errors = _load([cut, whole], sr=22050, on_error="warn")
     assert not errors
-    assert 0.4 < len(got) / len(full) < 0.6
+    assert kept - 0.1 < len(got) / len(full) < kept + 0.1
+    n = len(got) - 2000  # a decoder looks ahead
+    np.testing.assert_allclose(got[:n], full[:n], atol=1e-6)
+    (start,), _ = _load([cut], sr=22050, duration=0.5)  # all of that is there
+    np.testing.assert_allclose(start, full[: len(start)], atol=1e-6)
 
 
 def test_real_clips_of_all_three_sets_load(shared_data):
@@ -462,9 +470,9 @@ def test_stopping_at_an_error_leaves_nothing_behind(broken, tone):
 def test_progress_bar_only_when_asked(tone, capsys):
     AudioLoader().transform([tone] * 20)
     assert capsys.readouterr().err == ""
-    AudioLoader(verbose=1).transform([tone] * 20)  # in two parts, with one bar
+    AudioLoader(verbose=1).transform([tone] * 20)  # in several parts, with one bar
     assert "20/20" in (shown := capsys.readouterr().err)
-    assert "16/16" not in shown
+    assert "4/4" not in shown
 
 
 def test_arrays_of_another_rate_are_resampled_as_files_are(tmp_path):

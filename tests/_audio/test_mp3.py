@@ -87,12 +87,18 @@ def test_wrong_counts(mp3, capfd):
     whole = read(mp3)
     field = mp3.index(b"Xing") + 8
     n_frames = int.from_bytes(mp3[field : field + 4], "big")
-    for count in (0, 1, n_frames // 2, n_frames - 1, 3 * n_frames):
+    for count in (0, 1, n_frames // 2, n_frames - 1, n_frames + 1):
         data = mp3[:field] + count.to_bytes(4, "big") + mp3[field + 4 :]
         got = read(data)
         assert len(whole) <= len(got) < len(whole) + 1152
         np.testing.assert_array_equal(got[: len(whole)], whole)
     assert capfd.readouterr().err == ""
+
+
+def test_less_than_a_frame_is_an_error(mp3):
+    for n in range(5, 300, 7):  # of the first frame, and of what it states
+        with pytest.raises(ValueError, match=r"x (is|has) "):
+            read(mp3[:n])
 
 
 def test_joined_files_are_all_of_both(mp3):

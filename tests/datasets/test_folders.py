@@ -67,7 +67,7 @@ FORMATS = {
     "W64": ".w64",
     "AIFF": ".aif .aiff .aifc",
     "AU": ".au .snd",
-    "CAF": ".caf",  # codespell:ignore caf
+    "CAF": ".caf",
     "FLAC": ".flac",
     "OGG": ".ogg .oga .opus",
     "MP3": ".mp3 .mpga .mp2 .mp1",

@@ -565,15 +565,20 @@ def test_what_was_collected_is_held_once(sounds, monkeypatch, form):
 
 
 def test_a_part_holds_a_bounded_number_of_samples(monkeypatch):
-    """Long clips come one by one, short ones together, as soon as that is known."""
-    monkeypatch.setattr("skaudio._audio._load.PART_SAMPLES", 16 * 1000)
-    clips = [np.ones(n, np.float32) for n in [1000] * 16 + [4000] * 7 + [100] * 30]
-    parts = [len(part.rows) for part in load_parts(clips, Report(), sr=SR)]
-    assert parts == [16, 16, 4, 17]
-    rows = [7, 3, 20]
+    """Few clips while nobody knows how long they are; then as many as fit."""
+    monkeypatch.setattr("skaudio._audio._load.PART_SAMPLES", 32 * 1000)
+    lengths = [1000] * 41 + [4000] * 19 + [100] * 40
+    clips = [np.ones(n, np.float32) for n in lengths]
+    found = list(load_parts(clips, Report(), sr=SR))
+    assert [len(part.rows) for part in found] == [4, 16, 32, 8, 8, 32]
+    assert [row for part in found for row in part.rows] == list(range(100))
+    assert [len(w) for part in found for w in part.waveforms] == lengths
+    rows = [7, 3, 50]
     (part,) = load_parts(clips, Report(), sr=SR, rows=rows)
     assert list(part.rows) == rows
     assert [len(waveform) for waveform in part.waveforms] == [1000, 1000, 4000]
+    table = load_parts(np.ones((40, 2000), np.float32), Report(), sr=SR)
+    assert [len(part.rows) for part in table] == [16, 16, 8]
 
 
 @pytest.mark.parametrize(
