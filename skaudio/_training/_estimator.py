@@ -379,7 +379,9 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             values = self.net_.features(data, rows, starts, layers, pooling)
             return clip_means(values, rows, len(data))
 
-        return np.concatenate(list(map(of, self._datasets(X))))
+        features = np.concatenate(list(map(of, self._datasets(X))))
+        _check_finite(features, layers)
+        return features
 
     def _frame_features(
         self, X: Any, layers: list[str], pooling: str, hop: float | None
@@ -395,6 +397,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             ends = np.cumsum([len(of_clip) for of_clip in times])
             features += [part.T for part in np.split(values, ends[:-1])]
             all_times += times
+        for clip, values in enumerate(features):
+            _check_finite(values[None], layers, first=clip)
         return features, all_times
 
     def _n_features(self, layers: list[str]) -> int:
@@ -462,12 +466,13 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         return tags
 
 
-def _check_finite(output: np.ndarray, name: str) -> None:
-    finite = np.isfinite(output.reshape(len(output), -1)).all(axis=1)
+def _check_finite(values: np.ndarray, what: Any, first: int = 0) -> None:
+    """Refuse outputs of clips, of which ``first`` is the number of the first one."""
+    finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
     if not finite.all():
         raise ValueError(
-            f"Output {name!r} of the network is not a finite number for "
-            f"{np.count_nonzero(~finite)} of {len(output)} clips, first for clip "
-            f"{int(np.argmin(finite))}. Are its values of the size of those in fit? If "
-            "so, the network is broken: train it again."
+            f"Output {what!r} of the network is not a finite number for clip "
+            f"{first + int(np.argmin(finite))} and {np.count_nonzero(~finite) - 1} "
+            "others. Are its values of the size of those in fit? If so, the network is "
+            "broken: train it again."
         )

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
+from skaudio.embedding import LayerEmbedder
 from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
@@ -114,9 +116,21 @@ def test_probabilities_that_are_no_numbers_become_no_class(data):
     clf = CRNNClassifier(**NET).fit(*data)
     X = data[0].copy()
     X[5] = 3e38
-    with pytest.raises(ValueError, match=r"1 of 16 clips, first for clip 5"):
+    with pytest.raises(ValueError, match="not a finite number for clip 5 and 0 others"):
         clf.predict(X)
     with torch.no_grad():
         next(iter(clf.net_.module_.parameters())).fill_(torch.nan)
-    with pytest.raises(ValueError, match="not a finite number for 16 of 16 clips"):
+    with pytest.raises(
+        ValueError, match="not a finite number for clip 0 and 15 others"
+    ):
         clf.predict(data[0])
+
+
+def test_features_that_are_no_numbers_are_an_error(data):
+    clf = CRNNClassifier(**NET).fit(*data)
+    embedder = LayerEmbedder(FrozenEstimator(clf), cache=False).fit(data[0])
+    X = data[0].copy()
+    X[5] = 3e38
+    for compute in (embedder.transform, embedder.transform_frames):
+        with pytest.raises(ValueError, match="not a finite number for clip 5"):
+            compute(X)
