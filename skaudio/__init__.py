@@ -13,12 +13,14 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Threads of OpenMP spin while they wait, which beside other busy processes makes
-# training tens of times slower. It is decided when torch is loaded; see `nn.devices`.
+# Threads of libgomp spin while they wait, 300,000 turns by default: beside other busy
+# processes that makes training many times slower. 10,000 are as fast on idle cores
+# (benchmarks/speed/waiting_threads.py). It is decided when torch is loaded; see
+# `nn.devices`.
 if "torch" not in sys.modules and not {
     *("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 } & {*os.environ}:
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ["GOMP_SPINCOUNT"] = "10000"
 
 _SUBPACKAGES = (
     "datasets",

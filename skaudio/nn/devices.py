@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-# any of them says how threads wait; `skaudio` sets the first one if it comes before
+# any of them says how threads wait; `skaudio` sets the second one if it comes before
 # torch, and whoever sets one of them has chosen
 DECIDES = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"
 DECIDED = any(name in os.environ for name in DECIDES)

@@ -120,9 +120,7 @@ def test_probabilities_that_are_no_numbers_become_no_class(data):
         clf.predict(X)
     with torch.no_grad():
         next(iter(clf.net_.module_.parameters())).fill_(torch.nan)
-    with pytest.raises(
-        ValueError, match="for clip 0 and 15 others"
-    ):
+    with pytest.raises(ValueError, match="for clip 0 and 15 others"):
         clf.predict(data[0])
 
 

@@ -24,19 +24,19 @@ before = torch.get_num_threads()
 inside = by_batches(
     lambda batch: torch.get_num_threads(), [0], batch_size=1, device="cpu", what="clips"
 )
-print(os.environ.get("OMP_WAIT_POLICY"), before, inside[0], torch.get_num_threads())
+print(os.environ.get("GOMP_SPINCOUNT"), before, inside[0], torch.get_num_threads())
 """
 
 
 @pytest.mark.parametrize(
     ("first", "settings", "expected"),
     [
-        ("", {}, "PASSIVE 2 2 2"),
-        ("import skaudio", {}, "PASSIVE 2 2 2"),
+        ("", {}, "10000 2 2 2"),
+        ("import skaudio", {}, "10000 2 2 2"),
         ("import torch", {}, "None 2 1 2"),
-        ("", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE 2 2 2"),
-        ("import torch", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE 2 2 2"),
-        ("import torch", {"GOMP_SPINCOUNT": "0"}, "None 2 2 2"),
+        ("", {"OMP_WAIT_POLICY": "ACTIVE"}, "None 2 2 2"),
+        ("import torch", {"OMP_WAIT_POLICY": "ACTIVE"}, "None 2 2 2"),
+        ("import torch", {"GOMP_SPINCOUNT": "7"}, "7 2 2 2"),
         ("", {"KMP_BLOCKTIME": "0"}, "None 2 2 2"),
     ],
 )
