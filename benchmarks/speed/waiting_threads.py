@@ -87,7 +87,7 @@ def measure(n_busy: int, width: float, epochs: int, rounds: int) -> dict[str, fl
 def main() -> None:
     """Measure and write the seconds and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--widths", type=float, nargs="+", default=[0.125, 0.25, 1.0])
+    parser.add_argument("--widths", type=float, nargs="+", default=[0.125, 0.25])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--busy", type=int, default=2)
