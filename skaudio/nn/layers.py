@@ -151,7 +151,7 @@ class OfWeights:
     >>> import torch
     >>> from skaudio.nn.layers import OfWeights
     >>> layer = torch.nn.Linear(2, 1, bias=False)
-    >>> total = OfWeights(lambda module: float(module.weight.sum()))
+    >>> total = OfWeights(lambda module: float(module.weight.detach().sum()))
     >>> before = total(layer)
     >>> _ = torch.nn.init.ones_(layer.weight)
     >>> total(layer)
