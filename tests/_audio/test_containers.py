@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+import torch
 
 from skaudio._audio import _intake, _reading
 from skaudio._audio._checks import CutShortError
@@ -14,6 +15,7 @@ from skaudio._audio._decode import decode
 from skaudio._audio._load import load_clips
 from skaudio._audio._ogg import checksum, links
 from skaudio._audio._reading import _check_length
+from skaudio.preprocessing import AudioLoader
 
 SR, N = 8000, 20_001
 rng = np.random.default_rng(0)
@@ -293,3 +295,18 @@ def test_impossible_rates(rate):
         ValueError, match=r"x states a sampling rate of .*10 to 10000000"
     ):
         read(data)
+
+
+def test_bounds_of_the_rules():
+    """Faults put in by hand went unseen here."""
+    negative = np.full((2, 8), -8000, dtype=np.int64)
+    with pytest.raises(ValueError, match="integers up to 8000"):
+        load_clips(list(negative), sr=8000)
+    with pytest.raises(ValueError, match="3 channels of 2 samples"):
+        load_clips([np.zeros((3, 2), np.float32)], sr=8000)
+    huge = np.zeros((2, 8), np.float32)
+    huge[:, 5] = 3e38  # the mean of both channels overflows, and only there
+    with pytest.raises(ValueError, match="too large to compute with"):
+        load_clips([huge], sr=8000)
+    half = AudioLoader(sr=8000).fit_transform(torch.full((2, 8), 0.5).bfloat16())
+    np.testing.assert_array_equal(half, np.full((2, 8), 0.5, np.float32))
