@@ -37,6 +37,7 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("estimator", "skaudio.ensemble.FrameClassifier"): "sees frames, not views",
     ("estimator", "skaudio.embedding.LayerEmbedder"): "trained once, or not at all",
     ("layers", "skaudio.embedding.PretrainedEmbedder"): "of networks not trained here",
+    ("per", "skaudio.preprocessing.PatchScaler"): "time positions, not bins",
     ("n_segments", "skaudio.embedding"): "by default as many as cover a clip",
     ("width", "skaudio.neural_network.SampleCNNClassifier"): "other layers",
     ("width", "skaudio.neural_network.FrameLevelCNNClassifier"): "other layers",

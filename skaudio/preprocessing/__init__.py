@@ -1,7 +1,17 @@
 """Steps before and after views: loading, scaling, cleaning, summarising."""
 
+from skaudio.preprocessing._energy_patches import EnergyPatches
 from skaudio.preprocessing._frame_statistics import FrameStatistics
 from skaudio.preprocessing._loader import AudioLoader
+from skaudio.preprocessing._patch_scaler import PatchScaler
+from skaudio.preprocessing._tag_binarizer import TagBinarizer
 from skaudio.preprocessing._view_scaler import ViewScaler
 
-__all__ = ["AudioLoader", "FrameStatistics", "ViewScaler"]
+__all__ = [
+    "AudioLoader",
+    "EnergyPatches",
+    "FrameStatistics",
+    "PatchScaler",
+    "TagBinarizer",
+    "ViewScaler",
+]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy import stats
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -14,12 +16,36 @@ from skaudio._utils._output import names_of_bins, with_index
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_views
 
+
+def skewness(clips: np.ndarray, axis: int) -> np.ndarray:
+    """Skewness, not corrected for bias; 0 of what never changes.
+
+    Parameters
+    ----------
+    clips : ndarray
+        Values.
+    axis : int
+        Over which it is computed.
+
+    Returns
+    -------
+    skewness : ndarray
+        Of the same dtype, without that axis.
+    """
+    with warnings.catch_warnings():  # of constants, which are defined here
+        warnings.simplefilter("ignore", RuntimeWarning)
+        skew: np.ndarray = stats.skew(clips, axis=axis)
+    return np.nan_to_num(skew, nan=0.0).astype(clips.dtype, copy=False)
+
+
 STATISTICS: dict[str, Callable[..., np.ndarray]] = {
     "mean": np.mean,
     "std": np.std,
+    "var": np.var,
     "min": np.min,
     "max": np.max,
     "median": np.median,
+    "skew": skewness,
 }
 
 
@@ -30,9 +56,11 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    statistics : tuple of {"mean", "std", "min", "max", "median"}, \
+    statistics : tuple of {"mean", "std", "var", "min", "max", "median", "skew"}, \
             default=("mean", "std")
-        What to compute of every bin, in this order.
+        What to compute of every bin, in this order. Standard deviation, variance and
+        skewness are those of the frames at hand, not corrected for bias; the skewness
+        of a bin that never changes is 0.
 
     Attributes
     ----------

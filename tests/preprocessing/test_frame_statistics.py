@@ -7,7 +7,7 @@ import pytest
 from skaudio.preprocessing import FrameStatistics
 from skaudio.views import Views
 
-ALL = ("mean", "std", "min", "max", "median")
+ALL = ("mean", "std", "var", "min", "max", "median")
 
 
 @pytest.fixture
@@ -59,3 +59,29 @@ def test_data_frames(spectrograms):
 def test_unknown_statistics(spectrograms, statistics):
     with pytest.raises(ValueError, match=r"statistics must be some of \['mean'"):
         FrameStatistics(statistics).fit(spectrograms)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_skewness(spectrograms, dtype):
+    """Third central moment over the third power of the standard deviation."""
+    X = np.exp(spectrograms).astype(dtype)
+    table = FrameStatistics(("skew",)).fit_transform(X)
+    centred = X.astype(np.float64) - X.mean(axis=2, keepdims=True, dtype=np.float64)
+    expected = (centred**3).mean(axis=2) / (centred**2).mean(axis=2) ** 1.5
+    assert table.dtype == dtype
+    np.testing.assert_allclose(table, expected, rtol=1e-4)
+    X = np.array([[[0.0, 0.0, 0.0, 4.0]]])  # moments 3 and 6
+    by_hand = FrameStatistics(("skew",)).fit_transform(X)
+    np.testing.assert_allclose(by_hand, [[6 / 3**1.5]])
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 50])
+@pytest.mark.parametrize("value", [0.0, -15.942385, 0.1])
+def test_skewness_of_what_never_changes(value, n_frames):
+    X = np.full((2, 3, n_frames), value, dtype=np.float32)
+    X[1, 0, 0] = 7
+    table = FrameStatistics(("var", "skew")).fit_transform(X)
+    np.testing.assert_allclose(table[0, :3], 0, atol=1e-11)
+    np.testing.assert_array_equal(table[0, 3:], 0)
+    assert np.isfinite(table).all()
+    np.testing.assert_array_equal(table[1, 4:], 0)
