@@ -30,10 +30,14 @@ class TagAlignment(Target):
     whole_batches: ClassVar[bool] = True
 
     def __init__(
-        self, n_tags: int, decodes: tuple[str, ...], contrastive: str, tau: float
+        self,
+        n_tags: int,
+        decodes: tuple[str, ...],
+        contrastive: str = "nt-xent",
+        tau: float = 0.1,
     ) -> None:
         self.n_tags = n_tags
-        self._decodes = decodes
+        self.decodes = decodes
         self._contrastive = contrastive
         self._tau = tau
 
@@ -44,7 +48,7 @@ class TagAlignment(Target):
 
     def terms(self, module: Any) -> tuple[str, ...]:
         """Reconstructions, then the contrast."""
-        return (*(term for term in (AUDIO, TAGS) if term in self._decodes), CONTRAST)
+        return (*(term for term in (AUDIO, TAGS) if term in self.decodes), CONTRAST)
 
     def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
         """Loss of the parts that the network gives."""
@@ -55,5 +59,5 @@ class TagAlignment(Target):
         return rarest_tags(arrays[TAGS])
 
     def state(self) -> dict[str, Any]:
-        """Size of the vocabulary: the rest is for training only."""
-        return {"n_tags": self.n_tags}
+        """Size of the vocabulary and what is reconstructed."""
+        return {"n_tags": self.n_tags, "decodes": self.decodes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from skaudio._utils._sklearn import (
     _safe_indexing,
 )
 from skaudio._utils._text import shortened
+from skaudio.embedding._coala_files import files_in, fill, networks_to_save
 from skaudio.embedding._tag_search import TagSearch
 from skaudio.nn.coala_autoencoders import Coala
 from skaudio.nn.contrast import AUDIO, CONTRAST, CONTRASTS, TAGS
@@ -385,7 +387,56 @@ class CoalaEmbedder(
         scaled = self._computed("audio_decoder", self._checked_embeddings(Z))
         return self.scaler_.inverse_transform(scaled)
 
+    @classmethod
+    def from_weights(cls, source, tag_encoder=None, *, scaler=None, tags=None):
+        """Make a fitted embedder of published files, or of those of `save_weights`.
+
+        It embeds clips as `PretrainedEmbedder` does, and searches by word with the
+        vocabulary that the networks were trained with.
+
+        Parameters
+        ----------
+        source : str or path-like
+            File of the audio encoder, such as ``audio_encoder_epoch_200.pt``; or a
+            folder with all files, of names that begin as those of `save_weights`.
+        tag_encoder : str or path-like, default=None
+            File of the tag encoder, such as ``tag_encoder_epoch_200.pt``. None takes
+            what is in the folder.
+        scaler : str or path-like, default=None
+            File of the scaling, ``scaler_top_1000.pkl``. None takes what is in the
+            folder.
+        tags : str, path-like or list of str, default=None
+            The vocabulary, in the order of the network's inputs: a list, or a file such
+            as ``id2token_top_1000.json``. None takes what is in the folder.
+
+        Returns
+        -------
+        embedder : CoalaEmbedder
+            Fitted, with decoders if the folder has them.
+
+        Raises
+        ------
+        ValueError
+            If a file is missing, damaged, or does not go with the others.
+        """
+        path = Path(source)
+        files: dict[str, Any] = files_in(path) if path.is_dir() else {}
+        if not path.is_dir():
+            files["audio_encoder"] = path
+        given = {"tag_encoder": tag_encoder, "scaler": scaler}
+        files |= {name: file for name, file in given.items() if file is not None}
+        for name in ("audio_encoder", "tag_encoder"):
+            if name not in files:
+                raise ValueError(f"No file of the {name} in {source}. Pass its path.")
+        embedder = cls()
+        fill(embedder, files, tags)
+        return embedder
+
     # -- inside ---------------------------------------------------------------------
+    def _networks_to_save(self) -> Any:
+        check_is_fitted(self)
+        return networks_to_save(self)
+
     def _indicators(self, X: Any, tags: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Tags (n_clips, n_tags) of the clips that have any, and which clips these are.
 
