@@ -7,6 +7,7 @@ from skaudio.embedding._hear_model import HEARModel
 from skaudio.embedding._layers import LayerEmbedder
 from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.embedding._probe import make_probe
+from skaudio.embedding._probe_table import probe_table
 
 __all__ = [
     "CoalaEmbedder",
@@ -15,5 +16,6 @@ __all__ = [
     "PretrainedEmbedder",
     "clear_cache",
     "make_probe",
+    "probe_table",
     "save_weights",
 ]
