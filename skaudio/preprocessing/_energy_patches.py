@@ -105,7 +105,7 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         bins, dtype = clips[0].shape[0], clips[0].dtype
         patches = np.empty((len(clips), bins, self.n_frames), dtype=dtype)
         for patch, clip in zip(patches, clips, strict=True):
-            start = self._start(clip)
+            start = loudest_start(clip, self.n_frames, self.step)
             patch[:] = self._continued(clip[:, start : start + self.n_frames])
         return Views({name: patches}, X.rates) if isinstance(X, Views) else patches
 
@@ -123,7 +123,8 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
             Multiples of `step`.
         """
         _, clips = self._clips(X)
-        return np.array([self._start(clip) for clip in clips], dtype=np.intp)
+        starts = [loudest_start(clip, self.n_frames, self.step) for clip in clips]
+        return np.array(starts, dtype=np.intp)
 
     def chunks(self, X: Any) -> list[np.ndarray]:
         """Cut each clip into patches side by side, from its beginning.
@@ -171,13 +172,6 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         name = one_view(views, self)
         return name, views.clips(name)
 
-    def _start(self, clip: np.ndarray) -> int:
-        energy = clip.sum(axis=0, dtype=np.float64)
-        if len(energy) <= self.n_frames:
-            return 0
-        windows = sliding_window_view(energy, self.n_frames)[:: self.step]
-        return int(windows.sum(axis=1).argmax()) * self.step
-
     def _continued(self, clip: np.ndarray) -> np.ndarray:
         missing = max(0, self.n_frames - clip.shape[1])
         if not missing:
@@ -192,6 +186,18 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def loudest_start(clip: np.ndarray, n_frames: int, step: int) -> int:
+    """First frame of the window with the largest sum, of those every ``step`` frames.
+
+    0 for a clip (n_bins, n_frames) that is no longer than the window.
+    """
+    energy = clip.sum(axis=0, dtype=np.float64)
+    if len(energy) <= n_frames:
+        return 0
+    windows = sliding_window_view(energy, n_frames)[::step]
+    return int(windows.sum(axis=1).argmax()) * step
 
 
 def one_view(views: Views, estimator: Any) -> str:
