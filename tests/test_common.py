@@ -37,6 +37,7 @@ from skaudio.neural_network import (
     SampleCNNClassifier,
 )
 from skaudio.preprocessing import (
+    AcousticDescriptors,
     AudioLoader,
     EnergyPatches,
     FrameStatistics,
@@ -74,6 +75,7 @@ SAMPLES = {
 }
 FRAMES = {"n_modules": 1, "validation_fraction": None, "lr_schedule": "one-cycle"}
 INSTANCES = [
+    AcousticDescriptors(),
     AudioLoader(),
     CQTView(),
     CRNNClassifier(**NET),

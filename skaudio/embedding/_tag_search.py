@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -84,7 +85,7 @@ class TagSearch:
         X : as in `transform`
             Clips.
         n : int, default=5
-            Number of words per clip.
+            Number of words per clip, at most as many as there are.
         among : list of str or None, default=None
             Words to choose from; None are all of ``tags_``. Entries of several words,
             such as "bass clarinet", are compared as a whole.
@@ -104,7 +105,7 @@ class TagSearch:
         similarity = cosines(
             self.embed_aligned(X), self.embed_tags(queries, aligned=True)
         )
-        return top_tags(similarity, names, k=n)
+        return top_tags(similarity, names, k=min(n, len(names)))
 
     def nearest_clips(self, query, X, n=10):
         """Find the clips that fit a text best.
@@ -142,7 +143,7 @@ class TagSearch:
         Z : array-like of shape (n_rows, n_features)
             Embeddings of `embed_tags`, not aligned.
         n : int, default=5
-            Number of words per row.
+            Number of words per row, at most as many as there are.
 
         Returns
         -------
@@ -152,7 +153,8 @@ class TagSearch:
         check_is_fitted(self)
         self._check_decodes(TAGS, "tags")
         logits = self._computed("tag_decoder", self._checked_embeddings(Z))
-        return top_tags(1 / (1 + np.exp(-logits)), list(self.tags_), k=n)
+        n_tags = len(self.tags_)
+        return top_tags(expit(logits), list(self.tags_), k=min(n, n_tags))
 
     # -- inside ---------------------------------------------------------------------
     def _query(self, tags: Any) -> np.ndarray:

@@ -30,7 +30,8 @@ class EmbeddingDisplay:
     t-SNE and coloured by class or tag. PCA is the quick and linear alternative, in
     which distances can be trusted, but which may pile up what differs.
 
-    Use :meth:`from_estimator` or :meth:`from_embeddings` to make one.
+    Use :meth:`from_estimator` or :meth:`from_embeddings` to make one, and
+    :meth:`from_pairs` for two embeddings of each clip, of its sound and of its tags.
 
     Parameters
     ----------
@@ -44,11 +45,14 @@ class EmbeddingDisplay:
         What made the embedding.
     explained_variance_ratio : ndarray of shape (2,) or None, default=None
         Share of the variance along both axes, for "pca".
+    pairs : ndarray of int of shape (n_pairs, 2) or None, default=None
+        Rows of `embedding` to join by a line.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the points, one collection for each class.
+        Axes with the points, one collection for each class, after the one of lines if
+        there are pairs.
     figure_ : matplotlib Figure
         Figure that holds them.
 
@@ -86,12 +90,14 @@ class EmbeddingDisplay:
         class_names: Sequence[str] | None = None,
         method: str = "tsne",
         explained_variance_ratio: np.ndarray | None = None,
+        pairs: np.ndarray | None = None,
     ) -> None:
         self.embedding = embedding
         self.labels = labels
         self.class_names = class_names
         self.method = method
         self.explained_variance_ratio = explained_variance_ratio
+        self.pairs = pairs
 
     @classmethod
     def from_estimator(
@@ -196,31 +202,71 @@ class EmbeddingDisplay:
         EmbeddingDisplay
             The display, drawn.
         """
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {METHODS}; got {method!r}.")
         labels = names = None
         if y is not None:
             labels, names = _class_labels(y, tags, tag_names)
             check_consistent_length(Z, labels)
             shown = np.isin(labels, names)
             Z, labels = np.asarray(Z)[shown], labels[shown]
-        Z = check_array(
-            Z, ensure_min_samples=3, ensure_min_features=2, input_name="embeddings"
+        projected = _project(Z, method, perplexity, random_state)
+        return cls(**projected, labels=labels, class_names=names).plot(ax=ax)
+
+    @classmethod
+    def from_pairs(
+        cls,
+        Z: Any,
+        Z_other: Any,
+        *,
+        names: tuple[str, str] = ("audio", "tags"),
+        method: str = "tsne",
+        perplexity: float | None = None,
+        random_state: Any = None,
+        ax: Any = None,
+    ) -> EmbeddingDisplay:
+        """Project two embeddings of each clip together, and join the two by a line.
+
+        Where an embedding of sound and one of tags were aligned, as those of COALA,
+        lines are short.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_clips, n_features)
+            Embeddings of the sound of clips.
+        Z_other : array-like of shape (n_clips, n_features)
+            Embeddings of the tags of the same clips in the same order, in the same
+            space.
+        names : tuple of two str, default=("audio", "tags")
+            What both are called in the legend.
+        method : {"tsne", "pca"}, default="tsne"
+            How features become two numbers; "tsne" is the paper's.
+        perplexity : float or None, default=None
+            How many neighbours count in t-SNE, see `from_estimator`.
+        random_state : int, RandomState instance or None, default=None
+            Seed of t-SNE, or of the solver of PCA for many clips.
+        ax : matplotlib Axes, default=None
+            Where to draw. ``None`` makes a figure.
+
+        Returns
+        -------
+        EmbeddingDisplay
+            The display, drawn; rows of its embedding are those of `Z`, then those of
+            `Z_other`.
+        """
+        Z, Z_other = np.asarray(Z), np.asarray(Z_other)
+        if Z.shape != Z_other.shape:
+            raise ValueError(
+                "Both embeddings must have a row for each clip and the same features; "
+                f"got the shapes {Z.shape} and {Z_other.shape}."
+            )
+        if len(names) != 2 or names[0] == names[1]:
+            raise ValueError(f"names must be two different texts; got {names!r}.")
+        projected = _project(
+            np.concatenate([Z, Z_other]), method, perplexity, random_state
         )
-        if method == "pca":
-            pca = PCA(2, random_state=random_state)
-            embedding, share = pca.fit_transform(Z), pca.explained_variance_ratio_
-        else:
-            if perplexity is None:
-                perplexity = min(PERPLEXITY, (len(Z) - 1) / 3)
-            tsne = TSNE(2, perplexity=perplexity, random_state=random_state)
-            embedding, share = tsne.fit_transform(Z), None
+        labels = np.repeat(np.array([str(name) for name in names]), len(Z))
+        rows = np.arange(2 * len(Z)).reshape(2, -1).T
         display = cls(
-            embedding=embedding,
-            labels=labels,
-            class_names=names,
-            method=method,
-            explained_variance_ratio=share,
+            **projected, labels=labels, class_names=list(map(str, names)), pairs=rows
         )
         return display.plot(ax=ax)
 
@@ -247,6 +293,8 @@ class EmbeddingDisplay:
             width = 4.2 + 1.5 * self._n_legend_columns()
             _, ax = pyplot.subplots(figsize=(width, 4.4), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
+        if self.pairs is not None:
+            self._join_pairs()
         size = float(np.clip(4000 / len(self.embedding), 10, 36))
         for name, rows, color, marker in self._groups():
             ax.scatter(
@@ -263,6 +311,15 @@ class EmbeddingDisplay:
         if self.labels is not None:
             self._add_legend(outside=own_figure)
         return self
+
+    def _join_pairs(self) -> None:
+        collections = import_optional(
+            "matplotlib.collections", extra="plot", purpose="EmbeddingDisplay"
+        )
+        lines = collections.LineCollection(
+            self.embedding[self.pairs], colors=DARK, linewidths=0.4, alpha=0.4, zorder=0
+        )
+        self.ax_.add_collection(lines)
 
     def _groups(self) -> list[tuple[str, Any, str, str]]:
         """Name, rows, colour and marker of every class."""
@@ -306,6 +363,30 @@ class EmbeddingDisplay:
             self.figure_.legend(handles, names, loc="outside right upper", **options)
         else:
             self.ax_.legend(handles, names, **options)
+
+
+def _project(
+    Z: Any, method: str, perplexity: float | None, random_state: Any
+) -> dict[str, Any]:
+    """Embeddings in two dimensions, and what made them, as the display takes it."""
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}; got {method!r}.")
+    Z = check_array(
+        Z, ensure_min_samples=3, ensure_min_features=2, input_name="embeddings"
+    )
+    if method == "pca":
+        pca = PCA(2, random_state=random_state)
+        embedding, share = pca.fit_transform(Z), pca.explained_variance_ratio_
+    else:
+        if perplexity is None:
+            perplexity = min(PERPLEXITY, (len(Z) - 1) / 3)
+        tsne = TSNE(2, perplexity=perplexity, random_state=random_state)
+        embedding, share = tsne.fit_transform(Z), None
+    return {
+        "embedding": embedding,
+        "method": method,
+        "explained_variance_ratio": share,
+    }
 
 
 def _class_labels(

@@ -1,5 +1,6 @@
 """Steps before and after views: loading, scaling, cleaning, summarising."""
 
+from skaudio.preprocessing._acoustic_descriptors import AcousticDescriptors
 from skaudio.preprocessing._energy_patches import EnergyPatches
 from skaudio.preprocessing._frame_statistics import FrameStatistics
 from skaudio.preprocessing._loader import AudioLoader
@@ -8,6 +9,7 @@ from skaudio.preprocessing._tag_binarizer import TagBinarizer
 from skaudio.preprocessing._view_scaler import ViewScaler
 
 __all__ = [
+    "AcousticDescriptors",
     "AudioLoader",
     "EnergyPatches",
     "FrameStatistics",

@@ -105,7 +105,7 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         bins, dtype = clips[0].shape[0], clips[0].dtype
         patches = np.empty((len(clips), bins, self.n_frames), dtype=dtype)
         for patch, clip in zip(patches, clips, strict=True):
-            start = self._start(clip)
+            start = loudest_start(clip, self.n_frames, self.step)
             piece = clip[:, start : start + self.n_frames]
             patch[:] = continued(piece, self.n_frames)
         return Views({name: patches}, X.rates) if isinstance(X, Views) else patches
@@ -124,7 +124,8 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
             Multiples of `step`.
         """
         _, clips = self._clips(X)
-        return np.array([self._start(clip) for clip in clips], dtype=np.intp)
+        starts = [loudest_start(clip, self.n_frames, self.step) for clip in clips]
+        return np.array(starts, dtype=np.intp)
 
     def chunks(self, X: Any) -> list[np.ndarray]:
         """Cut each clip into patches side by side, from its beginning.
@@ -172,13 +173,6 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         name = one_view(views, self)
         return name, views.clips(name)
 
-    def _start(self, clip: np.ndarray) -> int:
-        energy = clip.sum(axis=0, dtype=np.float64)
-        if len(energy) <= self.n_frames:
-            return 0
-        windows = sliding_window_view(energy, self.n_frames)[:: self.step]
-        return int(windows.sum(axis=1).argmax()) * self.step
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_") or hasattr(self, "view_names_in_")
 
@@ -195,6 +189,18 @@ def continued(clip: np.ndarray, n_frames: int) -> np.ndarray:
     if not missing:
         return clip
     return np.pad(clip, ((0, 0), (0, missing)), constant_values=clip.min())
+
+
+def loudest_start(clip: np.ndarray, n_frames: int, step: int) -> int:
+    """First frame of the window with the largest sum, of those every ``step`` frames.
+
+    0 for a clip (n_bins, n_frames) that is no longer than the window.
+    """
+    energy = clip.sum(axis=0, dtype=np.float64)
+    if len(energy) <= n_frames:
+        return 0
+    windows = sliding_window_view(energy, n_frames)[::step]
+    return int(windows.sum(axis=1).argmax()) * step
 
 
 def one_view(views: Views, estimator: Any) -> str:

@@ -49,6 +49,12 @@ STATISTICS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
+def check_statistics(names: tuple[str, ...]) -> None:
+    """Refuse names of no statistic, and none at all."""
+    if not names or not STATISTICS.keys() >= {*names}:
+        raise ValueError(f"statistics must be some of {list(STATISTICS)}; got {names}.")
+
+
 class FrameStatistics(TransformerMixin, BaseEstimator):
     """Statistics of every bin over the frames of a clip.
 
@@ -58,9 +64,9 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
     ----------
     statistics : tuple of {"mean", "std", "var", "min", "max", "median", "skew"}, \
             default=("mean", "std")
-        What to compute of every bin, in this order. Standard deviation, variance and
-        skewness are those of the frames at hand, not corrected for bias; the skewness
-        of a bin that never changes is 0.
+        What to compute over the frames of a clip, in this order. Standard deviation,
+        variance and skewness are those of the frames at hand, not corrected for bias;
+        the skewness of what never changes is 0.
 
     Attributes
     ----------
@@ -102,12 +108,7 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
         self : object
             The transformer itself.
         """
-        unknown = [name for name in self.statistics if name not in STATISTICS]
-        if unknown or not self.statistics:
-            raise ValueError(
-                f"statistics must be some of {list(STATISTICS)}; got "
-                f"{self.statistics!r}."
-            )
+        check_statistics(self.statistics)
         check_views(self, X, reset=True)
         return self
 

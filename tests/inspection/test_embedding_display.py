@@ -273,3 +273,59 @@ def test_without_matplotlib_the_extra_is_named(clusters, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'skaudio\[plot\]'"):
         draw(*clusters, method="pca")
+
+
+# ------------------------------------------------------- two embeddings of each clip
+
+
+def test_pairs_are_projected_together_and_joined():
+    rng = np.random.default_rng(0)
+    audio = rng.normal(size=(20, 6))
+    tags = audio + 0.1 * rng.normal(size=(20, 6))
+    display = EmbeddingDisplay.from_pairs(audio, tags, method="pca")
+    both = PCA(2).fit_transform(np.concatenate([audio, tags]))
+    assert_allclose(np.abs(display.embedding), np.abs(both), atol=1e-9)
+    assert list(display.labels) == ["audio"] * 20 + ["tags"] * 20
+    assert legend_of(display) == ["audio", "tags"]
+    assert_array_equal(display.pairs, np.stack([np.arange(20), np.arange(20, 40)], 1))
+    lines, *_ = display.ax_.collections
+    segments = np.array(lines.get_segments())
+    assert_array_equal(segments[:, 0], display.embedding[:20])
+    assert_array_equal(segments[:, 1], display.embedding[20:])
+    # below the points, and all of them within the axes
+    drawn = display.ax_.collections[1:]
+    assert all(lines.get_zorder() < points.get_zorder() for points in drawn)
+    assert [len(points.get_offsets()) for points in drawn] == [20, 20]
+    again = EmbeddingDisplay.from_pairs(audio, tags, method="pca", names=("b", "a"))
+    assert legend_of(again) == ["b", "a"]
+    assert list(points(again))[1:] == ["b", "a"]
+
+
+def test_pairs_that_are_aligned_have_short_lines():
+    rng = np.random.default_rng(0)
+    audio = 5 * np.repeat(np.eye(6), 5, axis=0) + rng.normal(size=(30, 6))
+    tags = audio + 0.1 * rng.normal(size=audio.shape)
+    display = EmbeddingDisplay.from_pairs(audio, tags, random_state=0)
+    one, other = display.embedding[:30], display.embedding[30:]
+    lengths = np.linalg.norm(one - other, axis=1)
+    between = np.linalg.norm(one - rng.permutation(other), axis=1)
+    assert np.median(lengths) < 0.2 * np.median(between)
+
+
+def test_pairs_are_checked(clusters):
+    Z, _ = clusters
+    with pytest.raises(ValueError, match=r"got the shapes \(45, 8\) and \(44, 8\)"):
+        EmbeddingDisplay.from_pairs(Z, Z[1:])
+    with pytest.raises(ValueError, match="two different texts; got"):
+        EmbeddingDisplay.from_pairs(Z, Z, names=("a", "a"))
+    with pytest.raises(ValueError, match="method must be one of"):
+        EmbeddingDisplay.from_pairs(Z, Z, method="umap")
+    with pytest.raises(ValueError, match="embeddings contains NaN"):
+        EmbeddingDisplay.from_pairs(Z, np.full_like(Z, np.nan))
+
+
+def test_any_rows_can_be_joined():
+    rows = np.array([[0, 2]])
+    display = EmbeddingDisplay(embedding=np.eye(3, 2), pairs=rows).plot()
+    (segment,) = display.ax_.collections[0].get_segments()
+    assert_array_equal(segment, np.eye(3, 2)[[0, 2]])
