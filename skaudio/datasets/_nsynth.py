@@ -332,8 +332,7 @@ def _unpack(
 def _namer(part: str, only: set[str] | None) -> Callable[[str], str | None]:
     member = re.compile(
         rf"(?:\./)?nsynth-{part}/(?P<file>{TABLE}"
-        r"|audio/(?P<note>[a-z_]+_\d{3}-\d{3}-\d{3})\.wav)",
-        re.ASCII,
+        r"|audio/(?P<note>[a-z_]+_\d{3}-\d{3}-\d{3})\.wav)"
     )
 
     def name_of(name: str) -> str | None:
