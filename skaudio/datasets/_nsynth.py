@@ -58,7 +58,7 @@ NSynth: notes of musical instruments
 libraries in 11 families: each held for 3 s, at every pitch of a piano (MIDI 21 to 108)
 that the instrument has and up to five velocities. 289,205 are for training, 12,678 for
 validation and 4,096 for testing; instruments of the training notes are in neither of
-the other parts. One family, synth_lead, is for training only.
+the other parts. One family, synth_lead, is not tested.
 
 The balanced training notes are those that COALA was measured with: 2,000 of each of the
 10 families that are tested, as its authors listed them.
@@ -332,8 +332,7 @@ def _unpack(
 def _namer(part: str, only: set[str] | None) -> Callable[[str], str | None]:
     member = re.compile(
         rf"(?:\./)?nsynth-{part}/(?P<file>{TABLE}"
-        r"|audio/(?P<note>[a-z_]+_\d{3}-\d{3}-\d{3})\.wav)",
-        re.ASCII,
+        r"|audio/(?P<note>[a-z_]+_\d{3}-\d{3}-\d{3})\.wav)"
     )
 
     def name_of(name: str) -> str | None:

@@ -19,8 +19,7 @@ TABLE = "metadata/UrbanSound8K.csv"
 COLUMNS = "slice_file_name fsID start end salience fold classID class".split()
 MEMBER = re.compile(
     rf"(?:\./)?UrbanSound8K/(?P<file>audio/fold\d+/\d+-\d+-\d+-\d+\.wav|{TABLE}"
-    r"|UrbanSound8K_README\.txt|FREESOUNDCREDITS\.txt)",
-    re.ASCII,
+    r"|UrbanSound8K_README\.txt|FREESOUNDCREDITS\.txt)"
 )
 CLIP = 4 * 192_000 * 2 * 4  # bytes: 4 s at the highest rate, stereo, 32 bit
 STATED = Stated(download=6_023_741_708, clips=7_100_000_000, clip=CLIP)

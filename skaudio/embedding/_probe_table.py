@@ -202,6 +202,7 @@ def _name(embedder: Any) -> str:
 
 def _checked(data: Any, cv: Any, groups: Any) -> tuple[Any, np.ndarray, Splits]:
     """Clips, their classes and the folds."""
+    given = groups
     if isinstance(data, Bunch) and {"paths", "target"} <= data.keys():
         X, y = data["paths"], data["target"]
         groups = data.get("groups") if groups is None else groups
@@ -226,15 +227,27 @@ def _checked(data: Any, cv: Any, groups: Any) -> tuple[Any, np.ndarray, Splits]:
             "cv is None, and data has no folds of its own. Give folds that keep clips "
             "of one source together, StratifiedGroupKFold() with groups for example."
         )
-    splitter = check_cv(cv, y, classifier=True)
-    splits = [(_rows(a), _rows(b)) for a, b in splitter.split(X, y, groups)]
+    return X, y, _splits(check_cv(cv, y, classifier=True).split, X, y, groups, given)
+
+
+def _splits(split: Any, X: Any, y: np.ndarray, groups: Any, given: Any) -> Splits:
+    """The rows to train on and to test of each fold."""
+    with warnings.catch_warnings():
+        if given is None:  # those of the data set may go unused
+            warnings.filterwarnings("ignore", "The groups parameter is ignored")
+        splits = [(_rows(train), _rows(test)) for train, test in split(X, y, groups)]
     for fold, (train, test) in enumerate(splits):
         if not len(train) or not len(test):
             raise ValueError(
                 f"Fold {fold} of cv has {len(train)} clips to train on and {len(test)} "
                 "to test; both must be at least 1."
             )
-    return X, y, splits
+        if len(np.unique(y[train])) < 2:
+            raise ValueError(
+                f"Fold {fold} of cv trains on clips of one class, {y[train][0]!r}; "
+                "there must be at least 2."
+            )
+    return splits
 
 
 def _rows(part: Any) -> np.ndarray:

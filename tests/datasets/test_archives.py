@@ -66,6 +66,20 @@ def test_what_is_wanted_of_a_tar_archive_and_its_new_names(tmp_path):
     assert (tmp_path / "out/new/three.csv").read_bytes() == b"\3\3\3"
 
 
+def test_headers_of_a_tar_archive_are_not_kept(tmp_path, monkeypatch):
+    kept = []
+    extract = tarfile.TarFile.extract
+
+    def watched(tar, *args, **options):
+        kept.extend(tar.members)
+        extract(tar, *args, **options)
+
+    monkeypatch.setattr(tarfile.TarFile, "extract", watched)
+    archive = _tar(tmp_path / "a.tar.gz", [(f"{i}.csv", b"") for i in range(5)])
+    assert len(extract_tar(archive, str, tmp_path, STATED)) == 5
+    assert not kept
+
+
 def test_members_of_one_name_do_not_replace_each_other(tmp_path):
     archive = _tar(tmp_path / "a.tar.gz", [("a.csv", b"1"), ("a.csv", b"2")])
     with pytest.raises(ValueError, match=r"a\.csv is there twice"):

@@ -259,6 +259,14 @@ WRONG = {
         "columns .*'source'",
     ),
     "a class and its number": (
+        lambda: _tar(
+            table=_table()
+            .replace("1,3,1,siren", "1,3,1,dog_bark")
+            .replace("1,2,0,dog_bark", "1,2,0,siren", 1)
+        ),
+        r"contradicts the file name 305-0-0-0\.wav",
+    ),
+    "a name and its recording": (
         lambda: _tar(table=_table().replace("9-1-0-1.wav,9,", "9-1-0-1.wav,90,")),
         r"contradicts the file name 9-1-0-1\.wav",
     ),

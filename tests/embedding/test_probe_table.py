@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, PredefinedSplit, StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -333,6 +333,18 @@ def test_paths_folds_and_groups_of_a_fetched_data_set(tmp_path):
     pd.testing.assert_frame_equal(grouped, again)
 
 
+def test_groups_that_folds_do_not_use(clips, same):
+    X, y = clips
+    groups = np.arange(12) // 2
+    data = Bunch(paths=X, target=y, groups=groups, cv=PredefinedSplit(groups % 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert probe_table(same, data, **FAST)["n_folds"][0] == 3
+        assert probe_table(same, data, cv=2, **FAST)["n_folds"][0] == 2
+    with pytest.warns(UserWarning, match="groups parameter is ignored"):
+        probe_table(same, data, groups=groups, **FAST)
+
+
 @pytest.mark.parametrize("kind", [list, pd.DataFrame, csr_array])
 def test_containers_and_masks(clips, same, kind):
     X, y = clips
@@ -376,6 +388,10 @@ def test_other_warnings_of_heads_are_shown(clips, same):
         ({"n_repeats": 2.5}, "n_repeats must be an int of 1 or more; got 2.5"),
         ({"cv": None}, "cv is None, and data has no folds"),
         ({"cv": [([0, 1], [])]}, "Fold 0 of cv has 2 clips to train on and 0 to test"),
+        (
+            {"cv": [([0, 2], [1])]},
+            "Fold 0 of cv trains on clips of one class, ",
+        ),
         ({"groups": [1, 2]}, "inconsistent numbers of samples"),
     ],
 )
