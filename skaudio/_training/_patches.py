@@ -103,7 +103,7 @@ class PatchEstimator(SegmentEstimator):
             rows, starts = data.side_by_side()
             values = self._of_encoder(data, rows, starts)
             means.append(clip_means(values, rows, len(data)))
-        return self._checked_rows(np.concatenate(means))
+        return self._checked_rows(np.concatenate(means), X)
 
     def _embedded_frames(
         self, X: Any, hop: float | None
@@ -118,7 +118,9 @@ class PatchEstimator(SegmentEstimator):
             ends = np.cumsum([len(of_clip) for of_clip in of_clips])
             features += [part.T for part in np.split(values, ends[:-1])]
             times += of_clips
-        self._checked_rows(np.array([clip.mean() for clip in features]))
+        for row in self._failed(X):
+            features[row][:] = np.nan
+        self._checked_rows(np.array([clip.mean() for clip in features]), X)
         return stack_or_object(features), stack_or_object(times)
 
     def _of_encoder(
@@ -126,11 +128,16 @@ class PatchEstimator(SegmentEstimator):
     ) -> np.ndarray:
         return self.net_.features(data, rows, starts, [self._encoder], "mean")
 
-    def _checked_rows(self, values: np.ndarray) -> np.ndarray:
-        """Refuse rows that are no finite numbers, but for clips that failed."""
-        failed = [error["row"] for error in getattr(self, "errors_", ())]
+    def _failed(self, X: Any) -> list[int]:
+        """Rows of clips that could not be loaded just now."""
+        errors = [] if _is_spectrogram(X) else getattr(self, "errors_", [])
+        return [error["row"] for error in errors]
+
+    def _checked_rows(self, values: np.ndarray, X: Any) -> np.ndarray:
+        """Refuse rows that are no finite numbers, but of clips that failed: NaN."""
         finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-        finite[failed] = True
+        failed = self._failed(X)
+        values[failed], finite[failed] = np.nan, True
         if not finite.all():
             raise ValueError(
                 f"The embedding of clip {int(np.argmin(finite))} is not a finite "

@@ -100,6 +100,7 @@ class TagSearch:
         ValueError
             If a word is not in the vocabulary; the message names the most similar one.
         """
+        check_is_fitted(self)
         names = list(self.tags_) if among is None else list(among)
         queries = np.eye(len(names), dtype=np.uint8) if among is None else names
         similarity = cosines(
@@ -129,6 +130,7 @@ class TagSearch:
         ValueError
             If a word is not in the vocabulary; the message names the most similar one.
         """
+        check_is_fitted(self)
         words = [query] if isinstance(query, str) else [list(query)]
         of_query = self.embed_tags(words, aligned=True)
         (similarity,) = cosines(of_query, self.embed_aligned(X))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from collections.abc import Collection
 from numbers import Integral
 from typing import Any
 
@@ -63,8 +64,8 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         authors is ``r"[^\W\d_]{2,}"``, letters only.
     vocabulary : list of str or None, default=None
         The tags, in the order of the columns, instead of those found in `fit`. They are
-        not cleaned; words of clips are, before they are looked up. Needed for networks
-        whose tags are in an order of their own.
+        not cleaned, and words of clips are cleaned only if they are not among them as
+        they are. Needed for networks whose tags are in an order of their own.
     sparse_output : bool, default=False
         Give a sparse matrix in CSR format instead of an array.
 
@@ -158,7 +159,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
             self._set_classes(self._names_of_columns(X, matrix.shape[1]))
             self.n_without_tags_ = int((np.ravel(matrix.sum(axis=1)) == 0).sum())
             return self
-        rule = self._rule()
+        rule = self._rule(() if self.vocabulary is None else list(self.vocabulary))
         clips = [rule.tags(row, i) for i, row in enumerate(rows)]
         dropped = rule.dropped | self._choose(clips)
         if not len(self.classes_):
@@ -229,7 +230,9 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
             The tags, as they are in the vocabulary. Stop words are left out.
         """
         check_is_fitted(self)
-        rule = self._rule()
+        if isinstance(words, str) and words in self.vocabulary_:
+            return [words]
+        rule = self._rule(self.vocabulary_)
         tags = rule.tags(words, 0)
         for tag in [*rule.dropped["token_pattern"], *tags]:
             if tag not in self.vocabulary_:
@@ -254,9 +257,9 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return np.array(self.classes_, dtype=object)
 
-    def _rule(self) -> WordRule:
+    def _rule(self, known: Collection[str]) -> WordRule:
         return WordRule(
-            self.token_pattern, self.stop_words, self.lowercase, self.singular
+            self.token_pattern, self.stop_words, self.lowercase, self.singular, known
         )
 
     def _choose(self, clips: list[list[str]]) -> dict[str, set[str]]:
@@ -329,7 +332,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         _check_order(_column_names(X), list(self.classes_))
 
     def _mark(self, rows: list[Any]) -> sparse.csr_matrix:
-        rule = self._rule()
+        rule = self._rule(self.vocabulary_)
         columns: list[int] = []
         ends = [0]
         for i, row in enumerate(rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
@@ -35,6 +35,8 @@ class WordRule:
         Whether words are put in lower case first.
     make_singular : bool
         Whether plurals are replaced.
+    known : collection of str, default=()
+        Tags: words that are among them stay as they are.
 
     Attributes
     ----------
@@ -43,7 +45,12 @@ class WordRule:
     """
 
     def __init__(
-        self, token_pattern: str, stop_words: Any, lowercase: bool, make_singular: bool
+        self,
+        token_pattern: str,
+        stop_words: Any,
+        lowercase: bool,
+        make_singular: bool,
+        known: Collection[str] = (),
     ) -> None:
         try:
             self._pattern = re.compile(token_pattern)
@@ -55,6 +62,7 @@ class WordRule:
         self._stop_words = STOP_WORDS if is_english else frozenset(stop_words or ())
         self._lowercase = lowercase
         self._make_singular = make_singular
+        self._known = known
         self.dropped: dict[str, set[str]] = {
             "token_pattern": set(),
             "stop_words": set(),
@@ -70,8 +78,13 @@ class WordRule:
     def _cleaned(self, words: Iterable[str]) -> Iterable[str]:
         for word in words:
             tag = unicodedata.normalize("NFC", word)
+            if tag in self._known:
+                yield tag
+                continue
             tag = tag.lower() if self._lowercase else tag
-            if not self._pattern.fullmatch(tag) or not any(map(str.isalnum, tag)):
+            if tag in self._known:
+                yield tag
+            elif not self._pattern.fullmatch(tag) or not any(map(str.isalnum, tag)):
                 self.dropped["token_pattern"].add(tag)
             elif tag in self._stop_words:
                 self.dropped["stop_words"].add(tag)
