@@ -715,9 +715,12 @@ def test_clips_that_cannot_be_loaded(sounds, tmp_path):
         make_embedder().fit([*sounds[:5], str(broken)], tags)
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
-def test_values_of_another_size_are_an_error(fitted, views):
+def test_a_broken_network_is_named(fitted, views):
     X, _ = views
-    huge = Views({"mel": X["mel"] * np.float32(1e37)}, dict(X.rates))
-    with pytest.raises(ValueError, match="finite"):
-        fitted.transform(huge)
+    broken = pickle.loads(pickle.dumps(fitted))
+    with torch.no_grad():
+        broken.net_.module_.audio_encoder.blocks[4].norm.bias.fill_(torch.inf)
+    with pytest.raises(ValueError, match="embedding of clip 0 is not a finite number"):
+        broken.transform(X)
+    with pytest.raises(ValueError, match="embedding of clip 0 is not a finite number"):
+        broken.transform_frames(X)
