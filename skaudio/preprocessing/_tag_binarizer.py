@@ -36,7 +36,8 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
 
     An indicator matrix (dense, sparse, a data frame, or lists of zeros and ones) passes
     through with all of its columns. Their names are those of a data frame, or
-    `vocabulary`, or "0", "1" and so on.
+    `vocabulary`, or "0", "1" and so on. A word or a whole text that is a tag as it
+    stands is that tag, before all cleaning.
 
     The parameters are those of scikit-learn's ``CountVectorizer`` where the names are.
 
@@ -60,11 +61,10 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
     token_pattern : str, default=r"..+"
         Regular expression that a whole word must match: by default two characters of
         any kind, which keeps "80s", "hip-hop" and "crying_baby". The rule of COALA's
-        authors is ``r"[^\W\d_]{2,}"``, letters only.
+        authors is ``r"[^\W\d_]{2,}"``, two letters or more and nothing else.
     vocabulary : list of str or None, default=None
-        The tags, in the order of the columns, instead of those found in `fit`. They are
-        not cleaned; words of clips are, before they are looked up. Needed for networks
-        whose tags are in an order of their own.
+        The tags, in the order of the columns, instead of those found in `fit`, as
+        needed for networks whose tags have an order of their own. They are not cleaned.
     sparse_output : bool, default=False
         Give a sparse matrix in CSR format instead of an array.
 
@@ -106,7 +106,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         "singular": ["boolean"],
         "lowercase": ["boolean"],
         "token_pattern": [str],
-        "vocabulary": ["array-like", None],
+        "vocabulary": [list, tuple, np.ndarray, None],
         "sparse_output": ["boolean"],
     }
 
@@ -158,7 +158,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
             self._set_classes(self._names_of_columns(X, matrix.shape[1]))
             self.n_without_tags_ = int((np.ravel(matrix.sum(axis=1)) == 0).sum())
             return self
-        rule = self._rule()
+        rule = self._rule(() if self.vocabulary is None else self.vocabulary)
         clips = [rule.tags(row, i) for i, row in enumerate(rows)]
         dropped = rule.dropped | self._choose(clips)
         if not len(self.classes_):
@@ -229,7 +229,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
             The tags, as they are in the vocabulary. Stop words are left out.
         """
         check_is_fitted(self)
-        rule = self._rule()
+        rule = self._rule(self.classes_)
         tags = rule.tags(words, 0)
         for tag in [*rule.dropped["token_pattern"], *tags]:
             if tag not in self.vocabulary_:
@@ -254,9 +254,13 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return np.array(self.classes_, dtype=object)
 
-    def _rule(self) -> WordRule:
+    def _rule(self, known: Any) -> WordRule:
         return WordRule(
-            self.token_pattern, self.stop_words, self.lowercase, self.singular
+            self.token_pattern,
+            self.stop_words,
+            self.lowercase,
+            self.singular,
+            [str(tag) for tag in known],
         )
 
     def _choose(self, clips: list[list[str]]) -> dict[str, set[str]]:
@@ -329,7 +333,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         _check_order(_column_names(X), list(self.classes_))
 
     def _mark(self, rows: list[Any]) -> sparse.csr_matrix:
-        rule = self._rule()
+        rule = self._rule(self.classes_)
         columns: list[int] = []
         ends = [0]
         for i, row in enumerate(rows):

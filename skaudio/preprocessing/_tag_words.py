@@ -35,6 +35,8 @@ class WordRule:
         Whether words are put in lower case first.
     make_singular : bool
         Whether plurals are replaced.
+    known : iterable of str
+        Tags that words, or whole texts, may be as they stand.
 
     Attributes
     ----------
@@ -43,7 +45,12 @@ class WordRule:
     """
 
     def __init__(
-        self, token_pattern: str, stop_words: Any, lowercase: bool, make_singular: bool
+        self,
+        token_pattern: str,
+        stop_words: Any,
+        lowercase: bool,
+        make_singular: bool,
+        known: Iterable[str],
     ) -> None:
         try:
             self._pattern = re.compile(token_pattern)
@@ -55,6 +62,7 @@ class WordRule:
         self._stop_words = STOP_WORDS if is_english else frozenset(stop_words or ())
         self._lowercase = lowercase
         self._make_singular = make_singular
+        self._known = frozenset(known)
         self.dropped: dict[str, set[str]] = {
             "token_pattern": set(),
             "stop_words": set(),
@@ -62,13 +70,18 @@ class WordRule:
 
     def tags(self, row: Any, i: int) -> list[str]:
         """Tags of clip ``i``, none twice, in the order of its words."""
+        if isinstance(row, str) and row.strip() in self._known:
+            return [row.strip()]
         words, labels = words_of(row, i)
         if isinstance(row, str):
             words = [word.strip(string.punctuation) or word for word in words]
         return list(dict.fromkeys([*self._cleaned(words), *labels]))
 
     def _cleaned(self, words: Iterable[str]) -> Iterable[str]:
-        for word in words:
+        for word in filter(None, words):
+            if word in self._known:
+                yield word
+                continue
             tag = unicodedata.normalize("NFC", word)
             tag = tag.lower() if self._lowercase else tag
             if not self._pattern.fullmatch(tag) or not any(map(str.isalnum, tag)):

@@ -49,6 +49,10 @@ def test_entries_of_lists_are_tags_as_they_are():
     binarizer = TagBinarizer().fit(tags)
     assert list(binarizer.classes_) == ["bass clarinet", "dog bark", "forte", "rain"]
     assert binarizer.n_without_tags_ == 1
+    padded = np.array([["dog", "rain"], ["rain", ""], ["sea", ""]])
+    binarizer = TagBinarizer().fit(padded)
+    assert list(binarizer.classes_) == ["dog", "rain", "sea"]
+    assert binarizer.dropped_["token_pattern"] == []
 
 
 def test_rule_of_the_authors():
@@ -198,6 +202,29 @@ def test_a_vocabulary_of_ones_own():
         TagBinarizer(vocabulary=["a", "b"]).fit(MATRIX)
     with pytest.raises(ValueError, match="must be unique; a come twice"):
         TagBinarizer(vocabulary=["a", "b", "a"]).fit(MATRIX)
+    with pytest.raises(ValueError, match=r"The 'vocabulary' parameter .* Got \{'0'"):
+        TagBinarizer(vocabulary={"0": "dog"}).fit(["dog"])
+
+
+def test_a_tag_as_it_stands_needs_no_cleaning():
+    """Names of columns, and what a vocabulary has, whatever the rule makes of them."""
+    names = ["kick drum", "Rains", "the", "x", "drums"]
+    matrix = np.eye(5, dtype=int)
+    for binarizer in (
+        TagBinarizer().fit(pd.DataFrame(matrix, columns=names)),
+        TagBinarizer(vocabulary=names).fit(matrix),
+        TagBinarizer(vocabulary=names).fit(["the Rains"]),
+    ):
+        np.testing.assert_array_equal(binarizer.transform(names), matrix)
+        np.testing.assert_array_equal(
+            binarizer.transform([[name] for name in names]), matrix
+        )
+        np.testing.assert_array_equal(
+            binarizer.transform(["drums Rains dogs", "x, the"]),
+            [[0, 1, 0, 0, 1], [0, 0, 1, 1, 0]],
+        )
+        for name in names:
+            assert binarizer.check_known(name) == [name]
 
 
 def test_transform_leaves_out_what_is_not_known():
