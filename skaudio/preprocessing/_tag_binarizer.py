@@ -51,7 +51,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
     max_features : int or None, default=1000
         Keep the words of the most clips, the first in the alphabet among equals.
     stop_words : "english", list or None, default="english"
-        Words to leave out, compared before they are made singular. "english" stands for
+        Words to leave out, and plurals of them if `singular`. "english" stands for
         scikit-learn's list without words that name sounds, such as call, cry and fire.
     singular : bool, default=True
         Replace plurals by their singular, as in "drums", "voices" or "wolves". Words
@@ -274,7 +274,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         least = _number_of(self.min_df, n_clips)
         if most < least:
             raise ValueError(
-                f"max_df={self.max_df} is {most:g} of {n_clips} clips, fewer than "
+                f"Of {n_clips} clips, max_df={self.max_df} is {most:g}, fewer than "
                 f"min_df={self.min_df}, which is {least:g}. Raise one or lower the "
                 "other."
             )

@@ -74,8 +74,12 @@ class WordRule:
             return [row.strip()]
         words, labels = words_of(row, i)
         if isinstance(row, str):
-            words = [word.strip(string.punctuation) or word for word in words]
+            words = [self._bare(word) for word in words]
         return list(dict.fromkeys([*self._cleaned(words), *labels]))
+
+    def _bare(self, word: str) -> str:
+        """A word of a text without punctuation around it."""
+        return word if word in self._known else word.strip(string.punctuation) or word
 
     def _cleaned(self, words: Iterable[str]) -> Iterable[str]:
         for word in filter(None, words):
@@ -86,7 +90,9 @@ class WordRule:
             tag = tag.lower() if self._lowercase else tag
             if not self._pattern.fullmatch(tag) or not any(map(str.isalnum, tag)):
                 self.dropped["token_pattern"].add(tag)
-            elif tag in self._stop_words:
+                continue
+            form = singular(tag) if self._make_singular else tag
+            if tag in self._stop_words or form in self._stop_words:
                 self.dropped["stop_words"].add(tag)
             else:
-                yield singular(tag) if self._make_singular else tag
+                yield form

@@ -114,6 +114,11 @@ def test_stop_words():
     own = TagBinarizer(stop_words=["call", "cry"]).fit(texts)
     assert {"the", "fire"} < set(own.classes_)
     assert not {"call", "cry"} & set(own.classes_)
+    plurals = TagBinarizer(stop_words=["fire"]).fit(["fires call", "Fire cry"])
+    assert list(plurals.classes_) == ["call", "cry"]
+    assert plurals.dropped_["stop_words"] == ["fire", "fires"]
+    as_they_are = TagBinarizer(stop_words=["fire"], singular=False)
+    assert "fires" in as_they_are.fit(["fires call", "fire"]).classes_
     assert "the" in TagBinarizer(stop_words=None).fit(texts).classes_
 
 
@@ -208,7 +213,7 @@ def test_a_vocabulary_of_ones_own():
 
 def test_a_tag_as_it_stands_needs_no_cleaning():
     """Names of columns, and what a vocabulary has, whatever the rule makes of them."""
-    names = ["kick drum", "Rains", "the", "x", "drums"]
+    names = ["kick drum", "Rains", "the", "c#", "drums"]
     matrix = np.eye(5, dtype=int)
     for binarizer in (
         TagBinarizer().fit(pd.DataFrame(matrix, columns=names)),
@@ -220,7 +225,7 @@ def test_a_tag_as_it_stands_needs_no_cleaning():
             binarizer.transform([[name] for name in names]), matrix
         )
         np.testing.assert_array_equal(
-            binarizer.transform(["drums Rains dogs", "x, the"]),
+            binarizer.transform(["drums Rains dogs", "c# (the)"]),
             [[0, 1, 0, 0, 1], [0, 0, 1, 1, 0]],
         )
         for name in names:
@@ -315,7 +320,9 @@ def test_what_is_no_tags(tags, message):
 def test_limits_that_leave_nothing():
     with pytest.raises(ValueError, match=r"min_df=2 leaves out dog, rain\."):
         TagBinarizer(min_df=2, max_df=1.0).fit(["dog", "rain"])
-    with pytest.raises(ValueError, match=r"max_df=0.5 is 1 of 2 clips, fewer than min"):
+    with pytest.raises(
+        ValueError, match=r"Of 2 clips, max_df=0.5 is 1, fewer than min"
+    ):
         TagBinarizer(min_df=2, max_df=0.5).fit(["dog", "rain"])
     with pytest.raises(ValueError, match="token_pattern='\\(' is no regular exp"):
         TagBinarizer(token_pattern="(").fit(["dog", "rain"])
