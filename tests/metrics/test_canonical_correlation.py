@@ -77,7 +77,7 @@ def test_invertible_maps_change_nothing(sides):
     expected = canonical_correlation_similarity(X, Y)
     rng = np.random.default_rng(1)
     A, B = rng.standard_normal((8, 8)), rng.standard_normal((4, 4))
-    scales = 10.0 ** np.arange(-4, 4)
+    scales = 10.0 ** np.linspace(-9, 0, 8)
     for mapped, other in ((X @ A + 3, Y), (X, Y @ B), (X * scales, -Y), (Y, X)):
         got = canonical_correlation_similarity(mapped, other)
         assert got == pytest.approx(expected, rel=1e-9)
@@ -117,6 +117,8 @@ def test_of_itself_and_of_noise():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((3000, 5)).astype(np.float32)
     assert canonical_correlation_similarity(X, X) == pytest.approx(1)
+    for n_clips in range(6, 60):
+        assert canonical_correlation_similarity(X[:n_clips], X[:n_clips]) <= 1
     noise = rng.standard_normal((3000, 5))
     assert canonical_correlation_similarity(X, noise) < 0.1
 
@@ -186,6 +188,9 @@ def test_table_with_what_is_wrong(sides):
         canonical_correlation_table({}, {"level_mean": Y})
     with pytest.raises(ValueError, match="descriptors must be a data frame"):
         canonical_correlation_table({"mine": X}, Y)
+    twice = {"level_mean": Y, ("level", "mean"): Y}
+    with pytest.raises(ValueError, match="descriptor 'level_mean' comes twice"):
+        canonical_correlation_table({"mine": X}, twice)
     with pytest.warns(
         UndefinedMetricWarning, match="descriptor 'still_mean' is the sa"
     ):

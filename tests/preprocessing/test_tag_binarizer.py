@@ -55,6 +55,12 @@ def test_entries_of_lists_are_tags_as_they_are():
     assert binarizer.dropped_["token_pattern"] == []
 
 
+def test_separators_and_punctuation():
+    binarizer = TagBinarizer().fit(["dog,rain;sea", "\t(dog)\n-- 'rain'!", "& wind"])
+    assert list(binarizer.classes_) == ["dog", "rain", "sea", "wind"]
+    assert binarizer.dropped_["token_pattern"] == ["&", "--"]
+
+
 def test_rule_of_the_authors():
     """Letters only; of lower case, no stop words, singular, of ten clips or more."""
     rule = TagBinarizer(token_pattern=r"[^\W\d_]{2,}", min_df=2)
@@ -117,6 +123,8 @@ def test_stop_words():
     plurals = TagBinarizer(stop_words=["fire"]).fit(["fires call", "Fire cry"])
     assert list(plurals.classes_) == ["call", "cry"]
     assert plurals.dropped_["stop_words"] == ["fire", "fires"]
+    plural = TagBinarizer(stop_words=["fires"]).fit(["fires call", "Fire cry"])
+    assert plural.dropped_["stop_words"] == ["fires"]
     as_they_are = TagBinarizer(stop_words=["fire"], singular=False)
     assert "fires" in as_they_are.fit(["fires call", "fire"]).classes_
     assert "the" in TagBinarizer(stop_words=None).fit(texts).classes_
@@ -150,9 +158,9 @@ def test_labels_of_other_kinds():
     assert list(TagBinarizer().fit([0.5, 1.0]).classes_) == ["0.5", "1.0"]
     categories = pd.Series(["dog", "rain"], dtype="category", index=[7, 3])
     assert list(TagBinarizer().fit(categories).classes_) == ["dog", "rain"]
-    assert list(TagBinarizer().fit([[12, 5], [5, 7], [9]]).classes_) == [
-        *("12", "5", "7", "9")
-    ]
+    for ids in ([[12, 5], [5, 7], [9]], [[12, 5], [7, 9]], [[12, 0], [7, 1], [1]]):
+        words = sorted({str(i) for row in ids for i in row})
+        assert list(TagBinarizer().fit(ids).classes_) == words
 
 
 FRAME = pd.DataFrame(MATRIX, columns=["dog", "Rains", "the"], index=[5, 1, 9, 2])
@@ -188,6 +196,12 @@ def test_indicator_matrices_pass_through(matrix, names):
     assert binarizer.inverse_transform(thin) == binarizer.inverse_transform(Y)
 
 
+def test_clips_without_tags_are_counted():
+    assert TagBinarizer().fit(np.eye(3)).n_without_tags_ == 0
+    assert TagBinarizer().fit(np.eye(5)[:, :2]).n_without_tags_ == 3
+    assert TagBinarizer().fit(["dog", "rain"]).n_without_tags_ == 0
+
+
 def test_sparse_output_of_words():
     Y = TagBinarizer(sparse_output=True).fit_transform(TEXTS)
     assert sparse.issparse(Y)
@@ -205,6 +219,8 @@ def test_a_vocabulary_of_ones_own():
     assert named.inverse_transform(MATRIX[:1]) == [("wind", "drum")]
     with pytest.raises(ValueError, match="has 3 columns, but vocabulary has 2 tags"):
         TagBinarizer(vocabulary=["a", "b"]).fit(MATRIX)
+    with pytest.raises(ValueError, match="got 'Rains' where 'the' belongs"):
+        TagBinarizer(vocabulary=["dog", "the", "Rains"]).fit(FRAME)
     with pytest.raises(ValueError, match="must be unique; a come twice"):
         TagBinarizer(vocabulary=["a", "b", "a"]).fit(MATRIX)
     with pytest.raises(ValueError, match=r"The 'vocabulary' parameter .* Got \{'0'"):
