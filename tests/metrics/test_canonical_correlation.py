@@ -81,6 +81,10 @@ def test_invertible_maps_change_nothing(sides):
     for mapped, other in ((X @ A + 3, Y), (X, Y @ B), (X * scales, -Y), (Y, X)):
         got = canonical_correlation_similarity(mapped, other)
         assert got == pytest.approx(expected, rel=1e-9)
+    alike = X * scales  # invertible, and close to not being so
+    alike[:, 1] = alike[:, 0] + 1e-6 * scales[0] * X[:, 1]
+    got = canonical_correlation_similarity(alike, Y)
+    assert got == pytest.approx(expected, rel=1e-6)
     huge = canonical_correlation_similarity(1e300 * X, 1e-300 * Y)
     assert huge == pytest.approx(expected, rel=1e-9)
 

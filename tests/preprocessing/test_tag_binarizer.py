@@ -153,12 +153,26 @@ def test_labels_that_are_numbers(labels):
     np.testing.assert_array_equal(Y, [[0, 0, 1], [1, 0, 0], [0, 0, 1], [0, 1, 0]])
 
 
+def test_ones_and_zeros_of_several_lengths_are_words():
+    assert TagBinarizer().fit([[1], [0, 2], [1, 0]]).classes_.tolist() == [
+        "0",
+        "1",
+        "2",
+    ]
+    assert TagBinarizer().fit([[1], [0], []]).classes_.tolist() == ["0", "1"]
+
+
 def test_labels_of_other_kinds():
     assert list(TagBinarizer().fit([True, False]).classes_) == ["False", "True"]
     assert list(TagBinarizer().fit([0.5, 1.0]).classes_) == ["0.5", "1.0"]
     categories = pd.Series(["dog", "rain"], dtype="category", index=[7, 3])
     assert list(TagBinarizer().fit(categories).classes_) == ["dog", "rain"]
-    for ids in ([[12, 5], [5, 7], [9]], [[12, 5], [7, 9]], [[12, 0], [7, 1], [1]]):
+    for ids in (
+        [[12, 5], [5, 7], [9]],
+        [[12, 5], [7, 9]],
+        [[12, 0], [7, 1]],
+        [[1], [0, 1], [5]],
+    ):
         words = sorted({str(i) for row in ids for i in row})
         assert list(TagBinarizer().fit(ids).classes_) == words
 
@@ -320,6 +334,7 @@ def test_data_frames_out():
         (np.array([[0, 1], [np.nan, 1]]), "row 1 has nan"),
         (sparse.csr_matrix([[0, 0], [0, 3]]), "row 1 has 3"),
         (pd.DataFrame({"a": ["x"], "b": ["y"]}), r"columns \['a', 'b'\]. Pass the col"),
+        ([[], []], "No tag is left of those of 2 clips: all of them are empty"),
         (["", " "], "No tag is left of those of 2 clips: all of them are empty"),
         (
             ["a", "the"],
