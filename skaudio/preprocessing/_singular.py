@@ -24,10 +24,18 @@ IRREGULAR = {
     **{"lice": "louse", "oxen": "ox", "women": "woman", "men": "man"},
     **{f"{who}men": f"{who}man" for who in ("fire", "fisher", "gentle", "police")},
     **{f"{who}men": f"{who}man" for who in ("snow", "sales", "work", "horse", "post")},
-    **{"elves": "elf", "dwarves": "dwarf", "quizzes": "quiz", "whizzes": "whiz"},
-    **{"analyses": "analysis", "crises": "crisis", "diagnoses": "diagnosis"},
-    **{"hypotheses": "hypothesis", "theses": "thesis", "oases": "oasis"},
-    **{"syntheses": "synthesis", "synopses": "synopsis", "parentheses": "parenthesis"},
+    **{
+        "elves": "elf",
+        "thieves": "thief",
+        "dwarves": "dwarf",
+        "quizzes": "quiz",
+        "whizzes": "whiz",
+    },
+    **{f"{stem}ses": f"{stem}sis" for stem in ("analy", "cri", "diagno", "hypothe")},
+    **{
+        f"{stem}ses": f"{stem}sis"
+        for stem in ("oa", "parenthe", "synop", "synthe", "the")
+    },
     **{"cds": "cd", "djs": "dj", "tvs": "tv", "pcs": "pc", "axes": "axe"},
     **{"pickaxes": "pickaxe", "taxis": "taxi", "skis": "ski", "kiwis": "kiwi"},
     **{"menus": "menu", "gurus": "guru", "emus": "emu", "gnus": "gnu", "cpus": "cpu"},
@@ -54,7 +62,7 @@ RULES = tuple(
     (re.compile(pattern), ending)
     for pattern, ending in [
         (r"(.*child)ren", ""),
-        (r"(.*(?:wol|hal|cal|sel|hoo|loa|lea|shel|scar|thie))ves", "f"),
+        (r"(.*(?:wol|hal|cal|sel|hoo|loa|lea|shel|scar))ves", "f"),
         (r"(.*kni|(?:.*[de])?wi)ves", "fe"),
         (r"(.)ies", "ie"),
         (r"(.*[^aeiou])ies", "y"),
@@ -63,7 +71,7 @@ RULES = tuple(
         (r"(.{3,})s", ""),
     ]
 )
-LAST_PART = re.compile(r"(?:^|[-_ ])([a-z]{3,})$")
+LAST_PART = re.compile(r"(?:^|[-_ ])([A-Za-z]{3,})$")
 
 
 def singular(word: str) -> str:
@@ -78,10 +86,10 @@ def singular(word: str) -> str:
     >>> [singular(word) for word in ("drums", "wolves", "crying_babies", "bass", "80s")]
     ['drum', 'wolf', 'crying_baby', 'bass', '80s']
     """
-    part = LAST_PART.search(word.lower())
+    part = LAST_PART.search(word)
     if part is None:
         return word
-    plural = part[1]
+    plural = part[1].lower()
     form = _singular(plural)
     n_kept = len(form)
     while not plural.startswith(form[:n_kept]):
