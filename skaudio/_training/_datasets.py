@@ -101,6 +101,19 @@ class SegmentDataset(Dataset):
         ]
         return self._rows_of(starts), np.concatenate(starts)
 
+    def side_by_side(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and starts of whole segments side by side, at least one of every clip.
+
+        What is left at the end of a clip's views is in none.
+        """
+        frames = {name: self._n_frames(name) for name in self.n_steps}
+        fit = [frames[name] // n for name, n in self.n_steps.items()]
+        starts = [np.arange(max(1, n)) * self.length for n in np.min(fit, axis=0)]
+        return self._rows_of(starts), np.concatenate(starts)
+
+    def _n_frames(self, name: str) -> np.ndarray:
+        return np.array([clip.shape[1] for clip in self.clips[name]])
+
     def segments_every(
         self, hop: float
     ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
@@ -166,6 +179,8 @@ class TrainingSegments(Dataset):
         ``mix(name, own, partner, ratio)`` mixes targets, as `Target.mix` does.
     seed : int
         Of everything that is drawn.
+    whole_batches : bool, default=False
+        Whether an epoch leaves the clips out that do not fill a batch, see `batches`.
     """
 
     def __init__(
@@ -175,12 +190,14 @@ class TrainingSegments(Dataset):
         augmentation: Changes,
         mix: MixTargets,
         seed: int,
+        whole_batches: bool = False,
     ) -> None:
         self.source = source
         self.targets = targets
         self.augmentation = augmentation
         self.mix = mix
         self.seed = seed
+        self.whole_batches = whole_batches
         self.epoch = 0
         n_axes = bool(augmentation.freq_mask) + bool(augmentation.time_mask)
         self.n_masks = 2 * n_axes * len(source.n_steps)
@@ -195,7 +212,7 @@ class TrainingSegments(Dataset):
     def batches(self, batch_size: int) -> Iterator[tuple[TrainingBatch, Arrays]]:
         """One epoch: every clip once, in random order, one random segment each."""
         order = _random_draws.order(self.seed, self.epoch, len(self))
-        for rows in batches(order, batch_size):
+        for rows in batches(order, batch_size, self.whole_batches):
             yield self.batch(rows)
         self.epoch += 1
 
@@ -256,11 +273,16 @@ def _ratio(draws: _random_draws.Draws) -> np.ndarray:
     return np.where(draws.is_mixed, draws.ratio, 1.0)
 
 
-def batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+def batches(
+    rows: np.ndarray, batch_size: int, whole: bool = False
+) -> Iterator[np.ndarray]:
     """Cut ``rows`` into batches; a last batch of one joins the one before it.
 
-    Batch normalisation has no statistics for a single clip.
+    Batch normalisation has no statistics for a single clip. If ``whole``, a last batch
+    that is smaller than the others is left out.
     """
+    if whole:
+        rows = rows[: n_in_whole_batches(len(rows), batch_size)]
     edges = list(range(0, len(rows), batch_size))
     if len(edges) > 1 and len(rows) - edges[-1] == 1:
         edges.pop()
@@ -268,8 +290,15 @@ def batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
         yield rows[start:stop]
 
 
-def n_batches_of(n_rows: int, batch_size: int) -> int:
+def n_in_whole_batches(n_rows: int, batch_size: int) -> int:
+    """Return the number of rows that fill batches; all if there is only one."""
+    return n_rows // batch_size * batch_size or n_rows
+
+
+def n_batches_of(n_rows: int, batch_size: int, whole: bool = False) -> int:
     """Return the number of batches that `batches` makes."""
+    if whole:
+        n_rows = n_in_whole_batches(n_rows, batch_size)
     return max(1, n_rows // batch_size + (n_rows % batch_size > 1))
 
 

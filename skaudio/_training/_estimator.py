@@ -171,6 +171,10 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
     def _check_input(self, X: Views) -> None:
         """Refuse views that the network cannot take."""
 
+    def _start(self, network: FittedNetwork | None) -> Start | None:
+        """Weights to start from; None are random ones."""
+        return None if network is None else network.start(self._target)
+
     # -- fit ------------------------------------------------------------------------
     def _fit(
         self,
@@ -220,7 +224,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             self._loss_weights(),
             TrainingOptions.of(self),
             augmentation,
-            None if network is None else network.start(self._target),
+            self._start(network),
         )
         source = partial(self._training_source, views, sound, augmentation)
         trained = trainer.train(
@@ -342,7 +346,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         own = self._own_views(available_device)
         if own is None:
             return map(self._dataset, [check_views(self, X, reset=False)])
-        return map(self._dataset, map(self._standardised, own.parts(self, X)))
+        parts = (views for views, _ in own.parts(self, X))
+        return map(self._dataset, map(self._standardised, parts))
 
     def _dataset(self, views: Views) -> SegmentDataset:
         self._spec.check(self, views)

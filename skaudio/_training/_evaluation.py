@@ -9,6 +9,7 @@ import torch
 from skorch.callbacks import Callback
 
 from skaudio._segments import clip_means
+from skaudio._training._datasets import n_in_whole_batches
 from skaudio._training._loss_weights import LossWeights
 from skaudio._training._targets import Target
 from skaudio.nn.layers import copy_of_state
@@ -32,14 +33,21 @@ class FixedSegments:
         self.data = data
         self.target = target
         self.rows, self.starts = data.even_segments(N_SEGMENTS)
+        if target.whole_batches:  # neighbours are often alike, and hard to tell apart
+            order = np.random.default_rng(0).permutation(len(self.rows))
+            self.rows, self.starts = self.rows[order], self.starts[order]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def evaluate(self, net: Any) -> tuple[dict[str, float], float | None]:
         """Mean loss of every term, and the score of the clips' decisions, if any."""
+        rows, starts = self.rows, self.starts
+        if self.target.whole_batches:
+            n = n_in_whole_batches(len(rows), net.batch_size)
+            rows, starts = rows[:n], starts[:n]
         outputs, losses = net.evaluate(
-            self.data, self.rows, self.starts, batchwise=self.target.batchwise
+            self.data, rows, starts, batchwise=self.target.batchwise
         )
         if not self.target.decides:
             return losses, None

@@ -97,15 +97,17 @@ class OwnViews:
         report.close(estimator, len(clips), self.first.on_error)
         return views, Sound(waveforms, np.array(tops).T)
 
-    def parts(self, estimator: Any, X: Any) -> Iterator[Views]:
-        """Views of a bounded number of clips at a time."""
-        clips, report = self._checked(estimator, X, False), Report()
+    def parts(
+        self, estimator: Any, X: Any, *, reset: bool = False
+    ) -> Iterator[tuple[Views, np.ndarray]]:
+        """Views of a bounded number of clips at a time, and seconds of the clips."""
+        clips, report = self._checked(estimator, X, reset), Report()
         for part in self._loaded(clips, report):
-            n_clips = len(part.rows)
-            views, _ = self._computed(iter([part]), n_clips, report)
+            seconds = np.array([len(clip) / self.sr for clip in part.waveforms])
+            views, _ = self._computed(iter([part]), len(seconds), report)
             report.note(estimator)  # the caller may refuse these views
             del part  # before there is another
-            yield views
+            yield views, seconds
             del views
         report.close(estimator, len(clips), self.first.on_error)
 

@@ -195,9 +195,7 @@ class TagIndicators(_Classes):
 
     def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
         """The rarest tag of every clip; -1 without tags."""
-        tags = arrays[TARGET]
-        counts = np.where(tags, tags.sum(axis=0), np.inf)
-        return np.where(tags.any(axis=1), counts.argmin(axis=1), -1)
+        return rarest_tags(arrays[TARGET])
 
     def mix(
         self, name: str, own: np.ndarray, partner: np.ndarray, ratio: np.ndarray
@@ -345,6 +343,12 @@ def _log(proba: np.ndarray) -> np.ndarray:
 def log_odds(proba: np.ndarray) -> np.ndarray:
     """Logarithm of the odds, finite and positive above one half."""
     return _log(proba) - _log(1 - proba)
+
+
+def rarest_tags(tags: np.ndarray) -> np.ndarray:
+    """The rarest tag of every row (n_clips, n_tags) of indicators; -1 without any."""
+    counts = np.where(tags, tags.sum(axis=0), np.inf)
+    return np.where(tags.any(axis=1), counts.argmin(axis=1), -1)
 
 
 def is_indicator(y: Any) -> bool:

@@ -31,11 +31,15 @@ class Target(Protocol):
     batchwise : bool
         Whether held-out losses are means over batches, for a criterion that compares
         outputs with inputs, or clips with each other.
+    whole_batches : bool
+        Whether clips that do not fill a batch are left out of an epoch, and of held-out
+        losses, for a criterion that depends on the number of clips in a batch.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ()
     decides: ClassVar[bool] = False
     batchwise: ClassVar[bool] = False
+    whole_batches: ClassVar[bool] = False
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -52,6 +56,7 @@ class Target(Protocol):
 
     def check(self, module: Any) -> None:
         """Refuse networks that do not go with this target."""
+        return
 
     def terms(self, module: Any) -> tuple[str, ...]:
         """Names of the terms of the loss, for a network."""
@@ -81,7 +86,8 @@ class Target(Protocol):
 
     def score(self, predictions: np.ndarray, arrays: Arrays) -> float:
         """Quality of predictions of clips, higher is better; if `decides`."""
-        raise NotImplementedError
+        kind = type(self).__name__
+        raise NotImplementedError(f"{kind} has no decisions that could be scored.")
 
     def is_like(self, other: Target) -> bool:
         """Whether a network trained for one can go on with the other as it is."""

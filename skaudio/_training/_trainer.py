@@ -191,7 +191,12 @@ class Trainer:
         source, training_input = clips.source(train)
         targets = {name: array[train] for name, array in clips.targets.items()}
         data = TrainingSegments(
-            source, targets, self.augmentation, self.target.mix, self.spec.seed
+            source,
+            targets,
+            self.augmentation,
+            self.target.mix,
+            self.spec.seed,
+            self.target.whole_batches,
         )
         rows = {"train": check, "valid": valid}
         parts = {k: self._part(clips, r) for k, r in rows.items() if r is not None}
@@ -249,7 +254,8 @@ class Trainer:
     ) -> tuple[Evaluation, Records, Any]:
         """What evaluates, records, and sets the learning rate."""
         options = self.options
-        n_batches = n_batches_of(n_clips, options.batch_size)
+        whole = self.target.whole_batches
+        n_batches = n_batches_of(n_clips, options.batch_size, whole)
         n_steps = n_batches * options.max_epochs
         n_evaluated = sum(len(parts[k]) for k in ("train", "valid") if k in parts)
         period = self.loss_weights.period(n_batches, n_evaluated, options.batch_size)

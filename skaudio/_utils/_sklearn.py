@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.base import _fit_context as _validating
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_array
+from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -39,6 +39,7 @@ __all__ = [
     "_fit_context",
     "_get_output_config",
     "_num_samples",
+    "_safe_indexing",
     "get_namespace",
 ]
 

@@ -1,16 +1,18 @@
-"""COALA's audio encoder and its CNN, with the scaler that patches go through."""
+"""COALA's networks, with the scaler that patches go through."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from sklearn.preprocessing import MinMaxScaler
+from torch import Tensor, nn
 
 from skaudio._safe_pickle import HeldState, load_pickle
 from skaudio._utils._files import size_of_file
@@ -24,24 +26,51 @@ from skaudio._weights._layouts import (
     convolutions,
 )
 from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN
+from skaudio.nn.coala_autoencoders import (
+    CoalaAudioDecoder,
+    CoalaTagDecoder,
+    CoalaTagEncoder,
+)
 
 SR = 22_000
 BLOCKS = r"(?P<i>\d+)\.(?P<what>\w+)"
-ENCODER = "expected audio_encoder.*, which the authors keep as audio_encoder_epoch_200"
 SCALER_CLASSES = [  # by version of scikit-learn
     f"sklearn.preprocessing.{module}.MinMaxScaler" for module in ("_data", "data")
 ]
 SCALER_ADDRESS = "scaler_top_1000.pkl in https://github.com/xavierfav/coala"
 
+AFFINE = ("weight", "bias")
+NORM = (*AFFINE, "running_mean", "running_var", "num_batches_tracked")
+
+
+def _names(layers: Mapping[str, str]) -> dict[str, str]:
+    """Names of tensors in the authors' files to ours, from those of layers."""
+    return {
+        f"{theirs}.{part}": f"{ours}.{part}"
+        for theirs, ours in layers.items()
+        for part in (NORM if ours.endswith("norm") else AFFINE)
+    }
+
+
+def _blocks(prefix: str, kind: str, firsts: Sequence[int]) -> dict[str, str]:
+    """Layers of blocks that begin at some places of a sequence, normalisation next."""
+    return {
+        f"{prefix}.{first + k}": f"blocks.{i}.{part}"
+        for i, first in enumerate(firsts)
+        for k, part in enumerate((kind, "norm"))
+    }
+
+
+ENCODER = _names(_blocks("audio_encoder", "conv", (0, 4, 8, 12, 16)))
+TAG_ENCODER = _names(_blocks("tag_encoder", "linear", (0, 4, 8)))
 LAYOUTS = (
     Layout(
         "COALA audio encoder",
         CoalaAudioEncoder,
         r"audio_encoder\." + BLOCKS,
-        {"fc_audio.0.weight": "affine.weight"},
+        {**ENCODER, "fc_audio.0.weight": "affine.weight"},
         SR,
-        first=0,
-        step=4,
+        step=0,
         ignored=r"(audio_decoder|tag_encoder|tag_decoder|fc_tag)\..*",
     ),
     Layout(
@@ -49,16 +78,68 @@ LAYOUTS = (
         CoalaCNN,
         r"encoder\." + BLOCKS,
         {
-            "fc.0.weight": "fc1.weight",
-            "fc.0.bias": "fc1.bias",
-            "fc.2.weight": "output.weight",
-            "fc.2.bias": "output.bias",
+            **_names(_blocks("encoder", "conv", (0, 4, 8, 12, 16))),
+            **_names({"fc.0": "fc1", "fc.2": "output"}),
         },
         SR,
-        first=0,
-        step=4,
+        step=0,
     ),
 )
+TAG_LAYOUT = Layout(
+    "COALA tag encoder",
+    CoalaTagEncoder,
+    r"tag_encoder\." + BLOCKS,
+    {**TAG_ENCODER, "fc_tag.0.weight": "affine.weight"},
+    SR,
+    step=0,
+)
+DECODER_LAYOUTS = (
+    Layout(
+        "COALA audio decoder",
+        CoalaAudioDecoder,
+        r"audio_decoder\." + BLOCKS,
+        _names(
+            {
+                **_blocks("audio_decoder", "deconv", (2, 6, 10, 14)),
+                "audio_decoder.17": "deconv",
+                "audio_decoder.18": "norm",
+            }
+        ),
+        SR,
+        step=0,
+    ),
+    Layout(
+        "COALA tag decoder",
+        CoalaTagDecoder,
+        r"tag_decoder\." + BLOCKS,
+        _names(
+            {
+                **_blocks("tag_decoder", "linear", (0, 4)),
+                "tag_decoder.7": "linear",
+                "tag_decoder.8": "norm",
+            }
+        ),
+        SR,
+        step=0,
+    ),
+)
+
+
+def in_authors_layout(network: nn.Module) -> Tensors:
+    """Tensors of a network under the names of COALA's authors."""
+    layouts = (*LAYOUTS, TAG_LAYOUT, *DECODER_LAYOUTS)
+    layout = next((entry for entry in layouts if entry.network is type(network)), None)
+    if layout is None:
+        raise TypeError(
+            f"COALA's authors have no {type(network).__name__}; they have "
+            f"{', '.join(entry.network.__name__ for entry in layouts)}."
+        )
+    tensors = network.state_dict()
+    return {
+        theirs: tensors[ours].cpu().contiguous()
+        for theirs, ours in layout.others.items()
+        if ours in tensors
+    }
 
 
 def _arguments(weights: Weights, tensors: Tensors) -> dict[str, Any]:
@@ -66,6 +147,34 @@ def _arguments(weights: Weights, tensors: Tensors) -> dict[str, Any]:
     if weights.network is CoalaCNN:
         arguments["n_outputs"] = len(tensors.get("output.bias", ()))
     return arguments
+
+
+def _arguments_of_tags(weights: Weights, tensors: Tensors) -> dict[str, Any]:
+    first = _matrix("blocks.0.linear.weight", weights, tensors)
+    if weights.network is CoalaTagDecoder:
+        n_tags = len(_matrix("linear.weight", weights, tensors))
+        n_features = first.shape[1]
+    else:
+        n_tags = first.shape[1]
+        n_features = len(_matrix("affine.weight", weights, tensors))
+    return {"n_tags": n_tags, "n_features": n_features, "n_hidden": first.shape[0]}
+
+
+def _arguments_of_decoders(weights: Weights, tensors: Tensors) -> dict[str, Any]:
+    if weights.network is CoalaTagDecoder:
+        return _arguments_of_tags(weights, tensors)
+    return {"n_filters": len(_matrix("blocks.0.deconv.weight", weights, tensors, 4))}
+
+
+def _matrix(name: str, weights: Weights, tensors: Tensors, ndim: int = 2) -> Tensor:
+    tensor = tensors.get(name)
+    if tensor is None or tensor.ndim != ndim:
+        found = "missing" if tensor is None else f"{tensor.ndim}-D, not {ndim}-D"
+        raise ValueError(
+            f"The file has the layout of {weights.layout}, but "
+            f"{weights.origin.get(name, name)} is {found}."
+        )
+    return tensor
 
 
 def _complete(network: nn.Module, tensors: Tensors) -> None:
@@ -105,6 +214,21 @@ def _read_scaler(path: Path) -> tuple[Tensors, str]:
     return found, hashlib.sha256(content).hexdigest()
 
 
+def scaler_pickle(scale: np.ndarray, minimum: np.ndarray) -> bytes:
+    """A pickle of scikit-learn's MinMaxScaler as the authors keep theirs.
+
+    Written for a Python with NumPy 1 as well, which theirs is.
+    """
+    scaler = MinMaxScaler()
+    scale, minimum = scale.astype(np.float32), minimum.astype(np.float32)
+    scaler.scale_, scaler.min_ = scale, minimum
+    scaler.data_min_, scaler.data_range_ = -minimum / scale, 1 / scale
+    scaler.data_max_ = scaler.data_min_ + scaler.data_range_
+    scaler.n_features_in_ = len(scale)
+    content = pickle.dumps(scaler, protocol=3)
+    return content.replace(b"cnumpy._core.", b"cnumpy.core.")
+
+
 COALA = Family(
     "coala",
     "COALA",
@@ -113,16 +237,18 @@ COALA = Family(
     _arguments,
     complete=_complete,
     scaler=Scaler(SCALER_ADDRESS, "scaling", _read_scaler),
-    mistaken=(
-        (
-            r"tag_encoder\.",
-            "COALA's tag encoder (tag_encoder.*), which takes tags, not sound: "
-            f"{ENCODER}.pt",
-        ),
-        (
-            r"(audio|tag)_decoder\.",
-            "a decoder of COALA, which makes spectrograms or tags of embeddings: "
-            f"{ENCODER}.pt",
-        ),
-    ),
+)
+COALA_TAGS = Family(
+    "coala-tags",
+    "COALA tag encoder",
+    (CoalaTagEncoder,),
+    (TAG_LAYOUT,),
+    _arguments_of_tags,
+)
+COALA_DECODERS = Family(
+    "coala-decoders",
+    "COALA decoder",
+    (CoalaAudioDecoder, CoalaTagDecoder),
+    DECODER_LAYOUTS,
+    _arguments_of_decoders,
 )

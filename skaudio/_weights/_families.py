@@ -14,11 +14,11 @@ import re
 from torch import Tensor, nn
 
 from skaudio._utils._text import shortened
-from skaudio._weights._coala import COALA
+from skaudio._weights._coala import COALA, COALA_DECODERS, COALA_TAGS
 from skaudio._weights._layouts import Family, Layout, Weights, find_prefix, renamed
 from skaudio._weights._samplecnn import SAMPLECNN
 
-FAMILIES: tuple[Family, ...] = (SAMPLECNN, COALA)
+FAMILIES: tuple[Family, ...] = (SAMPLECNN, COALA, COALA_TAGS, COALA_DECODERS)
 # of no family: a name that identifies it, and the message
 OTHERS = (
     (

@@ -49,7 +49,8 @@ class Layout:
     sr: float  # Hz
     sr_by_outputs: dict[int, float] = field(default_factory=dict)  # where it differs
     first: int = 1  # number of the first block
-    step: int = 1  # from the number of a block to that of the next
+    # from the number of a block to that of the next; 0: all names are in `others`
+    step: int = 1
     ignored: str = ""  # tensors that belong to something else
     # of the constructor, as far as they do not follow from shapes
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -131,7 +132,7 @@ def _is_copy(name: str, prefix: str) -> bool:
 
 def _in_block(name: str, layout: Layout) -> str:
     match = re.fullmatch(layout.blocks, name)
-    if match is None:
+    if match is None or not layout.step:
         return ""
     i, groups = int(match["i"]) - layout.first, match.groupdict()
     if "part" in groups:

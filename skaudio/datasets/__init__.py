@@ -6,7 +6,9 @@ from skaudio.datasets._esc50 import fetch_esc50
 from skaudio.datasets._files import load_audio_files
 from skaudio.datasets._gtzan import fetch_gtzan
 from skaudio.datasets._magnatagatune import fetch_magnatagatune
+from skaudio.datasets._nsynth import fetch_nsynth
 from skaudio.datasets._synthetic import make_sounds
+from skaudio.datasets._urbansound8k import fetch_urbansound8k
 
 __all__ = [
     "clear_data_home",
@@ -14,6 +16,8 @@ __all__ = [
     "fetch_esc50",
     "fetch_gtzan",
     "fetch_magnatagatune",
+    "fetch_nsynth",
+    "fetch_urbansound8k",
     "get_data_home",
     "load_audio_files",
     "make_sounds",

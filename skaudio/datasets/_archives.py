@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import bisect
+import gzip
 import io
 import itertools
 import os
 import shutil
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +19,7 @@ from typing import Any
 from skaudio.datasets._download import download, is_of_machine, remember
 from skaudio.datasets._leftovers import UNPACKING, remove_leftovers
 
+BLOCK = 2**20
 SPARE = 2  # times what a data set states: no more is downloaded or unpacked
 HEADER = 2**16  # bytes of a clip beside its samples
 TEXT = 2**22  # bytes of a table, list or licence
@@ -39,17 +42,36 @@ class Stated:
     download: int  # of its largest file, or of all
     clips: int  # on disk
     clip: int
+    text: int = TEXT  # of its largest table
 
     def check(self, sizes: Mapping[str, int]) -> None:
         """Refuse members, by their names, that are larger than that twice."""
-        total = sum(sizes.values())
-        if total > SPARE * self.clips + TEXT * len(sizes):
-            raise ValueError(f"it unpacks to {total} bytes instead of {self.clips}")
+        tally = Tally(self)
         for name, size in sizes.items():
-            is_sound = name.lower().endswith(SOUND)
-            most = SPARE * self.clip + HEADER if is_sound else TEXT
-            if size > most:
-                raise ValueError(f"{name} has {size} bytes, more than {most}")
+            tally.add(name, size)
+
+
+class Tally:
+    """Adds up the members of an archive and refuses what is too much."""
+
+    def __init__(self, stated: Stated) -> None:
+        self._stated = stated
+        self._total = 0
+        self._most = SPARE * stated.clips
+
+    def add(self, name: str, size: int) -> None:
+        """Count a member before it is unpacked."""
+        is_sound = name.lower().endswith(SOUND)
+        stated = self._stated
+        most = SPARE * stated.clip + HEADER if is_sound else stated.text
+        if size > most:
+            raise ValueError(f"{name} has {size} bytes, more than {most}")
+        self._total += size
+        self._most += HEADER if is_sound else TEXT
+        if self._total > self._most:
+            raise ValueError(
+                f"it unpacks to more than {self._most} bytes instead of {stated.clips}"
+            )
 
 
 def fetch(
@@ -68,7 +90,7 @@ def fetch(
     ``unpack(paths, folder)`` raises any error but one of the machine if this is not
     what was wanted. No file may have more than `SPARE` times ``largest`` bytes.
     """
-    is_there = _is_there(final)
+    is_there = path_exists(final)
     remove_leftovers(final.parent, [a.name for a in archives] if is_there else [])
     if is_there:
         return
@@ -101,7 +123,8 @@ def fetch(
         path.unlink(missing_ok=True)
 
 
-def _is_there(folder: Path) -> bool:
+def path_exists(folder: Path) -> bool:
+    """Whether a folder is there; an error if that cannot be told."""
     try:
         os.stat(folder)
     except FileNotFoundError:
@@ -161,6 +184,38 @@ def extract(
         # no more than the size that was checked; raises on a wrong member checksum
         with file.open(member) as source, open(target, "wb") as to:
             shutil.copyfileobj(source, to)
+
+
+def extract_tar(
+    archive: Path,
+    name_of: Callable[[str], str | None],
+    folder: Path,
+    stated: Stated,
+) -> list[str]:
+    """Write members of a .tar.gz file to ``folder`` in one pass, checking sizes.
+
+    ``name_of`` turns the path of a member into a name within the folder, or into None
+    for what is not wanted. Only regular files are extracted. Returns their names.
+    """
+    found: dict[str, None] = {}
+    tally = Tally(stated)
+    with gzip.open(archive) as stream:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            while (member := tar.next()) is not None:
+                # or the headers of all members stay in memory
+                tar.members.clear()  # type: ignore[attr-defined]
+                name = name_of(member.name) if member.isreg() else None
+                if name is None:
+                    continue  # folders, links, and what other systems left there
+                if name in found:
+                    raise ValueError(f"{name} is there twice")
+                tally.add(name, member.size)
+                found[name] = None
+                member = member.replace(name=name, deep=False)
+                tar.extract(member, folder, set_attrs=False, filter="data")
+        while stream.read(BLOCK):  # the checksum of the archive is at its very end
+            pass
+    return list(found)
 
 
 class Parts(io.RawIOBase):

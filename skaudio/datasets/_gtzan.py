@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import re
 import shutil
-import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skaudio.datasets._archives import Archive, Stated, fetch
+from skaudio.datasets._archives import Archive, Stated, extract_tar, fetch
 from skaudio.datasets._base import (
     cache_folder,
     encode_labels,
@@ -39,10 +37,7 @@ CHECKSUMS: dict[str, str | None] = {
     "09cafa6a89ce0a27f30ed250d56ecb4d03c22fffb5a693f96c7ae655ee02ac72",
     AUDIO: "sha256:b28cc067ff6199bd826f5d1a6931458586d64acae7f44b2e882b7a97af057531",
 }
-MEMBER = re.compile(
-    r"(?:\./)?genres/(?P<file>([a-z]+)/(?P<name>\2\.\d{5})\.(?:wav|au))"
-)
-BLOCK = 2**20
+MEMBER = re.compile(r"(?:\./)?genres/(?P<file>([a-z]+)/\2\.\d{5}\.(?:wav|au))")
 STATED = Stated(download=1_200_000_000, clips=1_300_000_000, clip=30 * 22_050 * 2)
 
 DESCR = """\
@@ -269,23 +264,18 @@ def _read_lists(lists: dict[str, Path]) -> dict[str, str]:
 
 def _extract(archive: Path, folder: Path) -> dict[str, str]:
     """Extract what is named like a clip; return the file of each clip found."""
+
+    def name_of(member: str) -> str | None:
+        match = MEMBER.fullmatch(member)
+        return f"genres/{match['file']}" if match else None
+
     found: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    with gzip.open(archive) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                match = MEMBER.fullmatch(member.name)
-                if match is None or not member.isreg():
-                    continue  # folders, and what other systems left there
-                if match["name"] in found:
-                    raise ValueError(f"{match['name']} is there twice")
-                found[match["name"]] = match["file"]
-                sizes[match["file"]] = member.size
-                STATED.check(sizes)
-                member = member.replace(name=f"genres/{match['file']}", deep=False)
-                tar.extract(member, folder, set_attrs=False, filter="data")
-        while stream.read(BLOCK):  # the checksum of the archive is at its very end
-            pass
+    for name in extract_tar(archive, name_of, folder, STATED):
+        file = name.removeprefix("genres/")
+        clip = Path(file).stem
+        if clip in found:
+            raise ValueError(f"{clip} is there twice")
+        found[clip] = file
     return found
 
 

@@ -2,16 +2,20 @@
 
 from skaudio._cache import clear_cache
 from skaudio._weights._save import save_weights
+from skaudio.embedding._coala import CoalaEmbedder
 from skaudio.embedding._hear_model import HEARModel
 from skaudio.embedding._layers import LayerEmbedder
 from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.embedding._probe import make_probe
+from skaudio.embedding._probe_table import probe_table
 
 __all__ = [
+    "CoalaEmbedder",
     "HEARModel",
     "LayerEmbedder",
     "PretrainedEmbedder",
     "clear_cache",
     "make_probe",
+    "probe_table",
     "save_weights",
 ]

@@ -20,6 +20,8 @@ class Network(metaclass=ABCMeta):
         Family of weights that it is for.
     has_layers : bool
         Whether it takes ``layers`` and ``n_segments``; others have one embedding.
+    takes_tags : bool
+        Whether it embeds rows of an indicator matrix, not sound.
     sample_rate : float
         Rate in Hz of the waveforms that it takes.
     layout : str
@@ -32,6 +34,7 @@ class Network(metaclass=ABCMeta):
 
     kind: ClassVar[str]
     has_layers: ClassVar[bool] = False
+    takes_tags: ClassVar[bool] = False
 
     sample_rate: float
     layout: str

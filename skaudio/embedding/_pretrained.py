@@ -34,9 +34,10 @@ from skaudio._utils._failed import FailedClips
 from skaudio._utils._forks import Lock
 from skaudio._utils._sklearn import HasMethods, _fit_context
 from skaudio._utils._types import is_path, shown
-from skaudio._utils._validation import check_clips
+from skaudio._utils._validation import check_clips, check_tags
 from skaudio._weights._read import Pretrained, read_weights
 from skaudio.embedding._backends._coala import CoalaNetwork
+from skaudio.embedding._backends._coala_tags import CoalaTagNetwork
 from skaudio.embedding._backends._hear import HEARNetwork
 from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
 from skaudio.embedding._base import Network
@@ -46,7 +47,8 @@ from skaudio.nn.folding import folded
 TOP = (-1,)  # the one layer that every network has
 # by the family of the weights; models of the HEAR protocol come without a file
 BACKENDS: dict[str, Any] = {
-    backend.kind: backend for backend in (SampleCNNNetwork, CoalaNetwork)
+    backend.kind: backend
+    for backend in (SampleCNNNetwork, CoalaNetwork, CoalaTagNetwork)
 }
 
 
@@ -140,7 +142,8 @@ class PretrainedEmbedder(
 
     COALA: a clip of at most 10 s is put in 10 s of faint noise, drawn once for all
     clips, as in the authors' code; the embeddings of patches side by side are averaged
-    and what is left at the end is dropped.
+    and what is left at the end is dropped. With the file of a tag encoder, X is an
+    indicator matrix (n, n_tags); `CoalaEmbedder.from_weights` takes words.
 
     Embeddings are float32. Clips that could not be loaded are not cached. A file
     that changes without changing its size and time of change goes unnoticed. A model of
@@ -238,8 +241,8 @@ class PretrainedEmbedder(
         self : object
             The embedder itself.
         """
-        check_clips(self, X, reset=True, allow_nan=self.on_error != "raise")
         network = self._network()
+        self._check(X, network, reset=True)
         self.sample_rate_ = network.sample_rate
         self.layout_ = network.layout
         self.n_features_out_ = network.n_features
@@ -366,8 +369,16 @@ class PretrainedEmbedder(
 
     def _checked(self, X: Any) -> tuple[np.ndarray | list[Any], Network]:
         self._validate_params()
+        network = self._network()
+        return self._check(X, network, reset=False), network
+
+    def _check(
+        self, X: Any, network: Network, *, reset: bool
+    ) -> np.ndarray | list[Any]:
         allow_nan = self.on_error != "raise"
-        return check_clips(self, X, reset=False, allow_nan=allow_nan), self._network()
+        if network.takes_tags:  # integers are no samples of sound
+            X = check_tags(self, X, X).astype(np.float32)
+        return check_clips(self, X, reset=reset, allow_nan=allow_nan)
 
     def _keys(self, X: Any, network: Network) -> Sequence[str | None]:
         if self.cache is False or network.fingerprint is None:

@@ -58,6 +58,7 @@ def make_probe(
     --------
     LayerEmbedder : Hidden layers of a network.
     PretrainedEmbedder : Published weights.
+    probe_table : Accuracies of such probes in all folds, as papers report them.
 
     Notes
     -----

@@ -4,6 +4,7 @@ from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._options._blending import Blending
 from skaudio._training._options._cosine import CosineRestarts
 from skaudio._training._options._plateau import PlateauSchedule
+from skaudio.neural_network._coala_tag import CoalaTagClassifier
 from skaudio.neural_network._crnn import CRNNClassifier
 from skaudio.neural_network._fine_tuning import FineTunedClassifier
 from skaudio.neural_network._frame_level import FrameLevelCNNClassifier
@@ -14,6 +15,7 @@ __all__ = [
     "Augmentation",
     "Blending",
     "CRNNClassifier",
+    "CoalaTagClassifier",
     "CosineRestarts",
     "FineTunedClassifier",
     "FrameLevelCNNClassifier",

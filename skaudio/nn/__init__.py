@@ -8,9 +8,16 @@ from skaudio.nn.blocks import (
     Dropout,
     OneBranch,
 )
-from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN
+from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN, CoalaTagger
+from skaudio.nn.coala_autoencoders import (
+    Coala,
+    CoalaAudioDecoder,
+    CoalaTagDecoder,
+    CoalaTagEncoder,
+)
 from skaudio.nn.coala_input import CoalaInput
 from skaudio.nn.constant_q import ConstantQ
+from skaudio.nn.contrast import CoalaLoss, generalized_kl, nt_xent, paired_contrast
 from skaudio.nn.crnn import CRNN1d, CRNN2d, SingleViewCRNN
 from skaudio.nn.filterbanks import (
     erb_frequencies,
@@ -43,9 +50,15 @@ __all__ = [
     "CRNN1d",
     "CRNN2d",
     "ClassificationHead",
+    "Coala",
+    "CoalaAudioDecoder",
     "CoalaAudioEncoder",
     "CoalaCNN",
     "CoalaInput",
+    "CoalaLoss",
+    "CoalaTagDecoder",
+    "CoalaTagEncoder",
+    "CoalaTagger",
     "ConstantQ",
     "ConvBlock",
     "Dropout",
@@ -65,8 +78,11 @@ __all__ = [
     "erb_frequencies",
     "folded",
     "gammatone_filterbank",
+    "generalized_kl",
     "layer_outputs",
     "mask",
     "mel_filterbank",
     "mix_waveforms",
+    "nt_xent",
+    "paired_contrast",
 ]

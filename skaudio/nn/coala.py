@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from skaudio.nn.blocks import Dropout
+from skaudio.nn.blocks import Dropout, OneBranch
+from skaudio.nn.layers import scaled
 
 N_FRAMES = 96  # of a patch, of as many bands
 N_FILTERS, N_BLOCKS, N_TAGS = 128, 5, 1000
+SIDE = N_FRAMES // 2**N_BLOCKS  # of what five halvings leave of a patch
 DROPOUT = 0.25
 
 
 class CoalaBlock(nn.Sequential):
     """Convolution that halves bands and frames, normalisation, ReLU and dropout."""
 
-    def __init__(self, n_in: int, n_out: int) -> None:
+    def __init__(self, n_in: int, n_out: int, dropout: float = DROPOUT) -> None:
         super().__init__()
         self.conv = nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)
         self.norm = nn.BatchNorm2d(n_out)
         self.relu = nn.ReLU()
-        self.dropout = Dropout(DROPOUT)
+        self.dropout = Dropout(dropout)
 
 
 class PatchScaling(nn.Module):
@@ -48,12 +52,12 @@ class PatchEncoder(nn.Module):
 
     config: dict[str, int]  # arguments of the constructor
 
-    def __init__(self, n_filters: int) -> None:
+    def __init__(self, n_filters: int, dropout: float = DROPOUT) -> None:
         super().__init__()
         self.scaling = PatchScaling()
         n_in = (1, *(n_filters,) * (N_BLOCKS - 1))
-        self.blocks = nn.Sequential(*(CoalaBlock(n, n_filters) for n in n_in))
-        self.n_features = n_filters * (N_FRAMES // 2**N_BLOCKS) ** 2
+        self.blocks = nn.Sequential(*(CoalaBlock(n, n_filters, dropout) for n in n_in))
+        self.n_features = n_filters * SIDE**2
         self.hidden_layers = tuple(f"blocks.{i}" for i in range(N_BLOCKS))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,6 +77,8 @@ class CoalaAudioEncoder(PatchEncoder):
     ----------
     n_filters : int, default=128
         Filters of every convolution; 9 times as many features.
+    dropout : float, default=0.25
+        Probability of dropping an output of a block or of an affine map, in training.
 
     Attributes
     ----------
@@ -89,6 +95,7 @@ class CoalaAudioEncoder(PatchEncoder):
     See Also
     --------
     CoalaInput : The spectrogram that patches are cut from.
+    Coala : The encoder with everything that it is trained with.
     CoalaCNN : The same blocks trained to predict tags.
 
     References
@@ -108,11 +115,11 @@ class CoalaAudioEncoder(PatchEncoder):
     2379648
     """
 
-    def __init__(self, n_filters: int = N_FILTERS) -> None:
-        super().__init__(n_filters)
+    def __init__(self, n_filters: int = N_FILTERS, dropout: float = DROPOUT) -> None:
+        super().__init__(n_filters, dropout)
         self.config = {"n_filters": int(n_filters)}
         self.affine = nn.Linear(self.n_features, self.n_features, bias=False)
-        self.dropout = Dropout(DROPOUT)
+        self.dropout = Dropout(dropout)
 
     def aligned(self, z: Tensor) -> Tensor:
         """Embeddings z (clips, 1152) to phi, which lie near those of their tags."""
@@ -128,6 +135,8 @@ class CoalaCNN(PatchEncoder):
         Number of tags.
     n_filters : int, default=128
         Filters of every convolution; 9 times as many features.
+    dropout : float, default=0.25
+        Probability of dropping an output of a block or of an affine map, in training.
 
     Attributes
     ----------
@@ -154,12 +163,71 @@ class CoalaCNN(PatchEncoder):
     (torch.Size([2, 72]), torch.Size([2, 10]))
     """
 
-    def __init__(self, n_outputs: int = N_TAGS, n_filters: int = N_FILTERS) -> None:
-        super().__init__(n_filters)
+    def __init__(
+        self,
+        n_outputs: int = N_TAGS,
+        n_filters: int = N_FILTERS,
+        dropout: float = DROPOUT,
+    ) -> None:
+        super().__init__(n_filters, dropout)
         self.config = {"n_outputs": int(n_outputs), "n_filters": int(n_filters)}
+        self.stages = (*((name,) for name in self.hidden_layers), ("fc1",))
+        self.output_layers = ("output",)
         self.fc1 = nn.Linear(self.n_features, self.n_features)
         self.output = nn.Linear(self.n_features, n_outputs)
 
     def logits(self, z: Tensor) -> Tensor:
         """Embeddings z (clips, 1152) to logits of the tags."""
         return self.output(self.fc1(z).relu())
+
+
+class CoalaTagger(OneBranch):
+    """`CoalaCNN` behind the interface of classifiers: patches in, logits out.
+
+    Parameters
+    ----------
+    views : mapping of str to (int, float or None)
+        Number of bins and frames per second of the only view.
+    n_outputs : int
+        Number of classes or tags.
+    width : float, default=1.0
+        Factor on the number of filters (128).
+    dropout : float, default=0.25
+        Probability of dropping an output of a block, in training.
+
+    Attributes
+    ----------
+    network : CoalaCNN
+        What embeds patches; the last of the ``hidden_layers``.
+
+    References
+    ----------
+    Favory et al., "COALA", ICML 2020 workshop, Section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import CoalaTagger
+    >>> net = CoalaTagger({"mel": (96, 43.0)}, n_outputs=10, width=0.1)
+    >>> net({"mel": torch.zeros(2, 96, 96)})["mel"].shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        views: Mapping[str, tuple[int, float | None]],
+        n_outputs: int,
+        width: float = 1.0,
+        dropout: float = DROPOUT,
+    ) -> None:
+        def network(n_bins: int, n_outputs: int) -> CoalaCNN:
+            return CoalaCNN(n_outputs, scaled(N_FILTERS, width), dropout)
+
+        super().__init__(views, n_outputs, network)
+        self.hidden_layers = (*self.hidden_layers, "network")
+
+    def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits (clips, n_outputs) by name of the view."""
+        (name,) = self.branch_names
+        network: CoalaCNN = self.network  # type: ignore[assignment]
+        return {name: network.logits(network(views[name]))}

@@ -108,7 +108,8 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         patches = np.empty((len(clips), bins, self.n_frames), dtype=dtype)
         for patch, clip in zip(patches, clips, strict=True):
             start = loudest_start(clip, self.n_frames, self.step)
-            patch[:] = self._continued(clip[:, start : start + self.n_frames])
+            piece = clip[:, start : start + self.n_frames]
+            patch[:] = continued(piece, self.n_frames)
         return views.map(lambda *_: patches) if isinstance(X, Views) else patches
 
     def starts(self, X: Any) -> np.ndarray:
@@ -146,7 +147,7 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         chunks = []
         for clip in self._clips(X):
             n_chunks = max(1, clip.shape[1] // self.n_frames)
-            whole = self._continued(clip[:, : n_chunks * self.n_frames])
+            whole = continued(clip[:, : n_chunks * self.n_frames], self.n_frames)
             parts = whole.reshape(len(clip), n_chunks, self.n_frames)
             chunks.append(parts.swapaxes(0, 1).copy())
         return chunks
@@ -173,12 +174,6 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         views = check_one_view(self, X, reset=False)
         return views.clips(views.names[0])
 
-    def _continued(self, clip: np.ndarray) -> np.ndarray:
-        missing = max(0, self.n_frames - clip.shape[1])
-        if not missing:
-            return clip
-        return np.pad(clip, ((0, 0), (0, missing)), constant_values=clip.min())
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_") or hasattr(self, "view_names_in_")
 
@@ -187,6 +182,14 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def continued(clip: np.ndarray, n_frames: int) -> np.ndarray:
+    """A clip (n_bins, n_frames_i), a short one continued by its lowest value."""
+    missing = max(0, n_frames - clip.shape[1])
+    if not missing:
+        return clip
+    return np.pad(clip, ((0, 0), (0, missing)), constant_values=clip.min())
 
 
 def loudest_start(clip: np.ndarray, n_frames: int, step: int) -> int:

@@ -70,8 +70,8 @@ class WordRule:
 
     def tags(self, row: Any, i: int) -> list[str]:
         """Tags of clip ``i``, none twice, in the order of its words."""
-        if isinstance(row, str) and row.strip() in self._known:
-            return [row.strip()]
+        if isinstance(row, str) and (tag := self._cased(row.strip())) in self._known:
+            return [tag]
         words, labels = words_of(row, i)
         if isinstance(row, str):
             words = [self._bare(word) for word in words]
@@ -79,15 +79,23 @@ class WordRule:
 
     def _bare(self, word: str) -> str:
         """A word of a text without punctuation around it."""
-        return word if word in self._known else word.strip(string.punctuation) or word
+        if self._cased(word) in self._known:
+            return word
+        return word.strip(string.punctuation) or word
+
+    def _cased(self, word: str) -> str:
+        """A word as it is if that is a tag, otherwise in lower case if so wanted."""
+        if word in self._known:
+            return word
+        word = unicodedata.normalize("NFC", word)
+        return word.lower() if self._lowercase and word not in self._known else word
 
     def _cleaned(self, words: Iterable[str]) -> Iterable[str]:
         for word in filter(None, words):
-            if word in self._known:
-                yield word
+            tag = self._cased(word)
+            if tag in self._known:
+                yield tag
                 continue
-            tag = unicodedata.normalize("NFC", word)
-            tag = tag.lower() if self._lowercase else tag
             if not self._pattern.fullmatch(tag) or not any(map(str.isalnum, tag)):
                 self.dropped["token_pattern"].add(tag)
                 continue

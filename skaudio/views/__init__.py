@@ -1,6 +1,7 @@
 """Views of sound: transformers from clips to spectrograms, and what holds them."""
 
 from skaudio._utils._container import Views
+from skaudio.views._coala import CoalaView
 from skaudio.views._cqt import CQTView
 from skaudio.views._gammatone import GammatoneView
 from skaudio.views._mel import MelView
@@ -10,6 +11,7 @@ from skaudio.views._union import ViewUnion, make_view_union
 
 __all__ = [
     "CQTView",
+    "CoalaView",
     "GammatoneView",
     "MFCCView",
     "MelView",

@@ -13,7 +13,7 @@ from skaudio._utils._constraints import (
     NOT_NEGATIVE,
 )
 from skaudio._utils._sklearn import StrOptions
-from skaudio._utils._spectra import PAD_MODES
+from skaudio._utils._spectra import PAD_MODES, hashable
 from skaudio.views._base import BaseView
 
 MOST_HOP = 2**20  # samples
@@ -82,17 +82,10 @@ class FrameView(BaseView):
             "n_fft": n_fft,
             "win_length": win_length,
             "hop_length": hop_length,
-            "window": _hashable(self.window),
+            "window": hashable(self.window),
             "center": self.center,
             "pad_mode": self.pad_mode,
             "preemphasis": self.preemphasis,
             "fmin": self.fmin,
             "fmax": self.fmax,
         }
-
-
-def _hashable(window: Any) -> Any:
-    """Samples of a window as a tuple of numbers, to find a front end made before."""
-    if isinstance(window, (str, tuple, Real)):
-        return window
-    return tuple(np.asarray(window, dtype=float).tolist())

@@ -142,6 +142,25 @@ def test_mfcc_and_deltas_are_librosas(n_samples):
     np.testing.assert_allclose(ours, np.concatenate([mfcc, *deltas]), atol=1e-3)
 
 
+@pytest.mark.parametrize("width", [3, 5, 15])
+def test_deltas_of_other_widths(width):
+    y = noise(SR)
+    options = {"delta": 2, "delta_width": width}
+    ours = run(MFCC(sr=SR, **FRAMES, **options), y)[0]
+    mfcc = librosa.feature.mfcc(y=y, sr=SR, **FRAMES)
+    deltas = [
+        librosa.feature.delta(mfcc, order=k, width=width, mode="nearest")
+        for k in (1, 2)
+    ]
+    np.testing.assert_allclose(ours, np.concatenate([mfcc, *deltas]), atol=1e-3)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_widths_that_give_no_derivative(width):
+    with pytest.raises(ValueError, match=f"delta_width={width} must be an odd number"):
+        MFCC(sr=SR, **FRAMES, delta=1, delta_width=width)
+
+
 @pytest.mark.parametrize("delta", [0, 1, 2])
 def test_each_delta_adds_rows(delta):
     front_end = MFCC(sr=SR, **FRAMES, n_mfcc=13, delta=delta)

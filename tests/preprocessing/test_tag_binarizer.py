@@ -260,6 +260,11 @@ def test_a_tag_as_it_stands_needs_no_cleaning():
         )
         for name in names:
             assert binarizer.check_known(name) == [name]
+        assert binarizer.check_known(" Kick Drum") == ["kick drum"]
+        assert binarizer.check_known("DRUMS") == ["drums"]
+    for accent in ("caf\u00e9", "cafe\u0301"):
+        named = TagBinarizer(vocabulary=[accent]).fit(["rain"])
+        assert named.check_known(accent) == [accent]
 
 
 def test_transform_leaves_out_what_is_not_known():

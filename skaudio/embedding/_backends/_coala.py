@@ -13,12 +13,17 @@ from skaudio._cache import digest_of
 from skaudio._segments import frame_times, split_means
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.coala import PatchEncoder
-from skaudio.nn.coala_input import HOP_LENGTH, N_FRAMES, CoalaInput
+from skaudio.nn.coala_input import (
+    HOP_LENGTH,
+    MIN_DURATION,
+    N_FRAMES,
+    SR,
+    CoalaInput,
+    faint_noise,
+)
 from skaudio.nn.devices import in_batches
 
-BUFFER = 220_000  # samples that a short clip becomes: 10 s
-NOISE = 5e-4  # the noise in it is uniform from 0 to this
-SEED = 0
+BUFFER = round(MIN_DURATION * SR)  # samples that a short clip becomes
 
 
 class CoalaNetwork(Network):
@@ -59,10 +64,7 @@ class CoalaNetwork(Network):
 
     def embed(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Mean over patches side by side; what is left at the end is dropped."""
-        parts = [
-            self._spectrogram(clip, 0, max(BUFFER, len(clip)), _noise_for(clip))
-            for clip in clips
-        ]
+        parts = [self._spectrogram(clip, 0, max(BUFFER, len(clip))) for clip in clips]
         patches = [list(CoalaInput.patches(part)) for part in parts]
         encoded = np.stack(self._encode([p for part in patches for p in part]))
         return split_means(encoded, [len(part) for part in patches])
@@ -78,20 +80,17 @@ class CoalaNetwork(Network):
             times = frame_times(len(clip) / self.sample_rate, hop or N_FRAMES / rate)
             firsts = np.floor(times * rate + 0.5).astype(int).tolist()
             length = max((firsts[-1] + N_FRAMES) * HOP_LENGTH, before + len(clip))
-            spectrogram = self._spectrogram(clip, before, length, _noise_for(clip))
+            spectrogram = self._spectrogram(clip, before, length)
             patches = [spectrogram[:, first : first + N_FRAMES] for first in firsts]
             frames.append((np.stack(self._encode(patches), 1), times))
         return frames
 
-    def _spectrogram(
-        self, clip: np.ndarray, start: int, length: int, noise: float
-    ) -> Tensor:
-        """Spectrogram (96, n_frames) of a clip in a buffer, with noise all over it."""
+    def _spectrogram(self, clip: np.ndarray, start: int, length: int) -> Tensor:
+        """Spectrogram (96, n_frames) of a clip in a buffer, a short one with noise."""
         buffer = np.zeros(length, np.float32)
         buffer[start : start + len(clip)] = clip
-        if noise:  # the same for every clip, or rows would depend on each other
-            rng = np.random.default_rng(SEED)
-            buffer += rng.uniform(0, noise, length).astype(np.float32)
+        if len(clip) <= BUFFER:
+            buffer += faint_noise(length)
         with torch.inference_mode():
             waveform = torch.from_numpy(buffer).to(self.device)
             spectrogram: Tensor = _front_end(self.device)(waveform)
@@ -110,10 +109,6 @@ class CoalaNetwork(Network):
                 device=self.device,
                 what="patches",
             )
-
-
-def _noise_for(clip: np.ndarray) -> float:
-    return NOISE if len(clip) <= BUFFER else 0.0
 
 
 @lru_cache(maxsize=4)
