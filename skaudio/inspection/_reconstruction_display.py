@@ -85,8 +85,9 @@ class ReconstructionDisplay:
         ----------
         embedder : transformer
             Fitted; its ``energy_patches(X)`` gives (n_clips, n_bins, n_frames), and
-            ``inverse_transform(transform(X))`` what it decodes of them, in the same
-            units.
+            ``inverse_transform(transform(X))`` what it decodes, in the same units. If
+            embeddings are means over several patches of a clip, so is what is decoded:
+            clips as long as a patch show the decoder at its best.
         X : array-like, list or Views
             Clips, as the embedder takes them.
         n_clips : int, default=8
