@@ -643,11 +643,11 @@ def test_nothing_to_learn(views):
 
 def test_more_words_than_memory(views):
     X, _ = views
-    tags = [" ".join(f"word{i}x{j}" for j in range(50)) for i in range(24)]
-    binarizer = TagBinarizer(max_features=100)
-    coala = make_embedder(binarizer=binarizer, max_epochs=1)
-    with pytest.warns(UserWarning, match="have no tag"):
-        assert len(coala.fit(X, tags).tags_) == 100
+    tags = [" ".join(f"word{i}x{j}" for j in range(6000)) for i in range(24)]
+    with pytest.raises(
+        ValueError, match=r"have 144000 different tags, .* max_features"
+    ):
+        make_embedder(binarizer=TagBinarizer(max_features=None)).fit(X, tags)
 
 
 def test_silent_and_very_short_clips(of_sound, sounds):
