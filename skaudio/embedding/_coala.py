@@ -461,7 +461,7 @@ class CoalaEmbedder(
         self.tags_ = self.binarizer_.classes_
         if len(self.tags_) > MOST_TAGS:
             raise ValueError(
-                f"The clips have {len(self.tags_)} different tags, and each is an input "
+                f"The clips have {len(self.tags_)} different tags, each an input "
                 f"of the network: at most {MOST_TAGS} are taken. Set max_features or "
                 "min_df of the binarizer."
             )
