@@ -18,6 +18,7 @@ from skaudio._utils._files import replacing
 from skaudio._utils._text import shortened
 from skaudio.preprocessing._loader import AudioLoader
 
+LEFT = 'style="text-align: left"'  # notebooks and themes set tables to the right
 PAGE = """\
 <!DOCTYPE html>
 <html>
@@ -25,7 +26,7 @@ PAGE = """\
 <style>
 body {{ font-family: sans-serif; margin: 2em; }}
 table {{ border-collapse: collapse; }}
-th, td {{ border-bottom: 1px solid #ccc; padding: 0.4em 0.8em; text-align: left; }}
+th, td {{ border-bottom: 1px solid #ccc; padding: 0.4em 0.8em; }}
 </style></head>
 <body>
 {table}
@@ -128,10 +129,10 @@ class PlayerTable:
             A ``<table>`` to put into a page.
         """
         heads = "".join(
-            f'<th scope="col">{html.escape(name)}</th>' for name in self._columns
+            f'<th scope="col" {LEFT}>{html.escape(name)}</th>' for name in self._columns
         )
         rows = "\n".join(
-            "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+            "<tr>" + "".join(f"<td {LEFT}>{cell}</td>" for cell in row) + "</tr>"
             for row in zip(*self._columns.values(), strict=True)
         )
         caption = ""
