@@ -33,6 +33,9 @@ class MFCC(BandSpectrogram):
         ``1 + lifter / 2 * sin(pi * k / lifter)``; 0 leaves all as they are.
     delta : {0, 1, 2}, default=0
         Time derivatives to append, up to this order: ``n_mfcc`` rows each.
+    delta_width : int, default=9
+        Frames that a derivative is computed from, odd: the ``width`` of
+        ``librosa.feature.delta``.
     n_mels : int, default=128
         Number of mel bands.
     fmin, fmax : float or None, default=0.0, None
@@ -74,6 +77,7 @@ class MFCC(BandSpectrogram):
         norm: str | None = "ortho",
         lifter: float = 0,
         delta: int = 0,
+        delta_width: int = 9,
         n_mels: int = 128,
         fmin: float = 0.0,
         fmax: float | None = None,
@@ -109,7 +113,8 @@ class MFCC(BandSpectrogram):
         self.register_buffer("dct", matrix, persistent=False)
         of_one = matrix.double().sum(1, keepdim=True).to(dtype)
         self.register_buffer("dct_of_one", of_one, persistent=False)
-        kernels = np.array([delta_kernel(order) for order in range(1, delta + 1)])
+        orders = range(1, delta + 1)
+        kernels = np.array([delta_kernel(order, delta_width) for order in orders])
         if delta:
             self.reach += kernels.shape[1] // 2 * hop_length
         self.register_buffer(

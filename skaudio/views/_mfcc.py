@@ -38,6 +38,9 @@ class MFCCView(FrameView):
         ``1 + lifter / 2 * sin(pi * k / lifter)``; 0 leaves all as they are.
     delta : {0, 1, 2}, default=0
         Append time derivatives up to this order, `n_mfcc` rows each.
+    delta_width : int, default=9
+        Frames that a derivative is computed from, odd: the ``width`` of
+        :func:`librosa.feature.delta`.
     n_mels : int, default=128
         Number of mel bands, as in librosa.
     n_fft : int or None, default=None
@@ -116,6 +119,7 @@ class MFCCView(FrameView):
         "norm": [StrOptions({"ortho"}), None],
         "lifter": [NOT_NEGATIVE],
         "delta": [Interval(Integral, 0, 2, closed="both")],
+        "delta_width": [Interval(Integral, 3, 999, closed="both")],
         "n_mels": [BANDS],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],
@@ -133,6 +137,7 @@ class MFCCView(FrameView):
         norm: str | None = "ortho",
         lifter: float = 0,
         delta: int = 0,
+        delta_width: int = 9,
         n_mels: int = 128,
         n_fft: int | None = None,
         win_length: int | None = None,
@@ -161,6 +166,7 @@ class MFCCView(FrameView):
         self.norm = norm
         self.lifter = lifter
         self.delta = delta
+        self.delta_width = delta_width
         self.n_mels = n_mels
         self.n_fft = n_fft
         self.win_length = win_length
@@ -196,6 +202,7 @@ class MFCCView(FrameView):
             norm=self.norm,
             lifter=self.lifter,
             delta=self.delta,
+            delta_width=self.delta_width,
             n_mels=self.n_mels,
             htk=self.htk,
             mel_norm=self.mel_norm,

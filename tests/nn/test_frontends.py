@@ -142,6 +142,22 @@ def test_mfcc_and_deltas_are_librosas(n_samples):
     np.testing.assert_allclose(ours, np.concatenate([mfcc, *deltas]), atol=1e-3)
 
 
+@pytest.mark.parametrize("width", [3, 5, 31])
+def test_deltas_are_as_wide_as_librosas(width):
+    y = noise(3000)
+    ours = run(MFCC(sr=SR, **FRAMES, delta=2, delta_width=width), y)[0]
+    mfcc = librosa.feature.mfcc(y=y, sr=SR, **FRAMES)
+    options = {"mode": "nearest", "width": width}
+    deltas = [librosa.feature.delta(mfcc, order=k, **options) for k in (1, 2)]
+    np.testing.assert_allclose(ours, np.concatenate([mfcc, *deltas]), atol=1e-3)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_deltas_have_a_middle(width):
+    with pytest.raises(ValueError, match=f"odd, and 3 or more; got {width}"):
+        MFCC(sr=SR, **FRAMES, delta=1, delta_width=width)
+
+
 @pytest.mark.parametrize("delta", [0, 1, 2])
 def test_each_delta_adds_rows(delta):
     front_end = MFCC(sr=SR, **FRAMES, n_mfcc=13, delta=delta)
