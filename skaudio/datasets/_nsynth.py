@@ -192,8 +192,8 @@ def fetch_nsynth(
 
     References
     ----------
-    .. [1] J. Engel, C. Resnick, A. Roberts, S. Dieleman, M. Norouzi, D. Eck and
-       K. Simonyan, "Neural Audio Synthesis of Musical Notes with WaveNet
+    .. [1] J. Engel, C. Resnick, A. Roberts, S. Dieleman, M. Norouzi, D. Eck
+       and K. Simonyan, "Neural Audio Synthesis of Musical Notes with WaveNet
        Autoencoders", ICML 2017, 1068-1077.
     .. [2] X. Favory, K. Drossos, T. Virtanen and X. Serra, "COALA: Co-Aligned
        Autoencoders for Learning Semantically Enriched Audio Representations", ICML

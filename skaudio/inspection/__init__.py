@@ -4,12 +4,14 @@ from skaudio.inspection._activation_maximization import activation_maximization
 from skaudio.inspection._blending_display import BlendingDisplay
 from skaudio.inspection._embedding_display import EmbeddingDisplay
 from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
+from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
 
 __all__ = [
     "BlendingDisplay",
     "EmbeddingDisplay",
     "FilterSpectrumDisplay",
+    "PlayerTable",
     "ReconstructionDisplay",
     "activation_maximization",
 ]

@@ -381,6 +381,22 @@ def test_mel_and_mfcc_of_real_clips_are_librosas(shared_data):
         )
 
 
+def test_the_mfcc_baseline_of_coala_is_librosas():
+    """20 coefficients and derivatives over 5 frames, mean and variance: 120 numbers."""
+    y = 0.1 * np.random.default_rng(0).standard_normal(22000)
+    view = MFCCView(
+        sr=22000, delta=2, delta_width=5, n_fft=2048, hop_length=512, pad_mode="reflect"
+    )
+    features = make_pipeline(view, FrameStatistics(("mean", "var"))).fit_transform([y])
+    mfcc = librosa.feature.mfcc(y=y, sr=22000, pad_mode="reflect")
+    options = {"width": 5, "mode": "nearest"}
+    deltas = [librosa.feature.delta(mfcc, order=k, **options) for k in (1, 2)]
+    frames = np.concatenate([mfcc, *deltas])
+    wanted = np.concatenate([frames.mean(axis=1), frames.var(axis=1)])
+    assert features.shape == (1, 120)
+    np.testing.assert_allclose(features[0], wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("sr", "framing"),
     [
