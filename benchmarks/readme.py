@@ -305,7 +305,8 @@ COALA_ROWS = {
     "AE-C": "AE-C, aligned autoencoders",
     "E-C": "E-C, aligned encoders",
     "CNN": "CNN, predicts tags",
-    "published": "AE-C, published recipe (200 epochs)",
+    "published": "AE-C, 40 clips per instrument, published recipe",
+    "short": "AE-C, 40 clips per instrument, short recipe",
     "untrained": "the encoder untrained",
     "MFCC": "MFCC statistics",
 }
@@ -347,7 +348,7 @@ def coala_table(report: dict[str, Any]) -> list[str]:
             lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += [
         "",
-        "| search by word, unseen notes | nearest instrument | worst | nearest dynamics "
+        "| search by word | nearest instrument | worst | nearest dynamics "
         "| ten nearest clips right |",
         "|---|---|---|---|---|",
     ]
@@ -357,7 +358,7 @@ def coala_table(report: dict[str, Any]) -> list[str]:
             *("nearest dynamics", "ten nearest clips, instrument"),
         )
         cells = [seeds_of(row[key]) for key in keys]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {COALA_ROWS.get(name, name)} | {' | '.join(cells)} |")
     note = (
         f"Per cent; probes: mean and, in brackets, deviation of "
         f"{settings['n_repeats']} repetitions; search: mean and single seeds. "
