@@ -6,8 +6,8 @@
 * ``train``: AE-C, E-C and CNN learn from 12 instruments' notes and the words of their
   descriptions (notes C, D, E and G#), with ("+esc") or without ESC-10 and its
   categories as tags, of which fold 5 is left out; "untrained" has the random weights of
-  AE-C. "published" is AE-C by the published recipe, 200 epochs of plain SGD, and "short"
-  the recipe of all others, both on 40 clips of each instrument.
+  AE-C. "published" is AE-C by the published recipe, 200 epochs of plain SGD, "short"
+  by the recipe of all others, both on 40 clips of each instrument.
 * ``probe`` (Table 1): the paper's MLP, ten times, on the embeddings and on statistics
   of MFCC: instruments and dynamics on notes F# and A#, and the folds of ESC-10.
 * ``search``: how often the words of the right instrument are the nearest ones.
