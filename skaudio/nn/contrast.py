@@ -96,7 +96,7 @@ def paired_contrast(a: Tensor, b: Tensor, tau: float = 0.1) -> Tensor:
     Parameters
     ----------
     a : Tensor of shape (n_clips, n_features)
-        Embeddings of clips, at least two.
+        Embeddings of clips. One alone has nothing to be compared with: its loss is 0.
     b : Tensor of shape (n_clips, n_features)
         Those of their tags.
     tau : float, default=0.1
@@ -115,6 +115,8 @@ def paired_contrast(a: Tensor, b: Tensor, tau: float = 0.1) -> Tensor:
     tensor(-20.)
     """
     similarities = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / tau
+    if len(a) == 1:
+        return 0 * similarities.sum()
     own = similarities.diagonal()
     itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
     others = similarities.masked_fill(itself, -torch.inf).logsumexp(1)

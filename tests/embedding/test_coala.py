@@ -201,6 +201,15 @@ def test_validation_by_source(views):
     assert make_embedder().fit(X, tags).loss_history_ == []
 
 
+@pytest.mark.parametrize("contrastive", ["nt-xent", "paper"])
+def test_a_single_clip_for_validation(views, contrastive):
+    X, tags = views
+    coala = make_embedder(contrastive=contrastive, validation_fraction=0.05)
+    groups = [0] * 23 + [1]
+    losses = coala.fit(X, tags, groups=groups).history_
+    assert np.isfinite([row["valid_loss"] for row in losses]).all()
+
+
 def test_a_training_goes_on_from_its_checkpoint(views, tmp_path):
     X, tags = views
     path = tmp_path / "coala.ckpt"

@@ -176,6 +176,13 @@ def test_no_overflow_at_low_temperatures(contrast):
     assert torch.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("contrast", [nt_xent, paired_contrast])
+def test_one_pair_has_nothing_to_be_compared_with(contrast):
+    assert float(contrast(torch.ones(1, 3), torch.eye(3)[:1])) == pytest.approx(
+        0, abs=2e-5
+    )
+
+
 def test_dead_embeddings_give_no_nan():
     zeros = torch.zeros(4, 3, requires_grad=True)
     loss = nt_xent(zeros, torch.eye(4)[:, :3])
