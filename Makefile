@@ -22,7 +22,7 @@ endif
 test: export SCIPY_ARRAY_API = 1
 
 .PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
-	bench-samplecnn bench-samplecnn-speed bench-probes bench-threads clean
+	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-probes bench-threads clean
 .DELETE_ON_ERROR:
 
 help:
@@ -70,6 +70,12 @@ bench-samplecnn: $(VENV)/.installed-bench
 
 bench-samplecnn-speed: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/samplecnn.py --device $(DEVICE)
+
+bench-coala: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers/coala.py --budget $(BUDGET) --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
+
+bench-coala-speed: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/coala.py --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
 
 bench-threads: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/speed/waiting_threads.py

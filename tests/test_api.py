@@ -22,8 +22,29 @@ ROOT = Path(__file__).resolve().parents[1]
 # Parameters with the same name that mean something else in a package, or in one class:
 # these have texts of their own, for the reason given.
 DIFFERENT: dict[tuple[str, str], str] = {
-    ("batch_size", "skaudio.embedding"): "segments or clips, and what a CPU does",
-    ("device", "skaudio.embedding"): "leaves a model of others where it is",
+    (
+        "batch_size",
+        "skaudio.embedding.PretrainedEmbedder",
+    ): "segments or clips, and what a CPU does",
+    (
+        "device",
+        "skaudio.embedding.PretrainedEmbedder",
+    ): "leaves a model of others where it is",
+    ("batch_size", "skaudio.embedding.CoalaEmbedder"): "clips that are compared",
+    ("dropout", "skaudio.embedding.CoalaEmbedder"): "other layers",
+    ("random_state", "skaudio.embedding.CoalaEmbedder"): "lists what is drawn",
+    ("validation_fraction", "skaudio.embedding.CoalaEmbedder"): "of tags, by loss",
+    ("verbose", "skaudio.embedding.CoalaEmbedder"): "progress of epochs",
+    ("views", "skaudio.embedding.CoalaEmbedder"): "always computed here",
+    ("width", "skaudio.embedding.CoalaEmbedder"): "other layers",
+    ("batch_size", "skaudio.neural_network.CoalaTagClassifier"): "the paper's own",
+    ("dropout", "skaudio.neural_network.CoalaTagClassifier"): "other layers",
+    (
+        "validation_fraction",
+        "skaudio.neural_network.CoalaTagClassifier",
+    ): "none by default, as in the paper",
+    ("views", "skaudio.neural_network.CoalaTagClassifier"): "always computed here",
+    ("width", "skaudio.neural_network.CoalaTagClassifier"): "other layers",
     ("weights", "skaudio.ensemble.LateFusionClassifier"): "numbers, not a network",
     ("sr", "skaudio.embedding"): "of arrays only: the network's rate is its own",
     ("batch_size", "skaudio.views"): "clips of a front end, not segments of a step",
@@ -237,7 +258,8 @@ def test_frames_over_time_have_one_signature():
                 assert parameters["hop"].default is None, path
             returned = get_doc_object(getattr(cls, name))["Returns"]
             assert [part.name for part in returned][1:] == ["timestamps"], path
-    assert found == {"FrameClassifier", "LayerEmbedder", "PretrainedEmbedder"}
+    embedders = {"CoalaEmbedder", "LayerEmbedder", "PretrainedEmbedder"}
+    assert found == {"FrameClassifier", *embedders}
 
 
 def test_constructors_take_keywords_only():

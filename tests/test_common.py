@@ -26,10 +26,11 @@ from sklearn.utils.estimator_checks import (
 
 import skaudio
 from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, LOADER_CONSTRAINTS
-from skaudio.embedding import LayerEmbedder, PretrainedEmbedder
+from skaudio.embedding import CoalaEmbedder, LayerEmbedder, PretrainedEmbedder
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
 from skaudio.neural_network import (
+    CoalaTagClassifier,
     CRNNClassifier,
     FineTunedClassifier,
     FrameLevelCNNClassifier,
@@ -45,7 +46,15 @@ from skaudio.preprocessing import (
     TagBinarizer,
     ViewScaler,
 )
-from skaudio.views import CQTView, GammatoneView, MelView, MFCCView, RawView, ViewUnion
+from skaudio.views import (
+    CoalaView,
+    CQTView,
+    GammatoneView,
+    MelView,
+    MFCCView,
+    RawView,
+    ViewUnion,
+)
 from skaudio.views._base import BaseView
 
 
@@ -73,6 +82,7 @@ SAMPLES = {
     **{"sizes": (2, 2), "validation_fraction": None, "lr_schedule": "one-cycle"},
     "max_epochs": 3,  # as a table of features is no sound, its tags admit a poor score
 }
+PATCHES = {"views": CoalaView(min_duration=2.3), "width": 0.02, "max_epochs": 3}
 FRAMES = {"n_modules": 1, "validation_fraction": None, "lr_schedule": "one-cycle"}
 INSTANCES = [
     AcousticDescriptors(),
@@ -80,6 +90,9 @@ INSTANCES = [
     CQTView(),
     CRNNClassifier(**NET),
     CRNNClassifier(**NET, views=MelView(n_mels=8)),
+    CoalaEmbedder(**PATCHES | {"max_epochs": 1}, dropout=0.0, random_state=0),
+    CoalaTagClassifier(**PATCHES, dropout=0.0, lr=0.05, random_state=0),
+    CoalaView(min_duration=0.1),
     EnergyPatches(),
     FrameClassifier(LogisticRegression()),
     FineTunedClassifier(
@@ -205,6 +218,7 @@ SHORT = NET | {"max_epochs": 3, "dropout": 0.2}
 WITHOUT_VALIDATION = {"validation_fraction": None, "lr_schedule": "one-cycle"}
 NETS = [
     CRNNClassifier(**SHORT, segment_length=12),
+    CoalaTagClassifier(**PATCHES, lr=0.02, random_state=0),
     FineTunedClassifier(
         CRNNClassifier(**SHORT | {"max_epochs": 1}, segment_length=12),
         **{"freeze": 0.3, "lr": 0.01, "max_epochs": 3, "random_state": 0},
@@ -220,10 +234,13 @@ CLASSIFIERS = [
 ]
 
 
+ON_SAMPLES = SampleCNNClassifier, CoalaTagClassifier
+
+
 def input_of(classifier, views):
     if isinstance(classifier, LateFusionClassifier):
         return views
-    return views["raw" if isinstance(classifier, SampleCNNClassifier) else "mel"]
+    return views["raw" if isinstance(classifier, ON_SAMPLES) else "mel"]
 
 
 def test_contracts_hold_for_every_network():
@@ -351,7 +368,7 @@ def test_cross_validation_on_noise_stays_at_chance(classifier):
     from sklearn.model_selection import cross_val_score
 
     rng = np.random.default_rng(0)
-    n_bins = 1 if isinstance(classifier, SampleCNNClassifier) else 6
+    n_bins = 1 if isinstance(classifier, ON_SAMPLES) else 6
     X = rng.normal(size=(60, n_bins, 30)).astype(np.float32)
     y = rng.integers(0, 2, 60)
     fitted = clone(classifier).set_params(max_epochs=10).fit(X, y)

@@ -71,13 +71,22 @@ class PatchEstimator(SegmentEstimator):
     ) -> Iterator[tuple[Views, np.ndarray | None]]:
         """Views of some of the clips, and their seconds if they were sound."""
         if _is_spectrogram(X):
-            parts: Any = iter([(check_views(self, X, reset=reset), None)])
+            # a fitted network takes them in any form, and sound as well
+            checked = self if reset else self._snapshot()
+            parts: Any = iter([(check_views(checked, X, reset=True), None)])
         else:
             own = self._own_views(resolve_device if reset else available_device)
             parts = own.parts(self, X, reset=reset)  # type: ignore[union-attr]
         for views, seconds in parts:
             self._check_bands(views)
-            yield views.map(lambda _, clips: _continued(clips)), seconds
+            views = views.map(lambda _, clips: _continued(clips))
+            yield views if reset else self._as_in_fit(views), seconds
+
+    def _as_in_fit(self, views: Views) -> Views:
+        """The view by the name that the network knows; of its rate if it has none."""
+        ((known, known_rate),) = self._spec.rates.items()
+        ((name, rate),) = views.rates.items()
+        return Views({known: views[name]}, {known: rate or known_rate})
 
     def _check_bands(self, views: Views) -> None:
         if list(views.n_bins.values()) != [N_BANDS]:

@@ -190,14 +190,7 @@ class Trainer:
         train, valid, check = self._split(strata, clips.groups)
         source, training_input = clips.source(train)
         targets = {name: array[train] for name, array in clips.targets.items()}
-        data = TrainingSegments(
-            source,
-            targets,
-            self.augmentation,
-            self.target.mix,
-            self.spec.seed,
-            self.target.whole_batches,
-        )
+        data = self._segments(source, targets)
         rows = {"train": check, "valid": valid}
         parts = {k: self._part(clips, r) for k, r in rows.items() if r is not None}
         if test is not None:
@@ -228,6 +221,18 @@ class Trainer:
             records.close()
         self._check_finite(net, evaluation, records.epochs, clips)
         return _trained(net, evaluation, records)
+
+    def _segments(
+        self, source: Source, targets: dict[str, np.ndarray]
+    ) -> TrainingSegments:
+        return TrainingSegments(
+            source,
+            targets,
+            self.augmentation,
+            self.target.mix,
+            self.spec.seed,
+            self.target.whole_batches,
+        )
 
     def _split(self, strata: np.ndarray, groups: Any) -> tuple[Any, Any, Any]:
         """Rows to train on, to validate with, and to check training losses with."""

@@ -33,6 +33,7 @@ from skaudio.nn.contrast import AUDIO, CONTRAST, CONTRASTS, TAGS
 from skaudio.preprocessing._tag_binarizer import TagBinarizer
 
 TERMS = AUDIO, TAGS, CONTRAST
+MOST_TAGS = 2**17  # whose layers have 0.3 GB of weights; training needs thrice as much
 
 
 class CoalaEmbedder(
@@ -455,9 +456,17 @@ class CoalaEmbedder(
                 "sample."
             )
         self.binarizer_ = clone(self.binarizer or TagBinarizer())
-        self.binarizer_.set_params(sparse_output=False).set_output(transform="default")
-        indicators = self.binarizer_.fit_transform(tags).astype(np.uint8)
+        self.binarizer_.set_params(sparse_output=True).set_output(transform="default")
+        found = self.binarizer_.fit_transform(tags)
         self.tags_ = self.binarizer_.classes_
+        if len(self.tags_) > MOST_TAGS:
+            raise ValueError(
+                f"The clips have {len(self.tags_)} different tags, each an input "
+                f"of the network: at most {MOST_TAGS} are taken. Set max_features or "
+                "min_df of the binarizer."
+            )
+        indicators = found.astype(np.uint8).toarray()
+        self.binarizer_.set_params(sparse_output=False)
         has_tags = indicators.any(axis=1)
         if has_tags.all():
             return indicators, None

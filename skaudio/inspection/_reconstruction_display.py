@@ -85,8 +85,8 @@ class ReconstructionDisplay:
         ----------
         embedder : transformer
             Fitted; its ``energy_patches(X)`` gives (n_clips, n_bins, n_frames), and
-            ``inverse_transform(transform(X))`` what it decodes of them, in the same
-            units.
+            ``inverse_transform(transform(patches))`` what it decodes of these patches,
+            in the same units.
         X : array-like, list or Views
             Clips, as the embedder takes them.
         n_clips : int, default=8
@@ -115,9 +115,10 @@ class ReconstructionDisplay:
         if n_clips < 1:
             raise ValueError(f"n_clips must be 1 or more; got {n_clips}.")
         X = X.iloc[:n_clips] if hasattr(X, "iloc") else X[:n_clips]
+        patches = embedder.energy_patches(X)
         display = cls(
-            patches=embedder.energy_patches(X),
-            reconstructions=embedder.inverse_transform(embedder.transform(X)),
+            patches=patches,
+            reconstructions=embedder.inverse_transform(embedder.transform(patches)),
             captions=None if captions is None else list(captions)[:n_clips],
         )
         return display.plot(axes=axes)

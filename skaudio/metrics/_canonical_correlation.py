@@ -12,6 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array
 
 Key = tuple[str, str]
+NEGLIGIBLE = 1e-10  # standard deviation, of the largest: its square is SVCCA's epsilon
 
 
 class _Basis(NamedTuple):
@@ -41,8 +42,9 @@ def canonical_correlation_similarity(X: Any, Y: Any) -> float:
     Returns
     -------
     similarity : float
-        From 0 to 1. Dimensions that are the same for all clips do not count; those that
-        are linear combinations of others count as correlations of 0. NaN, with an
+        From 0 to 1. Dimensions that are the same for all clips do not count (those with
+        less than 1e-10 of the largest standard deviation); those that are linear
+        combinations of others count as correlations of 0. NaN, with an
         UndefinedMetricWarning, if a whole side never changes.
 
     See Also
@@ -168,12 +170,16 @@ def _basis(X: Any, name: str) -> _Basis:
             "correlations need more rows than dimensions. Take more clips, or reduce "
             "dimensions, with PCA for example."
         )
-    X = X[:, X.min(axis=0) < X.max(axis=0)]
+    X = X / (np.abs(X).max() or 1.0)  # so that nothing overflows
+    mean = X.mean(axis=0)
+    X = X - mean
+    deviation = np.linalg.norm(X, axis=0) / np.sqrt(n_clips)
+    # what is left of a constant column are rounding errors of its mean
+    rounding = 10 * np.finfo(X.dtype).eps * np.abs(mean)
+    changes = deviation > np.maximum(rounding, NEGLIGIBLE * deviation.max())
+    X = X[:, changes] / deviation[changes]
     if not X.size:
         return _Basis(np.empty((n_clips, 0)), 0)
-    X = X / np.abs(X).max(axis=0)  # so that nothing overflows
-    X = X - X.mean(axis=0)
-    X = X / np.linalg.norm(X, axis=0)
     left, values, _ = np.linalg.svd(X, full_matrices=False)
     rank = (values > values[0] * max(X.shape) * np.finfo(X.dtype).eps).sum()
     return _Basis(left[:, :rank], X.shape[1])

@@ -34,8 +34,7 @@ class MFCC(BandSpectrogram):
     delta : {0, 1, 2}, default=0
         Time derivatives to append, up to this order: ``n_mfcc`` rows each.
     delta_width : int, default=9
-        Frames that a derivative is computed from, odd: the ``width`` of
-        ``librosa.feature.delta``.
+        Frames that a derivative is taken from, an odd number above `delta`.
     n_mels : int, default=128
         Number of mel bands.
     fmin, fmax : float or None, default=0.0, None
@@ -113,6 +112,12 @@ class MFCC(BandSpectrogram):
         self.register_buffer("dct", matrix, persistent=False)
         of_one = matrix.double().sum(1, keepdim=True).to(dtype)
         self.register_buffer("dct_of_one", of_one, persistent=False)
+        if delta_width % 2 == 0 or delta_width <= delta:
+            raise ValueError(
+                f"delta_width={delta_width} must be an odd number above delta={delta}: "
+                "a derivative needs more frames than its order, and as many after a "
+                "frame as before it."
+            )
         orders = range(1, delta + 1)
         kernels = np.array([delta_kernel(order, delta_width) for order in orders])
         if delta:

@@ -85,7 +85,7 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         self : object
             The transformer itself.
         """
-        one_view(check_views(self, X, reset=True), self)
+        check_one_view(self, X, reset=True)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -101,14 +101,16 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         patches : ndarray of shape (n_clips, n_bins, n_frames), or Views
             The patch of most energy of each clip; `Views` if X is.
         """
-        name, clips = self._clips(X)
+        check_is_fitted(self)
+        views = check_one_view(self, X, reset=False)
+        clips = views.clips(views.names[0])
         bins, dtype = clips[0].shape[0], clips[0].dtype
         patches = np.empty((len(clips), bins, self.n_frames), dtype=dtype)
         for patch, clip in zip(patches, clips, strict=True):
             start = loudest_start(clip, self.n_frames, self.step)
             piece = clip[:, start : start + self.n_frames]
             patch[:] = continued(piece, self.n_frames)
-        return Views({name: patches}, X.rates) if isinstance(X, Views) else patches
+        return views.map(lambda *_: patches) if isinstance(X, Views) else patches
 
     def starts(self, X: Any) -> np.ndarray:
         """First frame of the patch of each clip.
@@ -123,8 +125,9 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         starts : ndarray of int of shape (n_clips,)
             Multiples of `step`.
         """
-        _, clips = self._clips(X)
-        starts = [loudest_start(clip, self.n_frames, self.step) for clip in clips]
+        starts = [
+            loudest_start(clip, self.n_frames, self.step) for clip in self._clips(X)
+        ]
         return np.array(starts, dtype=np.intp)
 
     def chunks(self, X: Any) -> list[np.ndarray]:
@@ -141,9 +144,8 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
             Frames that fill no patch at the end are left out; a clip shorter than a
             patch gives one.
         """
-        _, clips = self._clips(X)
         chunks = []
-        for clip in clips:
+        for clip in self._clips(X):
             n_chunks = max(1, clip.shape[1] // self.n_frames)
             whole = continued(clip[:, : n_chunks * self.n_frames], self.n_frames)
             parts = whole.reshape(len(clip), n_chunks, self.n_frames)
@@ -167,11 +169,10 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return names_of_bins(self, input_features)
 
-    def _clips(self, X: Any) -> tuple[str, list[np.ndarray]]:
+    def _clips(self, X: Any) -> list[np.ndarray]:
         check_is_fitted(self)
-        views = check_views(self, X, reset=False)
-        name = one_view(views, self)
-        return name, views.clips(name)
+        views = check_one_view(self, X, reset=False)
+        return views.clips(views.names[0])
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_") or hasattr(self, "view_names_in_")
@@ -203,12 +204,13 @@ def loudest_start(clip: np.ndarray, n_frames: int, step: int) -> int:
     return int(windows.sum(axis=1).argmax()) * step
 
 
-def one_view(views: Views, estimator: Any) -> str:
-    """Name of the only view; an error if there are several."""
+def check_one_view(estimator: Any, X: Any, *, reset: bool) -> Views:
+    """`check_views` for what takes a single view."""
+    views = check_views(estimator, X, reset=reset)
     if len(views.names) > 1:
         raise ValueError(
             f"{type(estimator).__name__} takes one view of clips; X has "
             f"{len(views.names)}: {list(views.names)}. Choose one, "
             f"X.select([{views.names[0]!r}])."
         )
-    return views.names[0]
+    return views

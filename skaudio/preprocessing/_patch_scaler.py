@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from skaudio._utils._container import Views
 from skaudio._utils._output import ArrayOutput, names_of_bins
 from skaudio._utils._sklearn import StrOptions, _fit_context
-from skaudio._utils._validation import check_views, is_table
-from skaudio.preprocessing._energy_patches import one_view
+from skaudio._utils._validation import is_table
+from skaudio.preprocessing._energy_patches import check_one_view
 
 
 class PatchScaler(ArrayOutput, TransformerMixin, BaseEstimator):
@@ -97,7 +98,8 @@ class PatchScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         self : object
             The fitted scaler.
         """
-        _, patches = self._patches(X, reset=True)
+        views = self._checked(X, reset=True)
+        patches = views[views.names[0]]
         n_frames = patches.shape[2]
         values = patches.reshape(-1, n_frames if self.per == "frame" else 1)
         scaler = MinMaxScaler().fit(values)
@@ -118,13 +120,8 @@ class PatchScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         X_scaled : same kind and shape as X
             Lists come back as one array.
         """
-        name, patches = self._patches(X, reset=False)
-        dtype = patches.dtype
-        scaled = patches * self.scale_.astype(dtype)
-        scaled += self.min_.astype(dtype)
-        if self.clip:
-            np.clip(scaled, 0, 1, out=scaled)
-        return _like(X, name, scaled)
+        check_is_fitted(self)
+        return self._mapped(X, self._scale)
 
     def inverse_transform(self, X: Any) -> Any:
         """Undo the scaling.
@@ -139,11 +136,8 @@ class PatchScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         X_original : same kind and shape as X
             Patches in the units that they had.
         """
-        name, patches = self._patches(X, reset=False)
-        dtype = patches.dtype
-        original = patches - self.min_.astype(dtype)
-        original /= self.scale_.astype(dtype)
-        return _like(X, name, original)
+        check_is_fitted(self)
+        return self._mapped(X, self._unscale)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the bins: those that came.
@@ -162,34 +156,42 @@ class PatchScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return names_of_bins(self, input_features)
 
-    def _patches(self, X: Any, *, reset: bool) -> tuple[str, np.ndarray]:
-        if not reset:
-            check_is_fitted(self)
-        views = check_views(self, X, reset=reset)
-        name = one_view(views, self)
-        lengths = set(views.n_frames(name).tolist())
+    def _checked(self, X: Any, *, reset: bool) -> Views:
+        views = check_one_view(self, X, reset=reset)
+        lengths = sorted(set(views.n_frames(views.names[0]).tolist()))
         if len(lengths) > 1:
             raise ValueError(
-                "All patches must have the same number of frames; got "
-                f"{sorted(lengths)}. Cut them with EnergyPatches."
+                f"All patches must have the same number of frames; got {lengths}. Cut "
+                "them with EnergyPatches."
             )
-        n_frames = lengths.pop()
-        if not reset and n_frames != len(self.scale_):
+        if not reset and lengths != [len(self.scale_)]:
             raise ValueError(
-                f"X has patches of {n_frames} frames, but PatchScaler was fitted with "
-                f"patches of {len(self.scale_)}."
+                f"X has patches of {lengths[0]} frames, but PatchScaler was fitted "
+                f"with patches of {len(self.scale_)}."
             )
-        return name, views[name]
+        return views
+
+    def _mapped(self, X: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
+        """What a function makes of patches, as the kind of thing that X is."""
+        views = self._checked(X, reset=False)
+        mapped = views.map(lambda _, patches: function(patches))
+        if isinstance(X, Views):
+            return mapped
+        patches = mapped["view"]
+        return patches[:, :, 0] if is_table(X) else patches
+
+    def _scale(self, patches: np.ndarray) -> np.ndarray:
+        scaled = patches * self.scale_.astype(patches.dtype)
+        scaled += self.min_.astype(patches.dtype)
+        return np.clip(scaled, 0, 1, out=scaled) if self.clip else scaled
+
+    def _unscale(self, patches: np.ndarray) -> np.ndarray:
+        original = patches - self.min_.astype(patches.dtype)
+        original /= self.scale_.astype(patches.dtype)
+        return original
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _like(X: Any, name: str, patches: np.ndarray) -> Any:
-    """Patches as the kind of thing that X is."""
-    if isinstance(X, Views):
-        return Views({name: patches}, X.rates)
-    return patches[:, :, 0] if is_table(X) else patches

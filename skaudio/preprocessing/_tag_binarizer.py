@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Collection
 from numbers import Integral
 from typing import Any
 
@@ -37,7 +36,8 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
 
     An indicator matrix (dense, sparse, a data frame, or lists of zeros and ones) passes
     through with all of its columns. Their names are those of a data frame, or
-    `vocabulary`, or "0", "1" and so on.
+    `vocabulary`, or "0", "1" and so on. A word or a whole text that is a tag as it
+    stands is that tag, before all cleaning.
 
     The parameters are those of scikit-learn's ``CountVectorizer`` where the names are.
 
@@ -51,7 +51,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
     max_features : int or None, default=1000
         Keep the words of the most clips, the first in the alphabet among equals.
     stop_words : "english", list or None, default="english"
-        Words to leave out, compared before they are made singular. "english" stands for
+        Words to leave out, and plurals of them if `singular`. "english" stands for
         scikit-learn's list without words that name sounds, such as call, cry and fire.
     singular : bool, default=True
         Replace plurals by their singular, as in "drums", "voices" or "wolves". Words
@@ -61,11 +61,10 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
     token_pattern : str, default=r"..+"
         Regular expression that a whole word must match: by default two characters of
         any kind, which keeps "80s", "hip-hop" and "crying_baby". The rule of COALA's
-        authors is ``r"[^\W\d_]{2,}"``, letters only.
+        authors is ``r"[^\W\d_]{2,}"``, two letters or more and nothing else.
     vocabulary : list of str or None, default=None
-        The tags, in the order of the columns, instead of those found in `fit`. They are
-        not cleaned, and words of clips are cleaned only if they are not among them as
-        they are. Needed for networks whose tags are in an order of their own.
+        The tags, in the order of the columns, instead of those found in `fit`, as
+        needed for networks whose tags have an order of their own. They are not cleaned.
     sparse_output : bool, default=False
         Give a sparse matrix in CSR format instead of an array.
 
@@ -107,7 +106,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         "singular": ["boolean"],
         "lowercase": ["boolean"],
         "token_pattern": [str],
-        "vocabulary": ["array-like", None],
+        "vocabulary": [list, tuple, np.ndarray, None],
         "sparse_output": ["boolean"],
     }
 
@@ -159,7 +158,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
             self._set_classes(self._names_of_columns(X, matrix.shape[1]))
             self.n_without_tags_ = int((np.ravel(matrix.sum(axis=1)) == 0).sum())
             return self
-        rule = self._rule(() if self.vocabulary is None else list(self.vocabulary))
+        rule = self._rule(() if self.vocabulary is None else self.vocabulary)
         clips = [rule.tags(row, i) for i, row in enumerate(rows)]
         dropped = rule.dropped | self._choose(clips)
         if not len(self.classes_):
@@ -230,9 +229,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
             The tags, as they are in the vocabulary. Stop words are left out.
         """
         check_is_fitted(self)
-        if isinstance(words, str) and words in self.vocabulary_:
-            return [words]
-        rule = self._rule(self.vocabulary_)
+        rule = self._rule(self.classes_)
         tags = rule.tags(words, 0)
         for tag in [*rule.dropped["token_pattern"], *tags]:
             if tag not in self.vocabulary_:
@@ -257,9 +254,13 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return np.array(self.classes_, dtype=object)
 
-    def _rule(self, known: Collection[str]) -> WordRule:
+    def _rule(self, known: Any) -> WordRule:
         return WordRule(
-            self.token_pattern, self.stop_words, self.lowercase, self.singular, known
+            self.token_pattern,
+            self.stop_words,
+            self.lowercase,
+            self.singular,
+            [str(tag) for tag in known],
         )
 
     def _choose(self, clips: list[list[str]]) -> dict[str, set[str]]:
@@ -273,7 +274,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         least = _number_of(self.min_df, n_clips)
         if most < least:
             raise ValueError(
-                f"max_df={self.max_df} is {most:g} of {n_clips} clips, fewer than "
+                f"Of {n_clips} clips, max_df={self.max_df} is {most:g}, fewer than "
                 f"min_df={self.min_df}, which is {least:g}. Raise one or lower the "
                 "other."
             )
@@ -332,7 +333,7 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         _check_order(_column_names(X), list(self.classes_))
 
     def _mark(self, rows: list[Any]) -> sparse.csr_matrix:
-        rule = self._rule(self.vocabulary_)
+        rule = self._rule(self.classes_)
         columns: list[int] = []
         ends = [0]
         for i, row in enumerate(rows):

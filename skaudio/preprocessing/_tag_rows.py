@@ -23,7 +23,7 @@ def read_tags(tags: Any) -> tuple[Any, list[Any]]:
     rows: list[Any] = []
     if sparse.issparse(tags):
         return _checked(sparse.csr_matrix(tags, copy=False)), rows
-    tags = to_numpy(tags)
+    tags = to_numpy(tags) if hasattr(tags, "__len__") else np.asarray(tags)
     n_axes = len(tags.shape) if hasattr(tags, "shape") else 1
     if n_axes == 1:
         rows = list(tags)
@@ -77,7 +77,7 @@ def _refuse_what_has_no_rows(tags: Any) -> None:
             f"{WANTED}; got a {type(tags).__name__}, whose entries do not stand for "
             "clips in order. Pass a list."
         )
-    if hasattr(tags, "__len__") or hasattr(tags, "shape"):
+    if any(hasattr(tags, name) for name in ("__len__", "shape", "__array__")):
         return
     if isinstance(tags, Iterable):
         raise ValueError(

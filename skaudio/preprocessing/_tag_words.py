@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
@@ -35,8 +35,8 @@ class WordRule:
         Whether words are put in lower case first.
     make_singular : bool
         Whether plurals are replaced.
-    known : collection of str, default=()
-        Tags: words that are among them stay as they are.
+    known : iterable of str
+        Tags that words, or whole texts, may be as they stand.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class WordRule:
         stop_words: Any,
         lowercase: bool,
         make_singular: bool,
-        known: Collection[str] = (),
+        known: Iterable[str],
     ) -> None:
         try:
             self._pattern = re.compile(token_pattern)
@@ -62,7 +62,7 @@ class WordRule:
         self._stop_words = STOP_WORDS if is_english else frozenset(stop_words or ())
         self._lowercase = lowercase
         self._make_singular = make_singular
-        self._known = known
+        self._known = frozenset(known)
         self.dropped: dict[str, set[str]] = {
             "token_pattern": set(),
             "stop_words": set(),
@@ -70,23 +70,37 @@ class WordRule:
 
     def tags(self, row: Any, i: int) -> list[str]:
         """Tags of clip ``i``, none twice, in the order of its words."""
+        if isinstance(row, str) and (tag := self._cased(row.strip())) in self._known:
+            return [tag]
         words, labels = words_of(row, i)
         if isinstance(row, str):
-            words = [word.strip(string.punctuation) or word for word in words]
+            words = [self._bare(word) for word in words]
         return list(dict.fromkeys([*self._cleaned(words), *labels]))
 
+    def _bare(self, word: str) -> str:
+        """A word of a text without punctuation around it."""
+        if self._cased(word) in self._known:
+            return word
+        return word.strip(string.punctuation) or word
+
+    def _cased(self, word: str) -> str:
+        """A word as it is if that is a tag, otherwise in lower case if so wanted."""
+        if word in self._known:
+            return word
+        word = unicodedata.normalize("NFC", word)
+        return word.lower() if self._lowercase and word not in self._known else word
+
     def _cleaned(self, words: Iterable[str]) -> Iterable[str]:
-        for word in words:
-            tag = unicodedata.normalize("NFC", word)
+        for word in filter(None, words):
+            tag = self._cased(word)
             if tag in self._known:
                 yield tag
                 continue
-            tag = tag.lower() if self._lowercase else tag
-            if tag in self._known:
-                yield tag
-            elif not self._pattern.fullmatch(tag) or not any(map(str.isalnum, tag)):
+            if not self._pattern.fullmatch(tag) or not any(map(str.isalnum, tag)):
                 self.dropped["token_pattern"].add(tag)
-            elif tag in self._stop_words:
+                continue
+            form = singular(tag) if self._make_singular else tag
+            if tag in self._stop_words or form in self._stop_words:
                 self.dropped["stop_words"].add(tag)
             else:
-                yield singular(tag) if self._make_singular else tag
+                yield form

@@ -24,17 +24,18 @@ class CoalaView(BaseView):
     continued by silence to that length, and gets faint noise all over, the same for
     every clip. Longer ones stay as they are.
 
-    The defaults are those of the authors' code, which the published weights go with.
+    The defaults are those of the authors' code, which the published weights go with:
+    22,000 Hz, not 22,050.
     By the paper's text the window is Hamming's and there is no noise:
     ``CoalaView(window="hamming", noise=0.0)``.
 
     Parameters
     ----------
     sr : float, default=22000
-        Sampling rate in Hz, 22,000 and not 22,050 for COALA. Files are resampled to it;
-        arrays are taken to be at it.
+        Sampling rate in Hz. Files are resampled to it; arrays are taken to be at it.
     window : str, tuple, float or array of shape (1024,), default="hann"
-        What :func:`scipy.signal.get_window` takes, or the samples of the window.
+        What :func:`scipy.signal.get_window` takes, such as "boxcar" or
+        ``("kaiser", 8.0)``, or the samples of the window.
     min_duration : float, default=10.0
         Seconds that shorter clips are continued to; 0 leaves all as they are. Patches
         of 96 frames need 2.3.

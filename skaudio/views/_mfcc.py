@@ -39,8 +39,8 @@ class MFCCView(FrameView):
     delta : {0, 1, 2}, default=0
         Append time derivatives up to this order, `n_mfcc` rows each.
     delta_width : int, default=9
-        Frames that a derivative is computed from, odd: the ``width`` of
-        :func:`librosa.feature.delta`.
+        Frames that a derivative is taken from, an odd number above `delta`: 9 as in
+        :func:`librosa.feature.delta`, 5 in the baseline of COALA.
     n_mels : int, default=128
         Number of mel bands, as in librosa.
     n_fft : int or None, default=None
@@ -119,7 +119,7 @@ class MFCCView(FrameView):
         "norm": [StrOptions({"ortho"}), None],
         "lifter": [NOT_NEGATIVE],
         "delta": [Interval(Integral, 0, 2, closed="both")],
-        "delta_width": [Interval(Integral, 3, 999, closed="both")],
+        "delta_width": [Interval(Integral, 1, 999, closed="both")],
         "n_mels": [BANDS],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],

@@ -125,7 +125,7 @@ def test_captions_of_all_clips(clips, embedder):
 
 
 def test_rows_of_every_container(clips, embedder):
-    series = pd.Series(list(clips), index=range(100, 110))
+    series = pd.Series(list(clips), index=np.arange(10) / 2)
     expected = embedder.energy_patches(clips)[:3]
     for X in (clips, list(clips), series):
         display = ReconstructionDisplay.from_estimator(embedder, X, n_clips=3)

@@ -77,10 +77,14 @@ def test_invertible_maps_change_nothing(sides):
     expected = canonical_correlation_similarity(X, Y)
     rng = np.random.default_rng(1)
     A, B = rng.standard_normal((8, 8)), rng.standard_normal((4, 4))
-    scales = 10.0 ** np.arange(-12, 12, 3)
+    scales = 10.0 ** np.linspace(-9, 0, 8)
     for mapped, other in ((X @ A + 3, Y), (X, Y @ B), (X * scales, -Y), (Y, X)):
         got = canonical_correlation_similarity(mapped, other)
         assert got == pytest.approx(expected, rel=1e-9)
+    alike = X * scales  # invertible, and close to not being so
+    alike[:, 1] = alike[:, 0] + 1e-6 * scales[0] * X[:, 1]
+    got = canonical_correlation_similarity(alike, Y)
+    assert got == pytest.approx(expected, rel=1e-6)
     huge = canonical_correlation_similarity(1e300 * X, 1e-300 * Y)
     assert huge == pytest.approx(expected, rel=1e-9)
 
@@ -90,6 +94,14 @@ def test_constant_dimensions_do_not_count(sides):
     expected = canonical_correlation_similarity(X, Y)
     more = np.hstack([X, np.full((200, 2), 0.1)])
     assert canonical_correlation_similarity(more, Y) == pytest.approx(expected)
+    last_digit = np.nextafter(0.1, np.arange(200) % 2)[:, None]
+    more = np.hstack([X, last_digit, np.zeros((200, 1))])
+    assert canonical_correlation_similarity(more, Y) == pytest.approx(expected)
+    with pytest.warns(UndefinedMetricWarning):
+        assert np.isnan(canonical_correlation_similarity(last_digit, Y))
+    faint = 1e-11 * np.random.default_rng(2).standard_normal((200, 2))
+    more = np.hstack([Y, faint])
+    assert canonical_correlation_similarity(X, more) == pytest.approx(expected)
     more = np.hstack([np.full((200, 1), -3e7), Y])
     assert canonical_correlation_similarity(X, more) == pytest.approx(expected)
 
@@ -109,6 +121,8 @@ def test_of_itself_and_of_noise():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((3000, 5)).astype(np.float32)
     assert canonical_correlation_similarity(X, X) == pytest.approx(1)
+    for n_clips in range(6, 60):
+        assert canonical_correlation_similarity(X[:n_clips], X[:n_clips]) <= 1
     noise = rng.standard_normal((3000, 5))
     assert canonical_correlation_similarity(X, noise) < 0.1
 
@@ -144,11 +158,11 @@ def test_table(sides):
     ]
     assert table.columns.names == ["descriptor", "statistic"]
     for name, Z in {"ours": X, "other": X[:, :3]}.items():
-        assert list(table.loc[name]) == [
-            canonical_correlation_similarity(Z, Y[:, :2]),
-            canonical_correlation_similarity(Z, Y[:, 2]),
-            canonical_correlation_similarity(Z, Y[:, 3]),
+        expected = [
+            canonical_correlation_similarity(Z, block)
+            for block in (Y[:, :2], Y[:, 2], Y[:, 3])
         ]
+        assert list(table.loc[name]) == pytest.approx(expected)
     parts = {"mfcc_mean": Y[:, :2], "mfcc_var": Y[:, 2]}
     parts |= {("spectral_centroid", "mean"): Y[:, 3]}
     same = canonical_correlation_table({"ours": X, "other": X[:, :3]}, parts)
@@ -178,6 +192,9 @@ def test_table_with_what_is_wrong(sides):
         canonical_correlation_table({}, {"level_mean": Y})
     with pytest.raises(ValueError, match="descriptors must be a data frame"):
         canonical_correlation_table({"mine": X}, Y)
+    twice = {"level_mean": Y, ("level", "mean"): Y}
+    with pytest.raises(ValueError, match="descriptor 'level_mean' comes twice"):
+        canonical_correlation_table({"mine": X}, twice)
     with pytest.warns(
         UndefinedMetricWarning, match="descriptor 'still_mean' is the sa"
     ):

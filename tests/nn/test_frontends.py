@@ -142,19 +142,22 @@ def test_mfcc_and_deltas_are_librosas(n_samples):
     np.testing.assert_allclose(ours, np.concatenate([mfcc, *deltas]), atol=1e-3)
 
 
-@pytest.mark.parametrize("width", [3, 5, 31])
-def test_deltas_are_as_wide_as_librosas(width):
-    y = noise(3000)
-    ours = run(MFCC(sr=SR, **FRAMES, delta=2, delta_width=width), y)[0]
+@pytest.mark.parametrize("width", [3, 5, 15])
+def test_deltas_of_other_widths(width):
+    y = noise(SR)
+    options = {"delta": 2, "delta_width": width}
+    ours = run(MFCC(sr=SR, **FRAMES, **options), y)[0]
     mfcc = librosa.feature.mfcc(y=y, sr=SR, **FRAMES)
-    options = {"mode": "nearest", "width": width}
-    deltas = [librosa.feature.delta(mfcc, order=k, **options) for k in (1, 2)]
+    deltas = [
+        librosa.feature.delta(mfcc, order=k, width=width, mode="nearest")
+        for k in (1, 2)
+    ]
     np.testing.assert_allclose(ours, np.concatenate([mfcc, *deltas]), atol=1e-3)
 
 
 @pytest.mark.parametrize("width", [1, 4])
-def test_deltas_have_a_middle(width):
-    with pytest.raises(ValueError, match=f"odd, and 3 or more; got {width}"):
+def test_widths_that_give_no_derivative(width):
+    with pytest.raises(ValueError, match=f"delta_width={width} must be an odd number"):
         MFCC(sr=SR, **FRAMES, delta=1, delta_width=width)
 
 

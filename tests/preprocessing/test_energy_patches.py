@@ -104,6 +104,7 @@ def test_views_in_views_out(spectrograms):
     out = patches.transform(X)
     assert isinstance(out, Views)
     assert out.rates == {"mel": 43.0}
+    assert list(patches.transform(X.with_index(list("abcde"))).index) == list("abcde")
     alone = EnergyPatches().fit(spectrograms).transform(spectrograms)
     np.testing.assert_array_equal(out["mel"], alone)
     np.testing.assert_array_equal(patches.chunks(X)[0][0], spectrograms[0, :, :96])

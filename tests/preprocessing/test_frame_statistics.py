@@ -1,11 +1,13 @@
 """FrameStatistics: clips of any lengths become rows of one table."""
 
+import librosa
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import make_pipeline
 
 from skaudio.preprocessing import FrameStatistics
-from skaudio.views import Views
+from skaudio.views import MFCCView, Views
 
 ALL = ("mean", "std", "var", "min", "max", "median")
 
@@ -85,3 +87,20 @@ def test_skewness_of_what_never_changes(value, n_frames):
     np.testing.assert_array_equal(table[0, 3:], 0)
     assert np.isfinite(table).all()
     np.testing.assert_array_equal(table[1, 4:], 0)
+
+
+def test_baseline_of_coala():
+    """20 MFCC with two derivatives at 22,000 Hz: 60 means and 60 variances."""
+    rng = np.random.default_rng(0)
+    y = 0.1 * rng.standard_normal(30_000).astype(np.float32)
+    mfcc = librosa.feature.mfcc(y=y, sr=22_000)
+    rows = [mfcc] + [
+        librosa.feature.delta(mfcc, width=5, order=k, mode="nearest") for k in (1, 2)
+    ]
+    rows = np.concatenate(rows)
+    expected = np.concatenate([rows.mean(1), rows.var(1)])
+    view = MFCCView(sr=22_000, n_fft=2048, hop_length=512, delta=2, delta_width=5)
+    baseline = make_pipeline(view, FrameStatistics(("mean", "var")))
+    found = baseline.fit_transform([y])
+    assert found.shape == (1, 120)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-3, atol=1e-3)

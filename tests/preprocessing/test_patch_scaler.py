@@ -86,7 +86,8 @@ def test_all_forms_of_x(patches):
     assert isinstance(scaled, Views)
     assert scaled.rates == X.rates
     np.testing.assert_array_equal(scaled["mel"], expected)
-    back = scaler.inverse_transform(scaled)
+    back = scaler.inverse_transform(scaled.with_index(list("abcdefg")))
+    assert list(back.index) == list("abcdefg")
     np.testing.assert_allclose(back["mel"], patches, atol=1e-12)
     table = PatchScaler().fit_transform(patches[:, :, 0])
     np.testing.assert_array_equal(table, expected[:, :, 0])

@@ -18,8 +18,8 @@ PLURALS = {
     "-uses": "houses house, causes cause, pauses pause, pulses pulse, fuses fuse",
     "-ss": "glasses glass, basses bass, brasses brass, kisses kiss, hisses hiss",
     "-ses": "noises noise, horses horse, noses nose, phases phase, gases gas, lenses "
-    "lens, biases bias, canvases canvas, irises iris, analyses analysis, impulses "
-    "impulse, cheeses cheese",
+    "lens, biases bias, canvases canvas, irises iris, analyses analysis, crises "
+    "crisis, impulses impulse, cheeses cheese",
     "-xes": "boxes box, foxes fox, remixes remix, saxes sax, axes axe",
     "-zes": "buzzes buzz, quizzes quiz, waltzes waltz, breezes breeze, sneezes sneeze",
     "-ces": "voices voice, bounces bounce, ambulances ambulance, laces lace",
@@ -71,6 +71,9 @@ def test_case_is_kept():
     assert singular("Drums") == "Drum"
     assert singular("WOLVES") == "WOLf"
     assert singular("Bass") == "Bass"
+    assert (
+        singular("\u0130stanbul Birds") == "\u0130stanbul Bird"
+    )  # longer in lower case
 
 
 def test_no_word_is_lost_altogether():

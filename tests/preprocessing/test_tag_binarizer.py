@@ -49,6 +49,16 @@ def test_entries_of_lists_are_tags_as_they_are():
     binarizer = TagBinarizer().fit(tags)
     assert list(binarizer.classes_) == ["bass clarinet", "dog bark", "forte", "rain"]
     assert binarizer.n_without_tags_ == 1
+    padded = np.array([["dog", "rain"], ["rain", ""], ["sea", ""]])
+    binarizer = TagBinarizer().fit(padded)
+    assert list(binarizer.classes_) == ["dog", "rain", "sea"]
+    assert binarizer.dropped_["token_pattern"] == []
+
+
+def test_separators_and_punctuation():
+    binarizer = TagBinarizer().fit(["dog,rain;sea", "\t(dog)\n-- 'rain'!", "& wind"])
+    assert list(binarizer.classes_) == ["dog", "rain", "sea", "wind"]
+    assert binarizer.dropped_["token_pattern"] == ["&", "--"]
 
 
 def test_rule_of_the_authors():
@@ -110,6 +120,13 @@ def test_stop_words():
     own = TagBinarizer(stop_words=["call", "cry"]).fit(texts)
     assert {"the", "fire"} < set(own.classes_)
     assert not {"call", "cry"} & set(own.classes_)
+    plurals = TagBinarizer(stop_words=["fire"]).fit(["fires call", "Fire cry"])
+    assert list(plurals.classes_) == ["call", "cry"]
+    assert plurals.dropped_["stop_words"] == ["fire", "fires"]
+    plural = TagBinarizer(stop_words=["fires"]).fit(["fires call", "Fire cry"])
+    assert plural.dropped_["stop_words"] == ["fires"]
+    as_they_are = TagBinarizer(stop_words=["fire"], singular=False)
+    assert "fires" in as_they_are.fit(["fires call", "fire"]).classes_
     assert "the" in TagBinarizer(stop_words=None).fit(texts).classes_
 
 
@@ -136,14 +153,28 @@ def test_labels_that_are_numbers(labels):
     np.testing.assert_array_equal(Y, [[0, 0, 1], [1, 0, 0], [0, 0, 1], [0, 1, 0]])
 
 
+def test_ones_and_zeros_of_several_lengths_are_words():
+    assert TagBinarizer().fit([[1], [0, 2], [1, 0]]).classes_.tolist() == [
+        "0",
+        "1",
+        "2",
+    ]
+    assert TagBinarizer().fit([[1], [0], []]).classes_.tolist() == ["0", "1"]
+
+
 def test_labels_of_other_kinds():
     assert list(TagBinarizer().fit([True, False]).classes_) == ["False", "True"]
     assert list(TagBinarizer().fit([0.5, 1.0]).classes_) == ["0.5", "1.0"]
     categories = pd.Series(["dog", "rain"], dtype="category", index=[7, 3])
     assert list(TagBinarizer().fit(categories).classes_) == ["dog", "rain"]
-    assert list(TagBinarizer().fit([[12, 5], [5, 7], [9]]).classes_) == [
-        *("12", "5", "7", "9")
-    ]
+    for ids in (
+        [[12, 5], [5, 7], [9]],
+        [[12, 5], [7, 9]],
+        [[12, 0], [7, 1]],
+        [[1], [0, 1], [5]],
+    ):
+        words = sorted({str(i) for row in ids for i in row})
+        assert list(TagBinarizer().fit(ids).classes_) == words
 
 
 FRAME = pd.DataFrame(MATRIX, columns=["dog", "Rains", "the"], index=[5, 1, 9, 2])
@@ -179,6 +210,12 @@ def test_indicator_matrices_pass_through(matrix, names):
     assert binarizer.inverse_transform(thin) == binarizer.inverse_transform(Y)
 
 
+def test_clips_without_tags_are_counted():
+    assert TagBinarizer().fit(np.eye(3)).n_without_tags_ == 0
+    assert TagBinarizer().fit(np.eye(5)[:, :2]).n_without_tags_ == 3
+    assert TagBinarizer().fit(["dog", "rain"]).n_without_tags_ == 0
+
+
 def test_sparse_output_of_words():
     Y = TagBinarizer(sparse_output=True).fit_transform(TEXTS)
     assert sparse.issparse(Y)
@@ -196,8 +233,38 @@ def test_a_vocabulary_of_ones_own():
     assert named.inverse_transform(MATRIX[:1]) == [("wind", "drum")]
     with pytest.raises(ValueError, match="has 3 columns, but vocabulary has 2 tags"):
         TagBinarizer(vocabulary=["a", "b"]).fit(MATRIX)
+    with pytest.raises(ValueError, match="got 'Rains' where 'the' belongs"):
+        TagBinarizer(vocabulary=["dog", "the", "Rains"]).fit(FRAME)
     with pytest.raises(ValueError, match="must be unique; a come twice"):
         TagBinarizer(vocabulary=["a", "b", "a"]).fit(MATRIX)
+    with pytest.raises(ValueError, match=r"The 'vocabulary' parameter .* Got \{'0'"):
+        TagBinarizer(vocabulary={"0": "dog"}).fit(["dog"])
+
+
+def test_a_tag_as_it_stands_needs_no_cleaning():
+    """Names of columns, and what a vocabulary has, whatever the rule makes of them."""
+    names = ["kick drum", "Rains", "the", "c#", "drums"]
+    matrix = np.eye(5, dtype=int)
+    for binarizer in (
+        TagBinarizer().fit(pd.DataFrame(matrix, columns=names)),
+        TagBinarizer(vocabulary=names).fit(matrix),
+        TagBinarizer(vocabulary=names).fit(["the Rains"]),
+    ):
+        np.testing.assert_array_equal(binarizer.transform(names), matrix)
+        np.testing.assert_array_equal(
+            binarizer.transform([[name] for name in names]), matrix
+        )
+        np.testing.assert_array_equal(
+            binarizer.transform(["drums Rains dogs", "c# (the)"]),
+            [[0, 1, 0, 0, 1], [0, 0, 1, 1, 0]],
+        )
+        for name in names:
+            assert binarizer.check_known(name) == [name]
+        assert binarizer.check_known(" Kick Drum") == ["kick drum"]
+        assert binarizer.check_known("DRUMS") == ["drums"]
+    for accent in ("caf\u00e9", "cafe\u0301"):
+        named = TagBinarizer(vocabulary=[accent]).fit(["rain"])
+        assert named.check_known(accent) == [accent]
 
 
 def test_transform_leaves_out_what_is_not_known():
@@ -272,6 +339,7 @@ def test_data_frames_out():
         (np.array([[0, 1], [np.nan, 1]]), "row 1 has nan"),
         (sparse.csr_matrix([[0, 0], [0, 3]]), "row 1 has 3"),
         (pd.DataFrame({"a": ["x"], "b": ["y"]}), r"columns \['a', 'b'\]. Pass the col"),
+        ([[], []], "No tag is left of those of 2 clips: all of them are empty"),
         (["", " "], "No tag is left of those of 2 clips: all of them are empty"),
         (
             ["a", "the"],
@@ -288,7 +356,9 @@ def test_what_is_no_tags(tags, message):
 def test_limits_that_leave_nothing():
     with pytest.raises(ValueError, match=r"min_df=2 leaves out dog, rain\."):
         TagBinarizer(min_df=2, max_df=1.0).fit(["dog", "rain"])
-    with pytest.raises(ValueError, match=r"max_df=0.5 is 1 of 2 clips, fewer than min"):
+    with pytest.raises(
+        ValueError, match=r"Of 2 clips, max_df=0.5 is 1, fewer than min"
+    ):
         TagBinarizer(min_df=2, max_df=0.5).fit(["dog", "rain"])
     with pytest.raises(ValueError, match="token_pattern='\\(' is no regular exp"):
         TagBinarizer(token_pattern="(").fit(["dog", "rain"])
