@@ -174,6 +174,7 @@ def embedder_of(job: str, seed: int, args: argparse.Namespace) -> Any:
             n_mels=128,
             n_fft=2048,
             hop_length=HOP,
+            pad_mode="reflect",
             delta=2,
             delta_width=5,
         )

@@ -345,7 +345,10 @@ class TagBinarizer(TransformerMixin, BaseEstimator):
         return sparse.csr_matrix((ones, columns, ends), shape=shape)
 
     def _alike(self, tag: str) -> str:
-        """The known tags that are spelt most alike, for a message."""
+        """What is known of an unknown tag, for a message: most alike, or left out."""
+        for parameter, words in self.dropped_.items():
+            if tag in words:
+                return f"{parameter} left it out in fit"
         alike = difflib.get_close_matches(tag, self.vocabulary_, n=3)
         if alike:
             return f"nearest known: {', '.join(map(repr, alike))}"

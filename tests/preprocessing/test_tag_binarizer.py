@@ -267,6 +267,12 @@ def test_a_tag_as_it_stands_needs_no_cleaning():
         assert named.check_known(accent) == [accent]
 
 
+def test_a_word_that_was_left_out_is_said_to_be():
+    binarizer = TagBinarizer(max_df=2).fit(["dog note", "rain note", "bell note"])
+    with pytest.raises(ValueError, match="unknown tag 'note'; max_df left it out"):
+        binarizer.check_known("note")
+
+
 def test_transform_leaves_out_what_is_not_known():
     binarizer = TagBinarizer().fit(["dog", "rain"])
     Y = binarizer.transform(["rain cat", ["dog"], "cat", []])
