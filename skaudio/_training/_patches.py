@@ -42,6 +42,10 @@ class PatchEstimator(SegmentEstimator):
     def _source(self) -> Any:
         return CoalaView() if self.views is None else self.views
 
+    def _rate_of_arrays(self) -> float:
+        rate: float = getattr(self, "_trained", self)._source.sr
+        return rate
+
     # -- fit ------------------------------------------------------------------------
     def _read(
         self, X: Any, reset: bool, network: FittedNetwork | None = None

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
-from skaudio.embedding import CoalaEmbedder, make_probe
+from skaudio.embedding import CoalaEmbedder, HEARModel, make_probe
 from skaudio.nn import Coala, CoalaLoss
 from skaudio.persistence import load, save
 from skaudio.preprocessing import EnergyPatches, TagBinarizer
@@ -729,6 +729,17 @@ def test_a_fitted_network_takes_clips_in_any_form(of_sound, sounds, views):
         of_views.transform(sounds),
         of_views.transform(Views({"any": arrays}, {"any": RATE})),
     )
+
+
+def test_as_a_model_of_the_hear_protocol(of_sound, sounds):
+    model = HEARModel(of_sound)
+    assert (model.sample_rate, model.scene_embedding_size) == (SR, 54)
+    audio = torch.from_numpy(np.stack([sound[:9000] for sound in sounds[1:3]]))
+    scenes = model.get_scene_embeddings(audio)
+    np.testing.assert_array_equal(scenes, of_sound.transform(audio.numpy()))
+    frames, milliseconds = model.get_timestamp_embeddings(audio)
+    assert frames.shape == (2, 8, 54)
+    np.testing.assert_allclose(np.diff(milliseconds), 50, atol=1e-3)
 
 
 @pytest.mark.gpu
