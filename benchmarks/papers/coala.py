@@ -329,7 +329,8 @@ JOBS: dict[str, tuple[Any, tuple[str, ...]]] = {
         ("AE-C", "E-C", "CNN", "CNN-fast", "untrained", "MFCC"),
     ),
 }
-ONCE = {"CNN-fast", "published", "short", "MFCC"}  # with the first seed only
+# with the first seed only
+ONCE = {"AE-C+esc", "E-C+esc", "CNN+esc", "CNN-fast", "published", "short", "MFCC"}
 
 
 def run(task: str, job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
