@@ -290,6 +290,7 @@ class CoalaEmbedder(
         """
         if y is not None and tags is not None:
             raise ValueError("tags is another name for y; got both.")
+        check_consistent_length(X, groups)
         indicators, rows = self._indicators(X, tags if y is None else y)
         if rows is not None:
             X = _safe_indexing(X, rows)

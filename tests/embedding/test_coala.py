@@ -614,6 +614,14 @@ def test_clips_without_tags_are_left_out_with_a_warning(views):
     assert coala.transform(X).shape == (24, 54)  # all are embedded
 
 
+def test_groups_of_other_clips_are_refused(views):
+    X, tags = views
+    with pytest.raises(
+        ValueError, match=r"inconsistent numbers of samples: \[24, 25\]"
+    ):
+        make_embedder().fit(X, [*tags[:20], "", "", "", ""], groups=np.arange(25))
+
+
 @pytest.mark.parametrize(
     ("tags", "match"),
     [
