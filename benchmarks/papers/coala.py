@@ -302,7 +302,7 @@ def run_correlation(job: str, seed: int, args: argparse.Namespace) -> dict[str, 
     if not path.exists():
         descriptors = AcousticDescriptors(n_frames=96).set_output(transform="pandas")
         frame = descriptors.fit_transform(test.path.tolist())
-        part = path.with_suffix(".part")
+        part = path.with_suffix(f".{job}-{seed}.part")  # jobs run side by side
         frame.to_csv(part, index=False)
         part.replace(path)
     X = inputs_of(job, "notes", table, args)
