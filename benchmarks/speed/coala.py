@@ -1,6 +1,6 @@
 """Pre-training of COALA against a plain loop, and embedding against decoding.
 
-    python benchmarks/speed/coala.py [--data ../shared/data] [--rounds 5]
+    python benchmarks/speed/coala.py [--data ../shared/data] [--rounds 4]
         [--device cpu] [--output ...]
 
 * Training: an epoch of `CoalaEmbedder`, as it notes it in ``history_``, against a loop
@@ -93,11 +93,12 @@ def our_epochs(width: float, device: str, n_epochs: int) -> list[float]:
 def training(width: float, rounds: int, device: str) -> dict[str, Any]:
     """Seconds per epoch of both, turn by turn."""
     epoch = plain_epoch(width, device)
+    n_epochs = 3 if width < 1 else 1
     epoch()
     plain, ours = [], []
     for _ in range(rounds):
-        plain.append(min(epoch() for _ in range(2)))
-        ours.append(min(our_epochs(width, device, 2)))
+        plain.append(min(epoch() for _ in range(n_epochs)))
+        ours.append(min(our_epochs(width, device, n_epochs)))
     ratios = [a / b for a, b in zip(ours, plain, strict=True)]
     return {
         "width": width,
@@ -133,7 +134,7 @@ def main() -> None:
     """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--output", type=Path, default=ROOT / "benchmarks/results/coala_speed.json"
