@@ -362,8 +362,8 @@ def coala_table(report: dict[str, Any]) -> list[str]:
         lines.append(f"| {COALA_ROWS.get(name, name)} | {' | '.join(cells)} |")
     note = (
         f"Per cent; probes: mean and, in brackets, deviation of "
-        f"{settings['n_repeats']} repetitions; search: mean and single seeds. Rows with "
-        f"ESC-10, those of 40 clips and of 40 times the rate have the first seed only. "
+        f"{settings['n_repeats']} repetitions; search: mean and single seeds. Rows "
+        f"with ESC-10, of 40 clips and of 40 times the rate have the first seed only. "
         f"Philharmonia: 12 instruments, learned from C, D, E and G# with the words of "
         f"their descriptions, tested on F# and A#. Intervals: 95 %, bootstrapped over "
         f"notes. `width={settings['width']}`, {settings['max_epochs']} epochs, "
@@ -396,8 +396,8 @@ def correlations_table(report: dict[str, Any]) -> list[str]:
         *lines,
         "",
         "Mean, variance and skewness of each descriptor over a clip, on the unseen "
-        f"notes; mean of {seeds} seeds. There are four times as many notes as features, "
-        "so that embeddings of an untrained network correlate as well.",
+        f"notes; mean of {seeds} seeds. There are but four times as many notes as "
+        "features, so that embeddings of an untrained network correlate as well.",
     ]
 
 
