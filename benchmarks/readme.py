@@ -308,6 +308,7 @@ COALA_ROWS = {
     "CNN-fast": "CNN at 40 times the rate",
     "published": "AE-C, 40 clips per instrument, published recipe",
     "short": "AE-C, 40 clips per instrument, short recipe",
+    "short-64": "the same with batches of 64 and rate 0.01",
     "untrained": "the encoder untrained",
     "MFCC": "MFCC statistics",
 }

@@ -43,7 +43,8 @@ class PatchEstimator(SegmentEstimator):
         return CoalaView() if self.views is None else self.views
 
     def _rate_of_arrays(self) -> float:
-        rate: float = getattr(self, "_trained", self)._source.sr
+        view: Any = getattr(self, "_trained", self)
+        rate: float = view._source.sr
         return rate
 
     # -- fit ------------------------------------------------------------------------
@@ -93,11 +94,15 @@ class PatchEstimator(SegmentEstimator):
         return Views({known: views[name]}, {known: rate or known_rate})
 
     def _check_bands(self, views: Views) -> None:
-        if list(views.n_bins.values()) != [N_BANDS]:
+        bins = list(views.n_bins.values())
+        if bins != [N_BANDS]:
+            has = (
+                f"{bins[0]} features" if len(bins) == 1 else f"the bins {views.n_bins}"
+            )
             raise ValueError(
-                f"{type(self).__name__} takes one mel spectrogram of {N_BANDS} bands; "
-                f"got views with the bins {dict(views.n_bins)}. Pass sound, or "
-                f"CoalaView() or MelView(n_mels={N_BANDS}) of it."
+                f"X has {has}, but {type(self).__name__} takes one mel spectrogram of "
+                f"{N_BANDS} bands, or sound. Pass that, or CoalaView() or "
+                f"MelView(n_mels={N_BANDS}) of it."
             )
 
     # -- outputs --------------------------------------------------------------------

@@ -50,7 +50,7 @@ class PatchScaling(nn.Module):
 class PatchEncoder(nn.Module):
     """Scaling and five blocks that make one vector of a patch."""
 
-    config: dict[str, int]  # arguments of the constructor
+    config: dict[str, int | float]  # arguments of the constructor
 
     def __init__(self, n_filters: int, dropout: float = DROPOUT) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class CoalaAudioEncoder(PatchEncoder):
 
     def __init__(self, n_filters: int = N_FILTERS, dropout: float = DROPOUT) -> None:
         super().__init__(n_filters, dropout)
-        self.config = {"n_filters": int(n_filters)}
+        self.config = {"n_filters": int(n_filters), "dropout": float(dropout)}
         self.affine = nn.Linear(self.n_features, self.n_features, bias=False)
         self.dropout = Dropout(dropout)
 
@@ -170,7 +170,11 @@ class CoalaCNN(PatchEncoder):
         dropout: float = DROPOUT,
     ) -> None:
         super().__init__(n_filters, dropout)
-        self.config = {"n_outputs": int(n_outputs), "n_filters": int(n_filters)}
+        self.config = {
+            "n_outputs": int(n_outputs),
+            "n_filters": int(n_filters),
+            "dropout": float(dropout),
+        }
         self.stages = (*((name,) for name in self.hidden_layers), ("fc1",))
         self.output_layers = ("output",)
         self.fc1 = nn.Linear(self.n_features, self.n_features)

@@ -52,7 +52,7 @@ class CoalaAudioDecoder(nn.Module):
 
     def __init__(self, n_filters: int = N_FILTERS, dropout: float = DROPOUT) -> None:
         super().__init__()
-        self.config = {"n_filters": int(n_filters)}
+        self.config = {"n_filters": int(n_filters), "dropout": float(dropout)}
         self.n_filters = n_filters
         self.blocks = nn.Sequential(
             *(_Doubling(n_filters, dropout) for _ in range(N_BLOCKS - 1))
@@ -134,7 +134,8 @@ class CoalaTagEncoder(nn.Module):
     ) -> None:
         super().__init__()
         sizes = {"n_tags": n_tags, "n_features": n_features, "n_hidden": n_hidden}
-        self.config = {name: int(size) for name, size in sizes.items()}
+        self.config: dict[str, int | float] = {k: int(n) for k, n in sizes.items()}
+        self.config |= {"dropout": float(dropout)}
         self.n_features = n_features
         self.blocks = nn.Sequential(
             _Dense(n_tags, n_hidden, dropout),
@@ -192,7 +193,8 @@ class CoalaTagDecoder(nn.Module):
     ) -> None:
         super().__init__()
         sizes = {"n_tags": n_tags, "n_features": n_features, "n_hidden": n_hidden}
-        self.config = {name: int(size) for name, size in sizes.items()}
+        self.config: dict[str, int | float] = {k: int(n) for k, n in sizes.items()}
+        self.config |= {"dropout": float(dropout)}
         self.blocks = nn.Sequential(
             _Dense(n_features, n_hidden, dropout), _Dense(n_hidden, n_hidden, 0.0)
         )

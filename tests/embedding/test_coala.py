@@ -341,7 +341,7 @@ def test_any_mel_spectrogram_of_96_bands(sounds):
 
 def test_other_views_are_refused(views, sounds):
     X, tags = views
-    with pytest.raises(ValueError, match="takes one mel spectrogram of 96 bands; got"):
+    with pytest.raises(ValueError, match="takes one mel spectrogram of 96 bands"):
         make_embedder().fit(np.zeros((24, 64, 100), np.float32), tags)
     both = Views({"a": X["mel"], "b": X["mel"]}, {"a": RATE, "b": RATE})
     with pytest.raises(ValueError, match="takes one mel spectrogram of 96 bands"):
