@@ -364,7 +364,8 @@ def coala_table(report: dict[str, Any]) -> list[str]:
     note = (
         f"Per cent; probes: mean and, in brackets, deviation of "
         f"{settings['n_repeats']} repetitions; search: mean and single seeds. Rows "
-        f"with ESC-10, of 40 clips and of 40 times the rate have the first seed only. "
+        f"with ESC-10, of the short recipe as it is and of 40 times the rate have the "
+        f"first seed only. "
         f"Philharmonia: 12 instruments, learned from C, D, E and G# with the words of "
         f"their descriptions, tested on F# and A#. Intervals: 95 %, bootstrapped over "
         f"notes. `width={settings['width']}`, {settings['max_epochs']} epochs, "
