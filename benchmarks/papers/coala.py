@@ -140,6 +140,7 @@ def run_train(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     options = {
         "width": budget["width"],
         "max_epochs": budget["max_epochs"],
+        "batch_size": 128,
         "device": args.device,
         "mixed_precision": args.device.startswith("cuda"),
         "random_state": seed,

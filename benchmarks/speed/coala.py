@@ -84,7 +84,14 @@ def our_epochs(width: float, device: str, n_epochs: int) -> list[float]:
     """Seconds of the epochs of a fit."""
     X, tags = toy()
     coala = CoalaEmbedder(
-        width=width, max_epochs=n_epochs, device=device, random_state=0
+        width=width,
+        max_epochs=n_epochs,
+        batch_size=BATCH,
+        optimizer="sgd",
+        lr=0.005,
+        lr_schedule="constant",
+        device=device,
+        random_state=0,
     )
     coala.fit(Views({"mel": X}, {"mel": SR / HOP}), tags)
     return [row["seconds"] for row in coala.history_]

@@ -61,9 +61,8 @@ print(f"{len(train)} clips to train on, {len(test)} to search")
 # Training
 # --------
 # Spectrograms are computed once, of clips continued to the 2.3 s that a patch of 96
-# frames needs; the paper's 10 s are for longer sounds. Next to the narrow network, a
-# cycle of the learning rate makes the training short; the defaults are the paper's 200
-# epochs.
+# frames needs; the paper's 10 s are for longer sounds. A narrow network, few epochs and
+# small batches make the training short; the paper has 200 epochs.
 
 spectrograms = CoalaView(min_duration=2.3).fit_transform(X)
 coala = CoalaEmbedder(
