@@ -1,6 +1,7 @@
 """Steps before and after views: loading, scaling, cleaning, summarising."""
 
 from skaudio.preprocessing._acoustic_descriptors import AcousticDescriptors
+from skaudio.preprocessing._cut import cut_clips
 from skaudio.preprocessing._energy_patches import EnergyPatches
 from skaudio.preprocessing._frame_statistics import FrameStatistics
 from skaudio.preprocessing._loader import AudioLoader
@@ -22,4 +23,5 @@ __all__ = [
     "SilenceRemover",
     "TagBinarizer",
     "ViewScaler",
+    "cut_clips",
 ]
