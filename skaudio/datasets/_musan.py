@@ -139,9 +139,9 @@ def fetch_musan(
     Notes
     -----
     The archive is resource 17 of openslr.org; it has to have the md5 that the recipe of
-    PaddleSpeech states. Beyond that the number of files per class is checked, and the headers
-    of all files are read once, when they are unpacked. With more than 20 files (1 %)
-    that are unreadable, nothing is installed.
+    PaddleSpeech states. Beyond that the number of files per class is checked, and the
+    headers of all files are read once, when they are unpacked. With more than 20 files
+    (1 %) that are unreadable, nothing is installed.
 
     The SwishNet paper [1]_ has the same shares. Its authors' code shuffles the files of
     each class with the seed 7; which files that makes also depends on the order before

@@ -13,6 +13,7 @@ from skaudio._utils._sklearn import Interval
 from skaudio.preprocessing._waveforms import WaveformTransformer, window_samples
 
 BLOCK = 256  # windows that are transformed at a time
+MOST_SAMPLES = 2**20  # of a window
 LEAST = 1e-20  # power of noise in a bin, of a clip with a peak of 1
 SHARE = Interval(Real, 0, 1, closed="left")
 
@@ -149,6 +150,13 @@ class LogMMSE(WaveformTransformer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    def _check_parameters(self) -> None:
+        if self.window * self.sr > MOST_SAMPLES:
+            raise ValueError(
+                f"window={self.window:g} has {self.window * self.sr:.3g} samples at "
+                f"sr={self.sr:g}; at most {MOST_SAMPLES} are taken. Lower it."
+            )
+
     def _changed(self, waveform: np.ndarray) -> np.ndarray:
         from scipy.signal.windows import hann
 
@@ -156,7 +164,7 @@ class LogMMSE(WaveformTransformer):
         if peak == 0:
             return waveform.copy()
         x = waveform.astype(np.float64) / peak
-        length = window_samples(self.window, self.sr)
+        length = window_samples(self.window, self.sr, MOST_SAMPLES)
         length += length % 2
         hop = max(1, round(length * (1 - self.overlap)))
         window = hann(length, sym=False)

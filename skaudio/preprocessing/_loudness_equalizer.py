@@ -6,7 +6,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from skaudio._utils._constraints import POSITIVE
 from skaudio._utils._sklearn import Interval, StrOptions
@@ -14,6 +13,7 @@ from skaudio.preprocessing._waveforms import (
     WaveformTransformer,
     in_blocks,
     moderate,
+    sliding_sums,
     window_samples,
     window_sums,
 )
@@ -135,9 +135,9 @@ class LoudnessEqualizer(WaveformTransformer):
             )
 
     def _changed(self, waveform: np.ndarray) -> np.ndarray:
-        length = window_samples(self.window, self.sr)
-        hop = length if self.hop is None else window_samples(self.hop, self.sr)
         samples, unit = moderate(waveform)
+        length = window_samples(self.window, self.sr, len(samples))
+        hop = window_samples(self.hop or self.window, self.sr, length)
         blocks = in_blocks(samples, hop)
         powers = self._powers(samples, blocks, length)
         gains = self.level / np.maximum(unit * powers, 10 ** (self.floor_db / 20))
@@ -172,6 +172,6 @@ def _mean_of_last(gains: np.ndarray, n: int, n_blocks: int) -> np.ndarray:
     """For every block the mean gain of the last ``n`` windows that started."""
     windows = np.stack([gains, np.ones_like(gains)])
     padded = np.pad(windows, ((0, 0), (n - 1, n_blocks - len(gains))))
-    total, number = sliding_window_view(padded, n, axis=1).sum(axis=-1)
+    total, number = sliding_sums(padded, n)
     mean: np.ndarray = total / np.maximum(number, 1)
     return mean

@@ -189,9 +189,10 @@ class SilenceRemover(WaveformTransformer):
 
     def _edges(self, waveform: np.ndarray) -> np.ndarray:
         """Samples at which sound starts and stops in turn, and how many there are."""
-        length = window_samples(self.window, self.sr)
-        hop = window_samples(self.hop or self.window, self.sr)
         samples, _ = moderate(waveform)
+        # no longer than what holds the clip wherever it lies
+        length = window_samples(self.window, self.sr, 2 * len(samples))
+        hop = window_samples(self.hop or self.window, self.sr, len(samples) + 1)
         n_windows = 1 + len(samples) // hop
         around = in_blocks(np.pad(samples, (length // 2, 0)), hop)
         power = window_sums(around, length, n_windows, squared=True)

@@ -153,9 +153,9 @@ def failed(waveform: np.ndarray) -> bool:
 # ------------------------------------------------------------------ windows of clips
 
 
-def window_samples(seconds: float, sr: float) -> int:
-    """Whole samples in ``seconds``, at least one."""
-    return n_samples_of(seconds, sr)
+def window_samples(seconds: float, sr: float, most: int) -> int:
+    """Whole samples in ``seconds``, at least one and at most so many."""
+    return max(1, round(min(seconds * sr, most)))
 
 
 def moderate(waveform: np.ndarray) -> tuple[np.ndarray, float]:
@@ -192,8 +192,7 @@ def window_sums(
     Returns
     -------
     sums : ndarray of shape (n_windows,)
-        A sum per window. Every sample is added up anew in each: differences of
-        running sums would lose what is soft in loud surroundings.
+        A sum per window.
     """
     n_whole, rest = divmod(length, blocks.shape[1])
 
@@ -202,8 +201,27 @@ def window_sums(
         found: np.ndarray = np.einsum(of, *terms, dtype=np.float64)
         return np.pad(found, (0, max(0, n_windows + n_whole - len(found))))
 
-    whole = np.lib.stride_tricks.sliding_window_view(sums(blocks), n_whole or 1)
-    total = whole[:n_windows].sum(axis=1) if n_whole else np.zeros(n_windows)
+    total = sliding_sums(sums(blocks), n_whole)[:n_windows]
     if rest:
         total = total + sums(blocks[:, :rest])[n_whole : n_whole + n_windows]
+    return total
+
+
+def sliding_sums(values: np.ndarray, n: int) -> np.ndarray:
+    """Sums of ``n`` values in a row, along the last axis, one for every place.
+
+    Sums of 1, 2, 4, 8... values are added up: that takes little time, and loses nothing
+    of what is small beside large values, as differences of running sums would.
+    """
+    n_places = values.shape[-1] - n + 1
+    total = np.zeros((*values.shape[:-1], n_places))
+    done, width = 0, 1
+    while n:
+        if n % 2:
+            total += values[..., done : done + n_places]
+            done += width
+        n //= 2
+        if n:
+            values = values[..., :-width] + values[..., width:]
+            width *= 2
     return total

@@ -200,7 +200,7 @@ WRONG = {
         lambda: _tar({**_files(), "noise/free-sound/noise-free-sound-0099.wav": b""}),
         "'noise': 12",
     ),
-    "too many faulty": (lambda: _tar({**_files(), **FEW}), "3 of its 44 clips are mis"),
+    "too many faulty": (lambda: _tar({**_files(), **FEW}), "3 of its 44 clips are "),
 }
 
 

@@ -124,3 +124,8 @@ def test_a_higher_floor_leaves_more_noise():
         for db in (-25, -15, -5)
     ]
     assert left == sorted(left)
+
+
+def test_windows_that_are_too_long():
+    with pytest.raises(ValueError, match=r"window=1e\+09 has 1.6e\+13 samples at"):
+        LogMMSE(sr=SR, window=1e9).fit(np.ones((1, 9)))

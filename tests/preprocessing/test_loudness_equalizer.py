@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skaudio.preprocessing import LoudnessEqualizer
+from skaudio.preprocessing._waveforms import sliding_sums
 
 SR = 16000
 
@@ -83,3 +84,27 @@ def test_hops_that_leave_samples_out():
         LoudnessEqualizer(hop=0.3).fit(np.ones((1, 9)))
     with pytest.raises(ValueError, match=r"hop=0.3 is more than window=0.25 seconds"):
         LoudnessEqualizer(hop=0.3).transform(np.ones((1, 9)))
+
+
+@pytest.mark.parametrize("window", [60, 1e9, 1e300])
+def test_a_window_that_holds_the_clip_takes_it_as_a_whole(window):
+    y = recording(4000)
+    (found,) = LoudnessEqualizer(sr=SR, window=window).transform([y])
+    np.testing.assert_allclose(found, 0.1 * y / np.sqrt(np.mean(y**2)), rtol=1e-9)
+
+
+def test_windows_of_every_sample():
+    """Sums over windows do not take time for each of their samples."""
+    y = recording(200_000)
+    options = {"window": 2.0, "hop": 1 / SR}
+    (found,) = LoudnessEqualizer(sr=SR, **options).transform([y])
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 20])
+def test_sliding_sums(n):
+    values = np.random.default_rng(0).standard_normal((2, 20)) * np.logspace(0, 9, 20)
+    expected = np.lib.stride_tricks.sliding_window_view(values, n, axis=1).sum(-1)
+    np.testing.assert_allclose(sliding_sums(values, n), expected, rtol=1e-12)
+    soft = np.r_[1e20, 1e-3, np.full(30, 1e-3)]
+    np.testing.assert_allclose(sliding_sums(soft, 5)[2:], 5e-3)

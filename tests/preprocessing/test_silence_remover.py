@@ -99,3 +99,10 @@ def test_times_of_resampled_clips():
     assert parts.kept.tolist() == [True, False, True]
     np.testing.assert_allclose(parts.start, [0, 0.25, 0.5], atol=0.03)
     assert parts.end.iloc[-1] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("hop", [0.01, 1e9])
+def test_windows_that_hold_the_clip_find_no_difference(hop):
+    y = levels(0, -60, 0)
+    remover = SilenceRemover(sr=SR, window=1e9, hop=hop)
+    np.testing.assert_array_equal(remover.transform([y])[0], y)
