@@ -21,7 +21,7 @@ def log_mmse(x, length, hop, n_fft):
     n_noise = min(6, max(1, len(x) // length))
     start = np.append(x, np.zeros(length))[: n_noise * length].reshape(-1, length)
     noise = np.mean([np.abs(np.fft.fft(window * f, n_fft)) for f in start], 0) ** 2
-    padded = np.concatenate([np.zeros(length), x, np.zeros(2 * length)])
+    padded = np.concatenate([np.zeros(length - hop), x, np.zeros(2 * length)])
     total, weight, clean = np.zeros(len(padded)), np.zeros(len(padded)), None
     for first in range(0, len(padded) - length + 1, hop):
         spectrum = np.fft.fft(window * padded[first : first + length], n_fft)
@@ -40,7 +40,7 @@ def log_mmse(x, length, hop, n_fft):
         piece = np.fft.ifft(gain * spectrum).real[:length]
         total[first : first + length] += piece
         weight[first : first + length] += window
-    inside = slice(length, length + len(x))
+    inside = slice(length - hop, length - hop + len(x))
     return total[inside] / weight[inside]
 
 
