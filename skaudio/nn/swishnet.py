@@ -129,11 +129,12 @@ class GatedPair(nn.Module):
         first = self.long.before - self.short.before
         short = F.pad(short, (first, LONG - SHORT - first))
         _, n_half, n_in, _ = short.shape
-        block = GatedConv1d(n_in, 2 * n_half, LONG, causal=self.causal)
-        block = block.to(device=short.device, dtype=short.dtype)
+        with torch.device("meta"):  # no random weights, which would be replaced
+            block = GatedConv1d(n_in, 2 * n_half, LONG, causal=self.causal)
         weight = torch.cat([short, long], dim=1).flatten(0, 1)
         biases = torch.cat([bias, bias_of_long], dim=1).flatten()
-        block.filters.weight.data, block.filters.bias.data = weight, biases  # type: ignore[union-attr]
+        filters = {"filters.weight": weight, "filters.bias": biases}
+        block.load_state_dict(filters, assign=True)
         return block.train(self.training)
 
 
