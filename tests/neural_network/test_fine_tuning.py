@@ -209,7 +209,7 @@ def test_new_classes_get_a_new_head(clips, fitted):
     np.testing.assert_array_equal(model.classes_, ["high", "low"])
     assert model.predict_proba(mel).shape == (30, 2)
     assert model.score(mel, new) > 0.7
-    with pytest.raises(ValueError, match=r"trained for other classes or tags.*'auto'"):
+    with pytest.raises(ValueError, match=r"'high': outputs are for 'a', 'b'.*'auto'"):
         clone(model).set_params(reset_head=False).fit(mel, new)
 
 
