@@ -32,7 +32,7 @@ def n_parameters(module):
     return sum(p.numel() for p in module.parameters())
 
 
-# ----------------------------------------------------------------- numbers of parameters
+# ---------------------------------------------------------------- numbers of parameters
 
 
 @pytest.mark.parametrize(("width", "expected"), [(1, SLIM), (2, WIDE)])
@@ -113,7 +113,7 @@ def test_reach_is_what_a_frame_depends_on(options, reach):
 
 
 def slow_unit(x, weight, bias, *, steps, dilation, causal, groups=1):
-    """Filters (n_out, n_in / groups, size) at frames ``steps`` of x (n_in, n_frames)."""
+    """Filters (n_out, n_in / groups, size) at frames ``steps`` of x."""
     n_out, n_each, size = weight.shape
     first = size - 1 if causal else size // 2
     out = np.zeros((n_out, len(steps)))
@@ -313,6 +313,6 @@ def test_a_gate_by_hand():
         unit.filters.weight.copy_(torch.tensor([[[0.5, 1.0]], [[2.0, -1.0]]]))
         unit.filters.bias.copy_(torch.tensor([0.1, -0.2]))
     x = torch.tensor([[[1.0, 3.0]]])
-    value, gate = np.array([1.1, 3.6]), np.array([-1.2, -1.2])
-    expected = np.tanh(value) / (1 + np.exp(-gate))
+    value, z = np.array([1.1, 3.6]), np.array([-1.2, -1.2])
+    expected = np.tanh(value) / (1 + np.exp(-z))
     np.testing.assert_allclose(unit(x).detach().numpy()[0, 0], expected, rtol=1e-6)
