@@ -195,8 +195,8 @@ class SelfNormalizingClassifier(FrameOutputs, SegmentClassifier):
 
     def _check_input(self, X: Views) -> None:
         check_single_view(self, X)
-        sizes = self.hidden_layer_sizes
-        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        sizes: Sequence[Any] = self.hidden_layer_sizes
+        if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
             raise ValueError(
                 f"hidden_layer_sizes={sizes!r} must be whole numbers of units, at "
                 "least 1."
