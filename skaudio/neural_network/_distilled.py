@@ -173,7 +173,7 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         steps = student[:-1] if isinstance(student, Pipeline) else None
         if steps is not None:
             steps.fit(X, y)
-        student, of_test = _final(student), None
+        student, of_test = _final(student), y_test
         if X_test is not None and y_test is not None:
             of_test = y_test, self._probabilities(X_test)
         student._fit_labels(
