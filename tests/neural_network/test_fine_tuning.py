@@ -228,7 +228,7 @@ def test_a_kept_head_has_outputs_for_all_classes(clips, class_weight):
     before, after = weights_of(first)[head], weights_of(model)[head]
     assert after.shape == before.shape == (3, before.shape[1])
     torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
-    learned = clone(model).set_params(lr=0.01, max_epochs=25).fit(mel[few], y[few])
+    learned = clone(model).set_params(lr=0.03, max_epochs=25).fit(mel[few], y[few])
     assert learned.predict_proba(mel).shape == (30, 3)
     assert learned.score(mel[few], y[few]) > 0.8
     assert not torch.equal(weights_of(learned)[head], before)
