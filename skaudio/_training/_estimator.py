@@ -125,9 +125,11 @@ def network_of(model: Any) -> tuple[Pipeline | None, SegmentEstimator]:
     steps = model[:-1] if isinstance(model, Pipeline) else None
     final = model[-1] if isinstance(model, Pipeline) else model
     if not isinstance(final, SegmentEstimator):
+        inner = [n for n in ("student_", "estimator_") if hasattr(final, n)]
         raise TypeError(
             "Expected a neural estimator of skaudio, or a Pipeline that ends in one; "
             f"got {type(final).__name__}."
+            f"{f' Pass its {inner[0]} instead.' if inner else ''}"
         )
     check_is_fitted(final)
     return steps, final

@@ -36,8 +36,8 @@ def folded(module: nn.Module) -> nn.Module:
     >>> torch.allclose(folded(block)(x), block(x), atol=1e-6)
     True
     """
-    module = copy.deepcopy(module).eval()
-    for block in list(module.modules()):
+    whole = nn.ModuleList([copy.deepcopy(module)]).eval()
+    for block in list(whole.modules()):
         for name, layer in block.named_children():
             own: Any = getattr(layer, "folded", None)
             if own is not None:
@@ -47,4 +47,4 @@ def folded(module: nn.Module) -> nn.Module:
             conv: Any = layers["conv"]
             norm: Any = layers["norm"]
             block.conv, block.norm = fuse_conv_bn_eval(conv, norm), nn.Identity()
-    return module
+    return whole[0]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from skaudio.nn.blocks import Dropout
 
 # SELU's limit for large negative inputs: minus its scale times its alpha
 SATURATION = -1.7580993408473766
+BLOCK = 4096  # frames at a time: units of an hour of them would fill gigabytes
 
 
 class AlphaDropout(Dropout):
@@ -45,6 +47,28 @@ class AlphaDropout(Dropout):
         kept = super().forward(x - SATURATION) * (1 - self.p) + SATURATION
         scale = 1 / math.sqrt((1 - self.p) * (1 + self.p * SATURATION**2))
         return scale * (kept - self.p * SATURATION)
+
+
+class FrameLayer(nn.Module):
+    """A fully connected layer on every frame, with SELU and alpha dropout.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Features of a frame, in and out.
+    dropout : float, default=0.0
+        Probability of dropping an output.
+    """
+
+    def __init__(self, n_in: int, n_out: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_in, n_out)
+        self.selu = nn.SELU()
+        self.dropout = AlphaDropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``x`` (clips, n_in, frames) to (clips, n_out, frames)."""
+        return self.dropout(self.selu(self.linear(x.transpose(1, 2)))).transpose(1, 2)
 
 
 class SelfNormalizingNet(nn.Module):
@@ -108,9 +132,7 @@ class SelfNormalizingNet(nn.Module):
         }
         layers, n_in = [], n_bins
         for size in sizes:
-            layers.append(
-                nn.Sequential(nn.Linear(n_in, size), nn.SELU(), AlphaDropout(dropout))
-            )
+            layers.append(FrameLayer(n_in, size, dropout))
             n_in = size
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(n_in, n_outputs)
@@ -120,11 +142,14 @@ class SelfNormalizingNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (clips, n_outputs) of segments (clips, n_bins, frames)."""
-        return self.frames(x).mean(-1)
+        return self._logits(x).mean(-1)
 
     def frames(self, x: Tensor, window: int = 1) -> Tensor:
         """Logits (clips, n_outputs, frames) of every frame, whatever the window."""
-        return self.output(self.layers(x.transpose(1, 2))).transpose(1, 2)
+        return torch.cat([self._logits(part) for part in x.split(BLOCK, -1)], dim=-1)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return self.output(self.layers(x).transpose(1, 2)).transpose(1, 2)
 
     def context(self, window: int = 1) -> tuple[int, int]:
         """Frames before and after a frame that its decision depends on: none."""

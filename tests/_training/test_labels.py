@@ -190,3 +190,49 @@ def test_a_batch_without_weight_has_no_loss():
     loss = criterion(logits, {"label": torch.tensor([0, 1])})["a"]
     expected = np.log(1 + np.exp(-1.0))  # of the second clip alone
     assert loss.item() == pytest.approx(expected)
+
+
+def test_weights_of_classes_that_no_clip_has():
+    """They weigh nothing; "balanced" is between the classes that clips have."""
+    indices = np.array([0, 0, 0, 2])
+    for class_weight, expected in (
+        ({"a": 2.0}, [2, 1, 1]),
+        ({"b": 3.0}, [1, 3, 1]),
+        ({"b": 3.0, "c": 0.0}, [1, 3, 0]),
+        ("balanced", [4 / 6, 1, 2]),
+        (None, None),
+    ):
+        target = ClassLabels(np.array(["a", "b", "c"]), class_weight)
+        found = target.criterion({"label": indices}, "float64").class_weight
+        if expected is None:
+            assert found is None
+        else:
+            np.testing.assert_allclose(found, expected)
+    with pytest.raises(ValueError, match="class_weight has 'd'"):
+        ClassLabels(np.array(["a", "b"]), {"d": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("classes", "y"),
+    [
+        (np.array([0, 1]), ["0", "1"]),
+        (np.array(["0", "1"]), [0, 1]),
+        (np.array([0.0, 2.0]), [0, 1]),
+    ],
+)
+def test_labels_of_another_kind_are_other_classes(classes, y):
+    """Compared by value: a number is not its text."""
+    with pytest.raises(ValueError, match="There is no output for the class"):
+        ClassLabels(classes).encode(None, np.zeros((2, 1)), np.array(y))
+
+
+def test_labels_are_found_by_value():
+    for classes, y in (
+        (np.array([0, 1, 5]), np.array([5, 0], np.int8)),
+        (np.array(["a", "b", "c"]), np.array(["c", "a"], object)),
+        (np.array(["a", "b", "c"], object), ["c", "a"]),
+        (np.array([False, True, 7]), [7.0, 0.0]),
+    ):
+        arrays = ClassLabels(classes).encode(None, np.zeros((2, 1)), y)
+        assert arrays["label"].tolist() == [2, 0]
+        assert arrays["label"].dtype == np.int64

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
+from skaudio.embedding import LayerEmbedder
 from skaudio.ensemble import FrameClassifier
 from skaudio.neural_network import (
     Augmentation,
@@ -271,6 +273,30 @@ def test_frames_vote(views):
     share = np.stack([(votes == k).mean(axis=1) for k in model.classes_], axis=1)
     np.testing.assert_allclose(proba, share, atol=1e-6)
     assert model.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("clf", "n_features"),
+    [
+        (SwishNetClassifier(**NET), (16, 8, 8, 8, 8, 8, 8, 16, 16)),
+        (SelfNormalizingClassifier(**NET, **SMALL), (8, 4)),
+        (
+            MobileNetClassifier(**NET, width=0.125),
+            # filters times bands, of which strides leave 3, 3, 2, 2 and 1
+            (12, 24, 32, 32, 32, 32, *6 * [64], 128, 128, 16),
+        ),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_hidden_layers_are_features_over_time(views, clf, n_features):
+    """Channels over time, of which the largest value is a feature."""
+    X, y = views
+    fitted = FrozenEstimator(clone(clf).fit(X, y))
+    names = fitted.estimator.net_.module_.hidden_layers
+    assert len(names) == len(n_features)
+    for name, n in zip(names, n_features, strict=True):
+        embedder = LayerEmbedder(fitted, layers=[name]).fit(X, y)
+        assert embedder.transform(X).shape == (24, n)
 
 
 # ------------------------------------------------------------------ steps and rates

@@ -54,6 +54,15 @@ def test_frames_are_judged_alone():
     assert net.context(window=99) == (0, 0)
 
 
+def test_many_frames_are_judged_in_blocks():
+    net, x = network(5, 3, hidden_layer_sizes=(8,)), normal(1, 5, 9000).float()
+    with torch.no_grad():
+        whole = net.frames(x)
+        parts = [net.frames(part) for part in x.split(100, dim=-1)]
+    assert whole.shape == (1, 3, 9000)
+    torch.testing.assert_close(whole, torch.cat(parts, dim=-1))
+
+
 def test_weights_have_lecuns_variance():
     net = network(400, 200, hidden_layer_sizes=(500, 300))
     for layer in (m for m in net.modules() if isinstance(m, nn.Linear)):
@@ -72,7 +81,7 @@ def test_activations_stay_standardised():
     for dropout in (0.0, 0.1):
         net = network(200, 3, hidden_layer_sizes=(400,) * 10, dropout=dropout)
         seed_dropout(net, 0, "cpu")
-        x = normal(500, 200).float()
+        x = normal(5, 200, 100).float()
         with torch.no_grad():
             out = net.train().layers(x)
         assert abs(float(out.mean())) < 0.1

@@ -298,6 +298,15 @@ def test_folded_gives_the_same(options, dtype):
     assert names >= {*net.hidden_layers, *net.output_layers}
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_block_alone_is_folded_too(causal):
+    pair = network(causal=causal).blocks[0]
+    quick, x = folded(pair), clips(11).float()
+    assert isinstance(quick, GatedConv1d)
+    with torch.no_grad():
+        torch.testing.assert_close(quick(x), pair(x), atol=1e-6, rtol=1e-5)
+
+
 def test_folding_leaves_the_network_alone():
     net = network(dropout=0.5).train()
     before = {k: v.clone() for k, v in net.state_dict().items()}
