@@ -17,16 +17,18 @@ from skorch.callbacks import Callback
 from skaudio.ensemble import FrameClassifier
 from skaudio.neural_network import (
     Augmentation,
+    CoalaTagClassifier,
     CRNNClassifier,
     DistilledClassifier,
     FineTunedClassifier,
     MobileNetClassifier,
     MultiViewBlendingClassifier,
+    SampleCNNClassifier,
     SwishNetClassifier,
 )
 from skaudio.persistence import load, save
 from skaudio.preprocessing import FrameStatistics, ViewScaler
-from skaudio.views import MelView, MFCCView, Views
+from skaudio.views import CoalaView, MelView, MFCCView, RawView, Views, ViewUnion
 
 SR = 8000
 FAST = {"max_epochs": 1, "batch_size": 8, "random_state": 0, "device": "cpu"}
@@ -277,7 +279,34 @@ def test_pipelines_from_sound(sound):
     assert DistilledClassifier(piped, steps).fit(X, y).predict(X).shape == (12,)
 
 
-def test_a_table_in_tags_and_lists_as_y(clips):
+@pytest.mark.parametrize(
+    "student",
+    [
+        SampleCNNClassifier(
+            **FAST,
+            **{"sr": SR, "sizes": (3,) * 5, "width": 0.05},
+            **{"validation_fraction": None, "lr_schedule": "one-cycle"},
+        ),
+        CoalaTagClassifier(**FAST, width=0.02, views=CoalaView(min_duration=2.3)),
+        MultiViewBlendingClassifier(
+            **FAST,
+            **{"width": 0.05, "validation_fraction": 0.3},
+            views=ViewUnion([("mfcc", MFCC), ("raw", RawView(sr=SR))]),
+        ),
+    ],
+    ids=lambda student: type(student).__name__,
+)
+def test_students_on_sound(sound, student):
+    X, y = sound
+    teacher = make_pipeline(MFCC, clone(STATISTICS))
+    distilled = DistilledClassifier(student, teacher, alpha=1, temperature=2)
+    distilled.fit(X, y, X_test=X[:4], y_test=y[:4])
+    assert distilled.predict_proba(X).shape == (12, 2)
+    assert np.isfinite(distilled.history_[0]["test_loss"])
+    assert type(distilled.student_) is type(student)
+
+
+def test_a_list_as_y(clips):
     X, y = clips
     distilled = DistilledClassifier(STUDENT, STATISTICS)
     one = distilled.fit(X, y).predict_proba(X)
