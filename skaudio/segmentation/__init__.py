@@ -1,0 +1,6 @@
+"""Labels over time: recordings of any length cut into labelled segments."""
+
+from skaudio.segmentation._frame_segmenter import FrameSegmenter
+from skaudio.segmentation._segment_stream import SegmentStream
+
+__all__ = ["FrameSegmenter", "SegmentStream"]

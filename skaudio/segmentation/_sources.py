@@ -1,0 +1,275 @@
+"""Where frame probabilities come from: one pass over the sound, or windows of it.
+
+Both compute frames of a recording from a piece of it, so that no more of a long
+recording is in memory than a piece, and the result does not depend on the pieces.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from skaudio._utils._sklearn import BaseSearchCV
+from skaudio.preprocessing._loader import AudioLoader
+from skaudio.preprocessing._view_scaler import ViewScaler
+from skaudio.segmentation._stream import FrameSource, n_frames_of
+from skaudio.views._base import BaseView, ViewSource
+
+DEFAULT_WINDOW = 1.0  # seconds
+MOST_SAMPLES = 2**22  # of windows that are classified in one call
+PASSED = (None, "passthrough")
+
+
+def unwrapped(model: Any) -> Any:
+    """What predicts in a model: without freezing, or the best that a search found."""
+    while True:
+        if isinstance(model, FrozenEstimator):
+            model = model.estimator
+        elif isinstance(model, BaseSearchCV):
+            model = getattr(model, "best_estimator_", model.estimator)
+        elif _is_shell(model):
+            model = model.estimator_
+        else:
+            return model
+
+
+def _is_shell(model: Any) -> bool:
+    """Whether an estimator of this package predicts what ``estimator_`` does."""
+    return (
+        type(model).__name__ == "FineTunedClassifier"
+        and hasattr(model, "estimator_")
+        and not hasattr(model, "predict_frames_proba")
+    )
+
+
+def steps_of(model: Any) -> list[Any]:
+    """Steps of a model, unwrapped, those of pipelines in pipelines one by one."""
+    model = unwrapped(model)
+    if not isinstance(model, Pipeline):
+        return [] if model is None or isinstance(model, str) else [model]
+    return [part for _, step in model.steps for part in steps_of(step)]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Where the frames of a view lie, in samples."""
+
+    hop: int
+    reach: int  # before and after a frame that it can see
+    centre: float  # of the first frame
+    shortest: int  # that a view can be computed of
+
+
+def view_of(model: Any) -> tuple[BaseView | None, list[Any]]:
+    """The one view that a model computes of sound, and what comes after it.
+
+    None where sound goes through anything else first, or there are several views.
+    """
+    steps = steps_of(model)
+    if len(steps) > 1 and isinstance(steps[0], AudioLoader):
+        steps = steps[1:]
+    source = steps[0] if isinstance(steps[0], ViewSource) else _own_source(steps[0])
+    if not isinstance(source, ViewSource):
+        return None, steps
+    views = list(source._named_views().values())
+    return (views[0] if len(views) == 1 else None), steps
+
+
+def _own_source(estimator: Any) -> Any:
+    """What computes views within a network that takes sound."""
+    trained = getattr(estimator, "_trained", estimator)
+    return getattr(trained, "_source", None)
+
+
+def rate_of(model: Any) -> float | None:
+    """Sampling rate in Hz of the sound that a model takes, where it says so."""
+    for step in steps_of(model)[:1]:
+        if isinstance(step, ViewSource):
+            return float(next(iter(step._named_views().values())).sr)
+        places = (step, _own_source(step), *_inner(step))
+        for place in places:
+            if isinstance(place, ViewSource):
+                return float(next(iter(place._named_views().values())).sr)
+            if isinstance(getattr(place, "sr", None), (int, float)):
+                return float(place.sr)
+            if place is not step and place is not None:
+                found = rate_of(place)
+                if found is not None:
+                    return found
+    return None
+
+
+def _inner(step: Any) -> list[Any]:
+    """What a meta-estimator has fitted, or is to fit."""
+    names = ("estimator_", "estimator")
+    return [getattr(step, name) for name in names if hasattr(step, name)][:1]
+
+
+def is_one_pass(model: Any) -> bool:
+    """Whether a model labels all frames of a recording at once.
+
+    Its last step has ``predict_frames_proba`` and says what a frame depends on, and
+    all that comes before it is one view, and its scaler.
+    """
+    view, steps = view_of(model)
+    between = steps[1:-1]
+    return (
+        view is not None
+        and hasattr(steps[-1], "predict_frames_proba")
+        and hasattr(steps[-1], "frame_context")
+        and all(isinstance(step, ViewScaler) for step in between)
+    )
+
+
+def framing_of(view: BaseView) -> Framing:
+    """Where the frames of a view lie; refuse views that need the whole clip."""
+    module = view._front_end("float32", "cpu")
+    name = type(view).__name__
+    alike = {
+        "trim_silence": (False, "drops the silence at its ends"),
+        "duration": (None, "crops it"),
+        "min_duration": (0, "lengthens it"),
+    }
+    for parameter, (neutral, what) in alike.items():
+        value = getattr(view, parameter, neutral)
+        if value != neutral:
+            raise ValueError(_refusal(name, parameter, value, what, neutral))
+    if module is not None and module.decibels is not None:
+        what = "counts from its maximum"
+        raise ValueError(
+            _refusal(name, "top_db", getattr(view, "top_db", None), what, None)
+        )
+    if getattr(view, "pad_mode", "") == "wrap":
+        what = "joins its end to its beginning"
+        raise ValueError(_refusal(name, "pad_mode", "wrap", what, "constant"))
+    centred = getattr(view, "center", True)
+    first = 0.0 if centred else view._shortest / 2
+    hop = round(view.sr / view.rate)
+    reach = 0 if module is None else module.reach
+    # and a hop at least: what is nearest to a frame then lies within the recording
+    return Framing(hop, max(reach, hop), first, view._shortest)
+
+
+def _refusal(name: str, parameter: str, value: Any, what: str, neutral: Any) -> str:
+    return (
+        f"{name}({parameter}={value!r}) looks at a clip as a whole: it {what}. A long "
+        f"recording is computed in blocks: set {parameter}={neutral!r} and fit again, "
+        "or set window (in seconds) to classify windows of the recording as clips."
+    )
+
+
+class OnePass(FrameSource):
+    """Frames of a view, through a classifier of frames.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with ``is_one_pass(model)``.
+    block : float
+        Seconds that are computed at a time.
+    """
+
+    def __init__(self, model: Any, block: float) -> None:
+        view, steps = view_of(model)
+        assert view is not None
+        self.framing = framing_of(view)
+        self.classifier = steps[-1]
+        all_steps = steps_of(model)
+        self.steps = all_steps[:-1]
+        self.before, self.after = self.classifier.frame_context
+        self.step = self.framing.hop
+        self.centre = self.framing.centre
+        self.block = max(1, round(block * view.rate))
+
+    def span(self, first: int, stop: int, total: int | None) -> tuple[int, int]:
+        """See `FrameSource`."""
+        hop, reach = self.framing.hop, self.framing.reach
+        margin = math.ceil(reach / hop) * hop  # pieces start on the grid of frames
+        begin = max(0, (first - self.before) * hop - margin)
+        end = (stop - 1 + self.after) * hop + reach + 1
+        return begin, end if total is None else min(end, total)
+
+    def proba(
+        self, piece: np.ndarray, begin: int, first: int, stop: int, total: int | None
+    ) -> np.ndarray:
+        """See `FrameSource`."""
+        missing = self.framing.shortest - len(piece)
+        X: Any = [np.pad(piece, (0, missing)) if missing > 0 else piece]
+        for step in self.steps:
+            X = step.transform(X)
+        proba, _ = self.classifier.predict_frames_proba(X)
+        offset = begin // self.framing.hop
+        found: np.ndarray = proba[0][:, first - offset : stop - offset]
+        return found
+
+    @property
+    def lookahead(self) -> float:
+        """See `FrameSource`."""
+        return self.after * self.framing.hop + self.framing.reach
+
+
+class Windows(FrameSource):
+    """Windows around frames, through any classifier of clips.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with ``predict_proba``.
+    sr, hop, window : float
+        Sampling rate in Hz; seconds from frame to frame, and of a window.
+    block : float
+        Seconds that are computed at a time.
+    """
+
+    centre = 0.0
+
+    def __init__(
+        self, model: Any, *, sr: float, hop: float, window: float, block: float
+    ) -> None:
+        self.model = model
+        self.step = hop * sr
+        self.length = max(1, round(window * sr))
+        self.block = max(1, round(block / hop))
+
+    def _starts(self, first: int, stop: int, total: int | None) -> np.ndarray:
+        frames = np.arange(first, stop)
+        starts = np.floor(frames * self.step + 0.5).astype(np.int64) - self.length // 2
+        last = np.iinfo(np.int64).max if total is None else max(0, total - self.length)
+        return np.clip(starts, 0, last)
+
+    def span(self, first: int, stop: int, total: int | None) -> tuple[int, int]:
+        """See `FrameSource`."""
+        begin, last = self._starts(first, stop, total)[[0, -1]]
+        end = int(last) + self.length
+        return int(begin), end if total is None else min(end, total)
+
+    def proba(
+        self, piece: np.ndarray, begin: int, first: int, stop: int, total: int | None
+    ) -> np.ndarray:
+        """See `FrameSource`."""
+        if total is not None:
+            stop = min(stop, n_frames_of(total, self.step))
+        if first >= stop:
+            return np.empty((len(self.model.classes_), 0))
+        starts = self._starts(first, stop, total) - begin
+        # frames near a border share a window
+        unique, place = np.unique(starts, return_inverse=True)
+        windows = sliding_window_view(piece, min(self.length, len(piece)))
+        n = max(1, MOST_SAMPLES // self.length)
+        found = [
+            self.model.predict_proba(list(windows[unique[i : i + n]]))
+            for i in range(0, len(unique), n)
+        ]
+        proba: np.ndarray = np.concatenate(found)[place].T
+        return proba
+
+    @property
+    def lookahead(self) -> float:
+        """See `FrameSource`."""
+        return self.length - self.length // 2
