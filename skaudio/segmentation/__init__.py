@@ -2,5 +2,6 @@
 
 from skaudio.segmentation._frame_segmenter import FrameSegmenter
 from skaudio.segmentation._segment_stream import SegmentStream
+from skaudio.segmentation._tables import read_segments, write_segments
 
-__all__ = ["FrameSegmenter", "SegmentStream"]
+__all__ = ["FrameSegmenter", "SegmentStream", "read_segments", "write_segments"]

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from skaudio._utils._segment_table import Segment
+
 CLOSE = 1e-9  # seconds that are no difference
-
-
-class Segment(NamedTuple):
-    """A stretch of a recording with one label."""
-
-    recording: Any
-    start: float  # seconds
-    end: float
-    label: Any
-    probability: float
-
-
-COLUMNS = list(Segment._fields)
 
 
 @dataclass
@@ -154,11 +143,3 @@ class SegmentBuilder:
         label = self._labels[run.label]
         end = round(end, 9)
         self.segments.append(Segment(self.recording, start, end, label, probability))
-
-
-def table_of(segments: list[Segment]) -> Any:
-    """Segments as a DataFrame with the columns of `Segment`."""
-    import pandas as pd
-
-    frame = pd.DataFrame(segments, columns=COLUMNS)
-    return frame.astype({"start": float, "end": float, "probability": float})

@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, NOT_NEGATIVE, POSITIVE, RATE
 from skaudio._utils._container import stack_or_object
+from skaudio._utils._segment_table import Segment, table_of
 from skaudio._utils._sklearn import HasMethods, Interval, _fit_context
 from skaudio._utils._validation import copy_features_in
-from skaudio.segmentation._builder import Segment, SegmentBuilder, table_of
+from skaudio.segmentation._builder import SegmentBuilder
 from skaudio.segmentation._recordings import (
     name_of,
     read_or_report,

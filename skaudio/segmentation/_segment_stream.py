@@ -10,7 +10,8 @@ import numpy as np
 from skaudio._audio._arrays import as_samples
 from skaudio._audio._checks import check_rate
 from skaudio._audio._intake import Intake
-from skaudio.segmentation._builder import Segment, SegmentBuilder, table_of
+from skaudio._utils._segment_table import Segment, table_of
+from skaudio.segmentation._builder import SegmentBuilder
 from skaudio.segmentation._stream import FrameStream
 
 

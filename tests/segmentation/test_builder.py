@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from skaudio.segmentation._builder import SegmentBuilder, table_of
+from skaudio._utils._segment_table import table_of
+from skaudio.segmentation._builder import SegmentBuilder
 
 HOP = 0.1
 
