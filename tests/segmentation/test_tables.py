@@ -129,69 +129,34 @@ def test_files_of_others(case, tmp_path):
     assert table["probability"].isna().all()
 
 
-MALFORMED = {
-    "no tabs": ("a.txt", "0\t1\ta\n1 2 b\n", "line 2: expected start, end, label"),
-    "no number": ("a.txt", "0\tone\ta\n", "line 1: end must be a number .*'one'"),
-    "nan": ("a.txt", "nan\t1\ta\n", "line 1: start must be a number"),
-    "underscores": ("a.txt", "1_0\t20\ta\n", "line 1: start must be a number"),
-    "other digits": ("a.txt", "\u0661\t2\ta\n", "line 1: start must be a number"),
-    "a decimal comma": ("a.txt", "0,5\t1\ta\n", "line 1: start must be a number"),
-    "backwards": (
-        "a.txt",
-        "0\t1\ta\n2\t1\tb\n",
-        "line 2: a segment goes from 2 s to 1",
-    ),
-    "before 0": ("a.txt", "-1\t1\ta\n", "line 1: a segment goes from -1 s"),
-    "another type": (
-        "a.rttm",
-        "\nTALKER a 1 0 1 x x a x x\n",
-        "line 2: expected SPEAKER",
-    ),
-    "few columns": (
-        "a.rttm",
-        "SPEAKER a 1 0 1 x x a",
-        "line 1: expected SPEAKER and 8",
-    ),
-    "a label with spaces": (
-        "a.rttm",
-        "SPEAKER a 1 0 1 <NA> <NA> a b <NA> <NA>",
-        "line 1: expected SPEAKER and 8",
-    ),
-    "no duration": ("a.rttm", "SPEAKER a 1 0 x <NA> <NA> a <NA>", "the duration must"),
-    "a negative duration": (
-        "a.rttm",
-        "SPEAKER a 1 3 -1 <NA> <NA> a <NA>",
-        "3 s to 2 s",
-    ),
-    "confidence": ("a.rttm", "SPEAKER a 1 3 1 <NA> <NA> a high", "the confidence must"),
-    "no times": (
-        "a.selections.txt",
-        "Label\nx\n",
-        "line 1: expected a column 'Begin T",
-    ),
-    "no labels": (
-        "a.txt",
-        "Begin Time (s)\tEnd Time (s)\n0\t1\n",
-        "line 1: expected a column of labels, one of .*Annotation",
-    ),
-    "a short row": (
-        "a.txt",
-        "Begin Time (s)\tEnd Time (s)\tLabel\n0\t1\tx\n0\t1\n",
-        "line 3: expected 3 columns; got 2",
-    ),
-    "no text": ("a.txt", b"0\t1\ta\n0\t1\t\xff\xfe\n", "line 2: is not UTF-8 text"),
-}
+TIMES = "Begin Time (s)\tEnd Time (s)"
+MALFORMED = [
+    ("a.txt", "0\t1\ta\n1 2 b\n", 2, "expected start, end, label"),
+    ("a.txt", "0\tone\ta\n", 1, "end must be a number of seconds; got 'one'"),
+    ("a.txt", "nan\t1\ta\n", 1, "start must be a number"),
+    ("a.txt", "1_0\t20\ta\n", 1, "start must be a number"),
+    ("a.txt", "\u0661\t2\ta\n", 1, "start must be a number"),
+    ("a.txt", "0,5\t1\ta\n", 1, "start must be a number"),
+    ("a.txt", "0\t1\ta\n2\t1\tb\n", 2, "a segment goes from 2 s to 1 s"),
+    ("a.txt", "-1\t1\ta\n", 1, "a segment goes from -1 s"),
+    ("a.txt", b"0\t1\ta\n0\t1\t\xff\xfe\n", 2, "is not UTF-8 text"),
+    ("a.rttm", "\nTALKER a 1 0 1 x x a x x\n", 2, "expected SPEAKER"),
+    ("a.rttm", "SPEAKER a 1 0 1 x x a", 1, "expected SPEAKER and 8"),
+    ("a.rttm", "SPEAKER a 1 0 1 - - a b - -", 1, "expected SPEAKER and 8"),
+    ("a.rttm", "SPEAKER a 1 0 x - - a -", 1, "the duration must"),
+    ("a.rttm", "SPEAKER a 1 3 -1 - - a <NA>", 1, "a segment goes from 3 s to 2 s"),
+    ("a.rttm", "SPEAKER a 1 3 1 - - a high", 1, "the confidence must"),
+    ("a.selections.txt", "Label\nx\n", 1, "expected a column 'Begin Time"),
+    ("a.txt", f"{TIMES}\n0\t1\n", 1, "expected a column of labels, one of"),
+    ("a.txt", f"{TIMES}\tLabel\n0\t1\tx\n0\t1\n", 3, "expected 3 columns; got 2"),
+]
 
 
-@pytest.mark.parametrize("case", MALFORMED)
-def test_malformed_lines_are_named(case, tmp_path):
-    name, text, message = MALFORMED[case]
+@pytest.mark.parametrize(("name", "text", "line", "message"), MALFORMED)
+def test_malformed_lines_are_named(name, text, line, message, tmp_path):
     content = text if isinstance(text, bytes) else text.encode()
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(
-        ValueError,
-        match=rf"{name}, {message}|{name}, line 1: {message}|line 1: .*{message}",
-    ):
+    with pytest.raises(ValueError, match=f"{name}, line {line}: {message}"):
         read_segments(tmp_path / name)
 
 
