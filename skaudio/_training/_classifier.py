@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,10 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._estimator import FittedNetwork, SegmentEstimator
 from skaudio._training._labels import ClassLabels, TagIndicators, target_of
-from skaudio._training._targets import Target
+from skaudio._training._targets import Arrays, Target
 from skaudio._training._trainer import Trained
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import _fit_context
+
+# from (estimator, views, y, class_weight) to a target and its arrays
+MakeTarget = Callable[[Any, Views, Any, Any], tuple[Any, Arrays]]
 
 
 class SegmentClassifier(ClassifierMixin, SegmentEstimator):
@@ -77,19 +81,24 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
         test: tuple[Any, Any],
         checkpoint: Any,
         network: FittedNetwork | None = None,
+        make_target: MakeTarget = target_of,
     ) -> Trained:
-        """Train on labels, from random weights or from those of a fitted network."""
+        """Train on labels, from random weights or from those of a fitted network.
+
+        ``make_target`` checks y and says what to learn from it, which its ``encode``
+        then says of further clips.
+        """
         X_test, y_test = test
         if (X_test is None) != (y_test is None):
             raise ValueError("X_test and y_test go together; got only one of them.")
 
-        def encode(views: Views) -> tuple[Target, dict[str, np.ndarray]]:
-            target, arrays = target_of(self, views, y, self.class_weight)
+        def encode(views: Views) -> tuple[Target, Arrays]:
+            target, arrays = make_target(self, views, y, self.class_weight)
             self.classes_ = target.classes
             return target, arrays
 
-        def encode_test(target: Any, views: Views) -> dict[str, np.ndarray]:
-            arrays: dict[str, np.ndarray] = target.encode(self, views, y_test)
+        def encode_test(target: Any, views: Views) -> Arrays:
+            arrays: Arrays = target.encode(self, views, y_test)
             return arrays
 
         return self._fit(

@@ -371,7 +371,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         parts = list(map(of, self._datasets(X)))
         outputs = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
         for name, output in outputs.items():
-            _check_finite(output, name)
+            check_finite(output, name)
         return outputs
 
     def _features(
@@ -385,7 +385,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             return clip_means(values, rows, len(data))
 
         features = np.concatenate(list(map(of, self._datasets(X))))
-        _check_finite(features, layers)
+        check_finite(features, layers)
         return features
 
     def _frame_features(
@@ -403,7 +403,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             features += [part.T for part in np.split(values, ends[:-1])]
             all_times += times
         for clip, values in enumerate(features):
-            _check_finite(values[None], layers, first=clip)
+            check_finite(values[None], layers, first=clip)
         return features, all_times
 
     def _n_features(self, layers: list[str]) -> int:
@@ -471,7 +471,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         return tags
 
 
-def _check_finite(values: np.ndarray, what: Any, first: int = 0) -> None:
+def check_finite(values: np.ndarray, what: Any, first: int = 0) -> None:
     """Refuse outputs of clips, of which ``first`` is the number of the first one."""
     finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
     if not finite.all():

@@ -1,4 +1,4 @@
-"""Targets of classifiers: class labels, tags, and a teacher's probabilities."""
+"""Targets of classifiers: class labels and tags."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from sklearn.utils.multiclass import type_of_target
 from torch import Tensor, nn
 
 from skaudio._training._targets import Arrays, Target
-from skaudio._utils._validation import check_labels, check_soft_labels, check_tags
-from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy, SoftCrossEntropy
+from skaudio._utils._text import shortened
+from skaudio._utils._validation import check_labels, check_tags
+from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy
 
-TARGET, TEACHER = "label", "teacher"
+TARGET = "label"
 
 
 class _Classes(Target, Protocol):
@@ -92,25 +93,31 @@ class ClassLabels(_Classes):
         return cls(classes, class_weight), {TARGET: indices.astype(np.int64)}
 
     def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
-        """Class indices of further clips, whose classes must be known."""
+        """Class indices of clips, whose classes must be known."""
         y = check_labels(estimator, X, y)
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
             raise ValueError(
-                f"y_test has the class {unknown.tolist()[0]!r}, which y has not. Leave "
-                "its clips out."
+                f"There is no output for the class {unknown.tolist()[0]!r}: outputs "
+                f"are for {shortened(self.classes.tolist())}. Leave its clips out."
             )
         return {TARGET: np.searchsorted(self.classes, y).astype(np.int64)}
 
     def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
         """Cross-entropy, its weights from the training clips."""
+        return BranchCrossEntropy(self._weights(arrays[TARGET], dtype))
+
+    def _weights(self, indices: np.ndarray, dtype: str) -> Tensor | None:
+        """Weights of the classes; those that no clip has weigh nothing anyway."""
         if self.class_weight is None:
-            return BranchCrossEntropy()
-        present = self.classes[arrays[TARGET]]
-        values = compute_class_weight(
-            self.class_weight, classes=self.classes, y=present
+            return None
+        present, weights = np.unique(indices), np.ones(len(self.classes), dtype)
+        weights[present] = compute_class_weight(
+            self.class_weight,
+            classes=self.classes[present],
+            y=self.classes[indices],
         )
-        return BranchCrossEntropy(torch.from_numpy(values.astype(dtype)))
+        return torch.from_numpy(weights)
 
     def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
         """Class of every clip."""
@@ -226,88 +233,6 @@ class TagIndicators(_Classes):
     def confidence(self, proba: np.ndarray) -> np.ndarray:
         """Log-odds of every tag."""
         return log_odds(proba)
-
-
-class SoftLabels(ClassLabels):
-    """A teacher's probabilities, to be matched at a temperature (distillation).
-
-    The loss has a term ``"soft"``, the cross-entropy between the teacher's and the
-    student's probabilities, both at the temperature; and, if the classes of the clips
-    are known, a term ``"hard"``, the cross-entropy with these.
-
-    Parameters
-    ----------
-    classes : ndarray of shape (n_classes,)
-        Labels, in the order of the teacher's columns.
-    temperature : float, default=1.0
-        Divides logits before the softmax.
-    scaled : bool, default=True
-        Whether the soft term is multiplied by the squared temperature, which keeps its
-        gradient at the size it has at temperature 1.
-
-    References
-    ----------
-    G. Hinton, O. Vinyals and J. Dean, "Distilling the knowledge in a neural network",
-    2015, Section 2.
-    """
-
-    def __init__(
-        self, classes: np.ndarray, temperature: float = 1.0, scaled: bool = True
-    ) -> None:
-        super().__init__(classes)
-        self.temperature = temperature
-        self.scaled = scaled
-        self.has_labels = False
-
-    def encode_teacher(
-        self, estimator: Any, X: Any, scores: Any, *, logits: bool, y: Any = None
-    ) -> Arrays:
-        """Targets from a teacher's outputs (n_clips, n_classes).
-
-        With ``logits``, ``scores`` are logits; otherwise probabilities that sum to one.
-        ``y`` are the classes of the clips, if they are known.
-        """
-        scores = check_soft_labels(estimator, X, scores, len(self.classes), logits)
-        z = (
-            scores
-            if logits
-            else np.log(np.maximum(scores, np.finfo(scores.dtype).tiny))
-        )
-        z = z / self.temperature
-        soft = np.exp(z - z.max(axis=1, keepdims=True))
-        arrays = {TEACHER: soft / soft.sum(axis=1, keepdims=True)}
-        self.has_labels = y is not None
-        return arrays if y is None else arrays | self.encode(estimator, X, y)
-
-    def terms(self, module: Any) -> tuple[str, ...]:
-        """Soft, and hard if classes are known."""
-        return ("soft", "hard") if self.has_labels else ("soft",)
-
-    def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
-        """Cross-entropy with the teacher, and with the classes."""
-        return SoftCrossEntropy(
-            temperature=self.temperature,
-            scaled=self.scaled,
-            soft=TEACHER,
-            hard=TARGET if self.has_labels else None,
-        )
-
-    def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
-        """Class of every clip, or the teacher's decision."""
-        return arrays.get(TARGET, arrays[TEACHER].argmax(axis=1))
-
-    def mix(
-        self, name: str, own: np.ndarray, partner: np.ndarray, ratio: np.ndarray
-    ) -> np.ndarray:
-        """Shares of both clips' classes, or of the teacher's probabilities."""
-        if name == TARGET:
-            return super().mix(name, own, partner, ratio)
-        mixed: np.ndarray = ratio * own + (1 - ratio) * partner
-        return mixed
-
-    def score(self, predictions: np.ndarray, arrays: Arrays) -> float:
-        """Accuracy, or agreement with the teacher where classes are unknown."""
-        return float(np.mean(predictions.argmax(1) == self.strata(arrays, 0)))
 
 
 def _check_weights(class_weight: Any, classes: np.ndarray) -> None:

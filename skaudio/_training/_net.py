@@ -233,6 +233,17 @@ class SegmentNet(NeuralNet):
         parts = self._infer(self._outputs, data, rows, starts)
         return joined([outputs for outputs, _, _ in parts])
 
+    def frames(self, clip: np.ndarray, window: int) -> Tensor:
+        """Output (1, n_outputs, frames) for every frame of a clip (bins, frames)."""
+        x = torch.from_numpy(np.array(clip, dtype=self.dtype))[None].to(self.device)
+        with (
+            torch.inference_mode(),
+            without_autocast(self.device),
+            without_spinning(self.device),
+        ):
+            output: Tensor = self.for_inference(self.module_).network.frames(x, window)
+            return output
+
     def features(
         self,
         data: Segments,

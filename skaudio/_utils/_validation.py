@@ -274,9 +274,9 @@ def check_tags(estimator: Any, X: Any, y: Any) -> np.ndarray:
 
 
 def check_soft_labels(
-    estimator: Any, X: Any, scores: Any, n_classes: int, logits: bool
+    estimator: Any, X: Any, scores: Any, n_classes: int
 ) -> np.ndarray:
-    """A teacher's logits or probabilities (n_clips, n_classes) of every clip of X."""
+    """A teacher's probabilities (n_clips, n_classes) of every clip of X."""
     scores = check_array(scores, dtype=FLOATS, input_name="y", estimator=estimator)
     check_consistent_length(X, scores)
     if scores.shape[1] != n_classes:
@@ -285,7 +285,7 @@ def check_soft_labels(
             f"each of {n_classes} classes."
         )
     sums = scores.sum(axis=1)
-    if not logits and ((scores < 0).any() or not np.allclose(sums, 1, atol=1e-3)):
+    if (scores < 0).any() or not np.allclose(sums, 1, atol=1e-3):
         row = int(np.argmax(np.abs(sums - 1)))
         raise ValueError(
             "Probabilities of a teacher must not be negative and must sum to one; row "

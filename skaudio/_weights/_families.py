@@ -10,6 +10,7 @@ their own, which support SampleCNN only: layouts are for state dictionaries.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -49,11 +50,22 @@ def family_of(network: type[nn.Module]) -> Family:
     return next(family for family in FAMILIES if network in family.networks)
 
 
-def recognise(tensors: dict[str, Tensor], is_lightning: bool = False) -> Weights:
-    """Find the layout of a state dictionary and rename its tensors."""
+def recognise(
+    tensors: dict[str, Tensor],
+    is_lightning: bool = False,
+    *,
+    known: Sequence[Layout] | None = None,
+    mistaken: Sequence[tuple[str, str]] = (),
+) -> Weights:
+    """Find the layout of a state dictionary and rename its tensors.
+
+    ``known`` are the layouts to choose from, all by default, and ``mistaken`` further
+    files that are easily taken for one of them, as in `Family`.
+    """
+    known = layouts() if known is None else known
     if tensors and all(name.startswith("module.") for name in tensors):
         tensors = {name[len("module.") :]: t for name, t in tensors.items()}
-    for layout in layouts():
+    for layout in known:
         prefix = find_prefix(tensors, layout)
         if prefix is None:
             continue
@@ -61,20 +73,21 @@ def recognise(tensors: dict[str, Tensor], is_lightning: bool = False) -> Weights
         if unexpected:
             raise ValueError(
                 f"The file has the layout of {layout.name}, but also unexpected "
-                f"tensors: {shortened(unexpected)}.{_looks_like(list(tensors))}"
+                f"tensors: {shortened(unexpected)}."
+                f"{_looks_like(list(tensors), mistaken)}"
             )
         return weights
     raise ValueError(
         f"No known layout has tensors named {shortened(tensors)}."
-        f"{_looks_like(list(tensors))} Known layouts: "
-        f"{', '.join(layout.name for layout in layouts())}."
+        f"{_looks_like(list(tensors), mistaken)} Known layouts: "
+        f"{', '.join(layout.name for layout in known)}."
     )
 
 
-def _looks_like(names: list[str]) -> str:
+def _looks_like(names: list[str], further: Sequence[tuple[str, str]]) -> str:
     """What a file is that fits no layout, if its names give that away."""
     mistaken = [entry for family in FAMILIES for entry in family.mistaken]
-    for pattern, what in (*mistaken, *OTHERS):
+    for pattern, what in (*further, *mistaken, *OTHERS):
         if any(re.match(pattern, name) for name in names):
             return f" It looks like {what}."
     return ""

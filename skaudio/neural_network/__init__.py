@@ -6,10 +6,14 @@ from skaudio._training._options._cosine import CosineRestarts
 from skaudio._training._options._plateau import PlateauSchedule
 from skaudio.neural_network._coala_tag import CoalaTagClassifier
 from skaudio.neural_network._crnn import CRNNClassifier
+from skaudio.neural_network._distilled import DistilledClassifier
 from skaudio.neural_network._fine_tuning import FineTunedClassifier
 from skaudio.neural_network._frame_level import FrameLevelCNNClassifier
+from skaudio.neural_network._mobilenet import MobileNetClassifier
 from skaudio.neural_network._multiview import MultiViewBlendingClassifier
 from skaudio.neural_network._samplecnn import SampleCNNClassifier
+from skaudio.neural_network._selfnormalizing import SelfNormalizingClassifier
+from skaudio.neural_network._swishnet import SwishNetClassifier
 
 __all__ = [
     "Augmentation",
@@ -17,9 +21,13 @@ __all__ = [
     "CRNNClassifier",
     "CoalaTagClassifier",
     "CosineRestarts",
+    "DistilledClassifier",
     "FineTunedClassifier",
     "FrameLevelCNNClassifier",
+    "MobileNetClassifier",
     "MultiViewBlendingClassifier",
     "PlateauSchedule",
     "SampleCNNClassifier",
+    "SelfNormalizingClassifier",
+    "SwishNetClassifier",
 ]

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skaudio._training._classifier import SegmentClassifier
+from skaudio._training._classifier import MakeTarget, SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
 from skaudio._training._estimator import FittedNetwork, network_of
+from skaudio._training._labels import ClassLabels, target_of
 from skaudio._training._parameters import ObjectParameters
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._validation import copy_features_in
+from skaudio.neural_network._steps import before, behind, fitted
 from skaudio.nn.layers import layer_names
 
 AUTO = "auto"
@@ -45,7 +45,8 @@ class FineTunedClassifier(
         ``net_.module_.hidden_layers`` or by name.
     reset_head : bool or "auto", default="auto"
         Whether the output layers start from random weights; "auto" does so where
-        classes differ from those of the estimator.
+        classes differ from those of the estimator. False keeps the outputs for all
+        classes of the estimator, of which y may have only some.
     lr : float or None, default=None
         Base learning rate; None is a tenth of the estimator's.
     max_epochs : int or None, default=None
@@ -169,33 +170,33 @@ class FineTunedClassifier(
         ConvergenceWarning
             If training diverged after the model that is kept.
         """
-        model = clone(self.estimator)
-        if not isinstance(model, FrozenEstimator):
-            model.fit(X, y, **_with_groups(model, groups))
-        steps, fitted = network_of(model)
-        if not isinstance(fitted, SegmentClassifier):
+        steps, first = network_of(fitted(self.estimator, X, y, groups))
+        if not isinstance(first, SegmentClassifier):
             raise TypeError(
-                f"FineTunedClassifier needs a classifier; got {type(fitted).__name__}."
+                f"FineTunedClassifier needs a classifier; got {type(first).__name__}."
             )
-        self.frozen_layers_ = _frozen_layers(fitted.net_.module_, self.freeze)
-        tuned = fitted._as_trained().set_params(**self._settings(fitted))
-        network = FittedNetwork(fitted, self.frozen_layers_, self.reset_head)
-
-        def before(clips: Any) -> Any:
-            return clips if steps is None or clips is None else steps.transform(clips)
-
-        test = before(X_test), y_test
-        tuned._fit_labels(before(X), y, groups, test, checkpoint, network)
+        self.frozen_layers_ = _frozen_layers(first.net_.module_, self.freeze)
+        tuned = first._as_trained().set_params(**self._settings(first))
+        test = before(steps, X_test), y_test
+        tuned._fit_labels(
+            *(before(steps, X), y, groups, test, checkpoint),
+            network=FittedNetwork(first, self.frozen_layers_, self.reset_head),
+            make_target=_same_outputs(first) if self._keeps_head(first) else target_of,
+        )
         self.classes_ = tuned.classes_
         self.history_ = tuned.history_
-        self.estimator_ = tuned if steps is None else _behind(steps, tuned)
+        self.estimator_ = behind(steps, tuned)
         copy_features_in(self.estimator_, self)
         return self
 
-    def _settings(self, fitted: SegmentClassifier) -> dict[str, Any]:
+    def _keeps_head(self, first: SegmentClassifier) -> bool:
+        """Whether to train the outputs for all of the first classes further."""
+        return self.reset_head is False and isinstance(first._target, ClassLabels)
+
+    def _settings(self, first: SegmentClassifier) -> dict[str, Any]:
         """Parameters of the classifier that differ from those of the first training."""
         given = {
-            "lr": fitted.lr / 10 if self.lr is None else self.lr,
+            "lr": first.lr / 10 if self.lr is None else self.lr,
             "max_epochs": self.max_epochs,
             "lr_schedule": self.lr_schedule,
             "verbose": self.verbose,
@@ -268,14 +269,11 @@ def _frozen_layers(module: Any, freeze: Any) -> list[str]:
     return [name for stage in stages[:n_frozen] for name in stage]
 
 
-def _behind(steps: Pipeline, tuned: SegmentClassifier) -> Pipeline:
-    """The fitted steps with the fine-tuned classifier at their end."""
-    return Pipeline([*steps.steps, ("classifier", tuned)])
+def _same_outputs(first: SegmentClassifier) -> MakeTarget:
+    """Makes targets for the classes of the first training, of which y may have few."""
 
+    def make_target(estimator: Any, X: Any, y: Any, class_weight: Any) -> Any:
+        target = ClassLabels(first.classes_, class_weight)
+        return target, target.encode(estimator, X, y)
 
-def _with_groups(model: Any, groups: Any) -> dict[str, Any]:
-    """Arguments of ``fit`` that pass groups to the classifier in a model."""
-    if groups is None:
-        return {}
-    is_pipeline = isinstance(model, Pipeline)
-    return {f"{model.steps[-1][0]}__groups" if is_pipeline else "groups": groups}
+    return make_target

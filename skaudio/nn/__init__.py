@@ -39,11 +39,15 @@ from skaudio.nn.losses import (
     blend,
 )
 from skaudio.nn.mfcc import MFCC
+from skaudio.nn.mobilenet import ConvNorm, MobileNet
 from skaudio.nn.multiview import MultiViewCRNN
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
+from skaudio.nn.selfnormalizing import AlphaDropout, SelfNormalizingNet
+from skaudio.nn.swishnet import GatedConv1d, GatedPair, SwishNet
 
 __all__ = [
     "MFCC",
+    "AlphaDropout",
     "AttentionPooling",
     "BranchCrossEntropy",
     "BranchTagEntropy",
@@ -61,17 +65,23 @@ __all__ = [
     "CoalaTagger",
     "ConstantQ",
     "ConvBlock",
+    "ConvNorm",
     "Dropout",
     "FrameLevelCNN",
     "GammatoneSpectrogram",
+    "GatedConv1d",
+    "GatedPair",
     "MelSpectrogram",
+    "MobileNet",
     "MultiViewCRNN",
     "OneBranch",
     "PowerSpectrogram",
     "SampleBlock",
     "SampleCNN",
+    "SelfNormalizingNet",
     "SingleViewCRNN",
     "SoftCrossEntropy",
+    "SwishNet",
     "add_noise",
     "blend",
     "compress",

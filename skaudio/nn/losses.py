@@ -103,21 +103,24 @@ class BranchTagEntropy(nn.Module):
 
 
 class SoftCrossEntropy(nn.Module):
-    """Cross-entropy with a teacher's probabilities, and with classes (distillation).
+    """Cross-entropy of every branch with a teacher's probabilities and with classes.
 
     Parameters
     ----------
     temperature : float, default=1.0
-        Divides the student's logits before the softmax; the teacher's probabilities
-        must be at the same temperature.
+        Divides the logits before the softmax; the teacher's probabilities must be at
+        the same temperature.
     scaled : bool, default=True
-        Whether the soft term is multiplied by the squared temperature.
+        Whether the soft loss is multiplied by the squared temperature.
+    alpha : float, default=0.9
+        Share of the soft loss; the rest is that of the loss on classes.
     soft : str, default="teacher"
         Key of the probabilities (n_clips, n_classes) in the dictionary of targets.
     hard : str or None, default=None
-        Key of the class indices, or of their shares; None leaves this term out.
-    output : str or None, default=None
-        Which output of the network has the logits; None if there is only one.
+        Key of the class indices, or of their shares; None leaves them out, and the
+        soft loss is all there is.
+    class_weight : tensor of shape (n_classes,) or None, default=None
+        Weight of the clips of each class in the loss on classes.
 
     References
     ----------
@@ -130,7 +133,7 @@ class SoftCrossEntropy(nn.Module):
     >>> from skaudio.nn import SoftCrossEntropy
     >>> logits = {"mel": torch.zeros(2, 4)}
     >>> teacher = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
-    >>> SoftCrossEntropy()(logits, {"teacher": teacher})["soft"]
+    >>> SoftCrossEntropy()(logits, {"teacher": teacher})["mel"]
     tensor(1.3863)
     """
 
@@ -138,16 +141,17 @@ class SoftCrossEntropy(nn.Module):
         self,
         temperature: float = 1.0,
         scaled: bool = True,
+        alpha: float = 0.9,
         soft: str = "teacher",
         hard: str | None = None,
-        output: str | None = None,
+        class_weight: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.temperature = temperature
         self.scaled = scaled
+        self.alpha = alpha
         self.soft = soft
-        self.hard = hard
-        self.output = output
+        self.hard = None if hard is None else BranchCrossEntropy(class_weight, hard)
 
     def forward(
         self,
@@ -155,17 +159,18 @@ class SoftCrossEntropy(nn.Module):
         targets: Mapping[str, Tensor],
         inputs: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Terms ``"soft"`` and, if asked for, ``"hard"``."""
-        if self.output is None:
-            (logits,) = outputs.values()
-        else:
-            logits = outputs[self.output]
-        teacher = targets[self.soft].to(logits.dtype)
-        soft = F.cross_entropy(logits / self.temperature, teacher)
-        losses = {"soft": soft * self.temperature**2 if self.scaled else soft}
-        if self.hard is not None:
-            losses["hard"] = F.cross_entropy(logits, targets[self.hard])
-        return losses
+        """Mean loss of every branch of ``outputs``; ``inputs`` are not needed."""
+        scale = self.temperature**2 if self.scaled else 1.0
+        teacher = targets[self.soft]
+        soft = {
+            name: scale
+            * F.cross_entropy(logits / self.temperature, teacher.to(logits.dtype))
+            for name, logits in outputs.items()
+        }
+        if self.hard is None:
+            return soft
+        hard = self.hard(outputs, targets)
+        return {k: self.alpha * soft[k] + (1 - self.alpha) * hard[k] for k in soft}
 
 
 def blend(losses: Mapping[str, Tensor], weights: Tensor) -> Tensor:

@@ -1,0 +1,201 @@
+"""`SelfNormalizingClassifier`: fully connected layers that judge single frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from skaudio._training._classifier import SegmentClassifier
+from skaudio._training._constraints import shared_constraints
+from skaudio._training._frame_outputs import FrameOutputs
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._rates import check_single_view
+from skaudio._utils._container import Views
+from skaudio.nn.blocks import OneBranch
+from skaudio.nn.selfnormalizing import SelfNormalizingNet
+
+
+class SelfNormalizingClassifier(FrameOutputs, SegmentClassifier):
+    """Classify or tag frames by a self-normalising network, SwishNet's baseline.
+
+    Fully connected layers with SELU and alpha dropout. On a table, rows are frames: put
+    it inside a `FrameClassifier` to train on frames, and to let those of a clip vote.
+    On views, every frame is judged on its own as well, but the loss is that of a clip:
+    logits are the mean over a segment.
+
+    Parameters
+    ----------
+    views : ViewUnion, view or None, default=None
+        What computes views inside the classifier, on its device: X is then waveforms
+        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
+        those of a pipeline of the views, `ViewScaler` and this classifier. In training
+        segments are cut from the waveform and may be augmented there. None takes X as
+        views.
+    hidden_layer_sizes : sequence of int, default=(512, 256, 64)
+        Units of the hidden layers. The default has the published number of parameters,
+        179,203 for 60 features and 3 classes.
+    augmentation : Augmentation or None, default=None
+        Random changes of training segments; None makes none.
+    dropout : float, default=0.05
+        Probability of dropping an output of a hidden layer, by alpha dropout, which
+        keeps mean and variance. 0 switches it off.
+    max_epochs : int, default=20
+        Number of passes over the training clips.
+    batch_size : int, default=256
+        Segments per training step and per forward pass in prediction. The paper's 64
+        makes too few steps of a few hundred clips.
+    lr : float, default=0.001
+        Base learning rate, which ``lr_schedule`` scales over training.
+    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
+        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
+    lr_schedule : PlateauSchedule, CosineRestarts or name, default="one-cycle"
+        "one-cycle" rises for a quarter of training and then falls to zero, good for
+        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
+        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
+        `CosineRestarts` go by the number of the epoch.
+    segment_length : int, float or None, default=None
+        Length of a segment: an int is a number of time steps of a single
+        view, a float is seconds (X must be `Views`, which have rates), None is
+        the median length of the training clips. Shorter clips are repeated to fill it.
+    n_segments : int, default=10
+        Evenly spaced segments per clip whose probabilities are averaged in prediction.
+    validation_fraction : float, int or None, default=None
+        Sources to hold out: a float is their share of every class, at least one where a
+        class has two; an int is their number per class. The model with the best
+        validation accuracy (of tags: mean average precision) is kept. None trains on
+        all clips to the end.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, as in scikit-learn. "balanced" weighs
+        presence and absence of every tag alike if y is an indicator matrix.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training, after the built-in ones. They are used themselves, as in
+        skorch; a clone of the estimator has copies.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
+    mixed_precision : bool, default=False
+        Whether convolutions and matrix products are computed in bfloat16, on a GPU
+        with half the memory and more speed. Weights and losses keep the type of X.
+    compile : bool, default=False
+        Whether ``torch.compile`` translates the network for training. Takes a minute
+        or so at the start, and a C++ compiler; worth it for long training on a GPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initialisation, order, segments, dropout, validation split. An int gives
+        the same model to the bit on one machine with as many threads, in any backend.
+    verbose : bool or int, default=0
+        Whether to show a progress bar over epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; column numbers if y is an indicator matrix of tags.
+    net_ : skorch.NeuralNet
+        The trained network; ``net_.module_`` is the torch module.
+    history_ : list of dict
+        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss, lr,
+        seconds``; the score is an accuracy, or mean average precision of tags.
+        Figures of validation are NaN without ``validation_fraction``.
+    scaler_ : ViewScaler
+        What standardises the views, when ``views`` is set.
+    n_features_in_ : int
+        Number of bins, when fitted on an array; of samples, when ``views`` is set.
+    view_names_in_ : ndarray of str
+        Name of the view, when fitted on `Views`.
+
+    See Also
+    --------
+    skaudio.ensemble.FrameClassifier : Training on frames, and the vote.
+    skaudio.mixture.GMMClassifier : The other baseline.
+
+    Notes
+    -----
+    Features should be standardised: what is normalised stays so. The paper gives no
+    rate of dropout, no learning rate and no number of epochs: these are chosen.
+
+    References
+    ----------
+    Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017. Hussain and
+    Haque, "SwishNet", arXiv:1812.00149, 2018, Section IV, for the baseline.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.ensemble import FrameClassifier
+    >>> from skaudio.neural_network import SelfNormalizingClassifier
+    >>> from skaudio.views import MFCCView
+    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
+    >>> net = SelfNormalizingClassifier(
+    ...     hidden_layer_sizes=(16, 8), max_epochs=1, random_state=0
+    ... )
+    >>> frames = FrameClassifier(make_pipeline(StandardScaler(), net), vote="majority")
+    >>> model = make_pipeline(MFCCView(sr=8000, n_mels=32, delta=2), frames)
+    >>> model.fit(X, y).predict_proba(X).shape
+    (20, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like"],
+        **shared_constraints(without=("width",)),
+    }
+
+    def __init__(
+        self,
+        *,
+        views: Any = None,
+        hidden_layer_sizes: Sequence[int] = (512, 256, 64),
+        augmentation: Augmentation | None = None,
+        dropout: float = 0.05,
+        max_epochs: int = 20,
+        batch_size: int = 256,
+        lr: float = 0.001,
+        optimizer: str = "adam",
+        lr_schedule: Any = "one-cycle",
+        segment_length: int | float | None = None,
+        n_segments: int = 10,
+        validation_fraction: float | int | None = None,
+        class_weight: dict[Any, float] | str | None = None,
+        callbacks: list[Any] | None = None,
+        device: str = "auto",
+        mixed_precision: bool = False,
+        compile: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.views = views
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.augmentation = augmentation
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.segment_length = segment_length
+        self.n_segments = n_segments
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.device = device
+        self.mixed_precision = mixed_precision
+        self.compile = compile
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _module(self) -> dict[str, Any]:
+        network = partial(
+            SelfNormalizingNet,
+            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            dropout=self.dropout,
+        )
+        return {"module": OneBranch, "module__network": network}
+
+    def _check_input(self, X: Views) -> None:
+        check_single_view(self, X)
+        if not all(size >= 1 for size in self.hidden_layer_sizes):
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must be numbers of "
+                "units, at least 1."
+            )
