@@ -45,11 +45,12 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
     same label is a segment, as in [1]_.
 
     Where the classifier labels frames (it has ``predict_frames_proba`` and
-    ``frame_context``, as `FrameClassifier` does) and its Pipeline is a view, perhaps a
-    `ViewScaler`, and the classifier, a recording goes through both in one pass. Any
-    other classifier of sound with ``predict_proba`` classifies a window around every
-    frame. Recordings are read and computed in blocks, so that hours need no more memory
-    than minutes; blocks change no result by more than rounding errors.
+    ``frame_context``, as `SwishNetClassifier` and `FrameClassifier` do) and its
+    Pipeline is a view, perhaps a `ViewScaler`, and the classifier, or it computes the
+    view itself, a recording goes through both in one pass. Any other classifier of
+    sound with ``predict_proba`` classifies a window around every frame. Recordings are
+    read and computed in blocks, so that hours need no more memory than minutes; blocks
+    change no result by more than rounding errors.
 
     Parameters
     ----------
@@ -96,6 +97,9 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
 
     See Also
     --------
+    skaudio.datasets.make_recordings : Test recordings from labelled clips.
+    skaudio.metrics.frame_accuracy : Compares segments with the truth.
+    skaudio.neural_network.SwishNetClassifier : A network that labels frames.
     skaudio.ensemble.FrameClassifier : Classifies frames on their own.
 
     Notes

@@ -33,19 +33,17 @@ def unwrapped(model: Any) -> Any:
             model = model.estimator
         elif isinstance(model, BaseSearchCV):
             model = getattr(model, "best_estimator_", model.estimator)
-        elif _is_shell(model):
-            model = model.estimator_
+        elif _trained_by(model) is not None:
+            model = _trained_by(model)
         else:
             return model
 
 
-def _is_shell(model: Any) -> bool:
-    """Whether an estimator of this package predicts what ``estimator_`` does."""
-    return (
-        type(model).__name__ == "FineTunedClassifier"
-        and hasattr(model, "estimator_")
-        and not hasattr(model, "predict_frames_proba")
-    )
+def _trained_by(model: Any) -> Any:
+    """What a meta-estimator of networks trained, and predicts with."""
+    if not type(model).__module__.startswith("skaudio.neural_network."):
+        return None
+    return getattr(model, "student_", getattr(model, "estimator_", None))
 
 
 def steps_of(model: Any) -> list[Any]:
@@ -107,7 +105,7 @@ def rate_of(model: Any) -> float | None:
 
 def _inner(step: Any) -> list[Any]:
     """What a meta-estimator has fitted, or is to fit."""
-    names = ("estimator_", "estimator")
+    names = ("student_", "estimator_", "student", "estimator")
     return [getattr(step, name) for name in names if hasattr(step, name)][:1]
 
 
