@@ -90,6 +90,8 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
     latency_ : float
         Most seconds of sound from the end of a segment until `stream` gives it out: a
         block, what frames see behind them, half the median filter, and `min_duration`.
+    sr_ : float
+        Sampling rate in Hz at which the estimator takes sound.
     errors_ : list of dict
         ``{"row", "path", "error"}`` of each recording that failed in the last call.
     n_features_in_ : int
@@ -101,6 +103,7 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
     skaudio.metrics.frame_accuracy : Compares segments with the truth.
     skaudio.neural_network.SwishNetClassifier : A network that labels frames.
     skaudio.ensemble.FrameClassifier : Classifies frames on their own.
+    skaudio.inspection.SegmentationDisplay : Draws what is found.
 
     Notes
     -----
@@ -214,6 +217,12 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
         source, sr = self._source(self.estimator_)
         behind = (source.block * source.step + source.lookahead) / sr
         return behind + (self.median // 2 + 1.5) * self.hop + self.min_duration
+
+    @property
+    def sr_(self) -> float:
+        """Sampling rate in Hz at which the estimator takes sound."""
+        check_is_fitted(self)
+        return self._rate(self.estimator_)
 
     def predict(self, X):
         """Cut recordings into segments.
