@@ -213,7 +213,7 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
     @property
     def latency_(self) -> float:
         """Most seconds of sound from the end of a segment until it is given out."""
-        check_is_fitted(self)
+        self._check_fitted()
         source, sr = self._source(self.estimator_)
         behind = (source.block * source.step + source.lookahead) / sr
         return behind + (self.median // 2 + 1.5) * self.hop + self.min_duration
@@ -221,7 +221,7 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
     @property
     def sr_(self) -> float:
         """Sampling rate in Hz at which the estimator takes sound."""
-        check_is_fitted(self)
+        self._check_fitted()
         return self._rate(self.estimator_)
 
     def predict(self, X):
@@ -325,14 +325,22 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
             Its ``push(block)`` takes samples and gives finished segments, its
             ``flush()`` ends the recording.
         """
-        check_is_fitted(self)
-        frames, mono = self._frames()
+        self._check_fitted()
+        builder = self._builder(recording)
+        frames, mono = self._stream_into(builder)
         return SegmentStream(
             frames,
-            self._builder(recording),
+            builder,
             sr=frames.sr if sr is None else sr,
             mono=mono,
             latency=self.latency_,
+        )
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(
+            self,
+            msg="This %(name)s instance is not fitted yet. Call fit(X, y); if its "
+            "estimator is fitted, FrameSegmenter(FrozenEstimator(estimator)).fit().",
         )
 
     def _builder(self, recording: Any) -> SegmentBuilder:
@@ -342,38 +350,28 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
         self, X: Any, collector: Callable[[Any], Any]
     ) -> Iterator[tuple[Any, Any]]:
         """Every recording, and what took its probabilities: None if it failed."""
-        check_is_fitted(self)
+        self._check_fitted()
         items, report = recordings_of(self, X), Report()
         for row, item in enumerate(items):
-            name = name_of(item, row)
-            frames, mono = self._frames()
-            collected = collector(name)
-
-            def receive(
-                samples: np.ndarray, frames: Any = frames, collected: Any = collected
-            ) -> None:
-                for proba in frames.push(samples):
-                    collected.push(proba)
-
-            options = {"sr": frames.sr, "mono": mono}
-            if read_or_report(item, row, receive, report, self.on_error, **options):
-                for proba in frames.finish():
-                    collected.push(proba)
-                collected.finish(frames.duration)
-                yield name, collected
-            else:
-                yield name, None
+            collected = collector(name_of(item, row))
+            stream, mono = self._stream_into(collected)
+            there = read_or_report(item, row, stream, mono, report, self.on_error)
+            yield name_of(item, row), collected if there else None
         report.close(self, len(items), self.on_error)
 
-    def _frames(self) -> tuple[FrameStream, str]:
+    def _stream_into(self, collector: Any) -> tuple[FrameStream, str]:
         """What computes the probabilities of one recording, and what of channels."""
         source, sr = self._source(self.estimator_)
-        n_classes = len(self.classes_)
-        frames = FrameStream(
-            source, n_classes=n_classes, sr=sr, hop=self.hop, median=self.median
+        stream = FrameStream(
+            source,
+            collector,
+            n_classes=len(self.classes_),
+            sr=sr,
+            hop=self.hop,
+            median=self.median,
         )
         view, _ = view_of(self.estimator_)
-        return frames, getattr(view, "mono", "average")
+        return stream, getattr(view, "mono", "average")
 
     def _source(self, model: Any) -> tuple[FrameSource, float]:
         """What computes frames, fitted or to be, and its sampling rate."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,25 @@ from skaudio._audio._decode import decode
 from skaudio._audio._load import load_clips
 from skaudio._utils._container import Views
 from skaudio._utils._rows import clips_of, to_numpy
-from skaudio._utils._types import is_path
+from skaudio._utils._types import is_path, shown
+from skaudio.segmentation._stream import FrameStream, SoundError
 
 BLOCK = 2**18  # samples of arrays that are handed on at a time
 
-Receive = Callable[[np.ndarray], Any]
 
-
-class _ReceiverError(BaseException):
-    """What went wrong where samples are received: no fault of the file."""
+class _StreamError(BaseException):
+    """What went wrong where samples are taken, which is no fault of the reader."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+
+
+@contextmanager
+def _passing_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise _StreamError(error) from error
 
 
 def recordings_of(estimator: Any, X: Any) -> list[Any]:
@@ -48,10 +56,8 @@ def name_of(item: Any, row: int) -> Any:
     return os.fsdecode(item) if is_path(item) else row
 
 
-def read(
-    item: Any, row: int, receive: Receive, *, sr: float, mono: str
-) -> CutShortError | None:
-    """Give a recording to ``receive``, block by block, at one rate and in one channel.
+def read(item: Any, row: int, stream: FrameStream, mono: str) -> CutShortError | None:
+    """Push a recording into a stream, block by block, and finish it.
 
     Parameters
     ----------
@@ -59,10 +65,8 @@ def read(
         A row of X.
     row : int
         Its number.
-    receive : callable
-        What takes the blocks.
-    sr : float
-        Sampling rate in Hz of the blocks.
+    stream : FrameStream
+        What takes the blocks, at its rate.
     mono : {"average", "raise"}
         What to do with more than one channel.
 
@@ -72,42 +76,48 @@ def read(
         What is wrong if only a part of the recording is there.
     """
 
-    def guarded(samples: np.ndarray) -> None:
-        try:
-            receive(samples)
-        except Exception as error:
-            raise _ReceiverError(error) from error
+    def push(samples: np.ndarray) -> None:
+        with _passing_errors():
+            stream.push(samples)
 
     is_file = hasattr(item, "read") and hasattr(item, "seek")
     is_named = is_path(item) and bool(os.fspath(item))
+    short = None
     try:
         if is_file or is_named:
             name = f"Clip {row} of X"
-            decode(item, None, name=name, mono=mono, sr=sr, receive=guarded)
+            decode(item, None, name=name, mono=mono, sr=stream.sr, receive=push)
         else:
-            (samples,), _ = load_clips([item], sr=sr, mono=mono, rows=[row])
+            (samples,), _ = load_clips([item], sr=stream.sr, mono=mono, rows=[row])
             for start in range(0, len(samples), BLOCK):
-                guarded(samples[start : start + BLOCK])
-    except CutShortError as short:
-        return short
-    return None
+                push(samples[start : start + BLOCK])
+    except CutShortError as error:
+        short = error
+    with _passing_errors():
+        stream.finish()
+    return short
 
 
 def read_or_report(
-    item: Any, row: int, receive: Receive, report: Any, on_error: str, **options: Any
+    item: Any, row: int, stream: FrameStream, mono: str, report: Any, on_error: str
 ) -> bool:
     """Read a recording, and treat its faults by the policy; whether it is there."""
     try:
-        short = read(item, row, receive, **options)
+        short = read(item, row, stream, mono)
         if short is not None and on_error != "warn":
             raise short
-    except _ReceiverError as passed:
-        raise passed.error from None
+    except _StreamError as passed:
+        if not isinstance(passed.error, SoundError):
+            raise passed.error from None
+        name = shown(item) if is_path(item) else f"Clip {row} of X"
+        fault: Exception = passed.error.about(name)
     except (OSError, ValueError, TypeError, MemoryError) as error:
-        if on_error == "raise":
-            raise
-        report.add(row, item, error)
-        return False
-    if short is not None:
-        report.short.append(f"row {row}: {short.summary}")
-    return True
+        fault = error
+    else:
+        if short is not None:
+            report.short.append(f"row {row}: {short.summary}")
+        return True
+    if on_error == "raise":
+        raise fault
+    report.add(row, item, fault)
+    return False

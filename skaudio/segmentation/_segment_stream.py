@@ -12,7 +12,7 @@ from skaudio._audio._checks import check_rate
 from skaudio._audio._intake import Intake
 from skaudio._utils._segment_table import Segment, table_of
 from skaudio.segmentation._builder import SegmentBuilder
-from skaudio.segmentation._stream import FrameStream
+from skaudio.segmentation._stream import FrameStream, SoundError
 
 
 class SegmentStream:
@@ -80,7 +80,7 @@ class SegmentStream:
         self._builder = builder
         self._mono = mono
         to_rate = frames.sr if sr != frames.sr else None
-        self._intake = Intake("The stream", mono, to_rate, self._receive)
+        self._intake = Intake("The stream", mono, to_rate, frames.push)
         self._n_taken = 0
         self._nothing = table_of([])
         self._dtype: np.dtype | None = None
@@ -113,7 +113,10 @@ class SegmentStream:
         if len(samples):
             rows = samples.reshape(len(samples), -1)
             self._intake.expect(len(rows), self.sr)
-            self._intake.add(rows)
+            try:
+                self._intake.add(rows)
+            except SoundError as error:
+                raise error.about("The stream") from error
         return self._taken()
 
     def flush(self) -> Any:
@@ -133,11 +136,12 @@ class SegmentStream:
             raise ValueError("The stream was flushed. Make a new one: stream().")
         if not self._intake.n_samples:
             raise ValueError("The stream has 0 samples. Push some before flush().")
-        self._intake.result()
-        for proba in self._frames.finish():
-            self._builder.push(proba)
-        self._builder.finish(self._frames.duration)
         self._is_flushed = True
+        try:
+            self._intake.result()
+            self._frames.finish()
+        except SoundError as error:
+            raise error.about("The stream") from error
         return self._taken()
 
     def segments(self, blocks: Iterable[np.ndarray]) -> Iterator[Segment]:
@@ -180,10 +184,6 @@ class SegmentStream:
                 f"{name} has {samples.shape[1]} channels and mono='raise' requires one."
             )
         return samples
-
-    def _receive(self, samples: np.ndarray) -> None:
-        for proba in self._frames.push(samples):
-            self._builder.push(proba)
 
     def _taken(self) -> Any:
         found = self._builder.segments[self._n_taken :]

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from skaudio._utils._sklearn import BaseSearchCV
 from skaudio.preprocessing._loader import AudioLoader
 from skaudio.preprocessing._view_scaler import ViewScaler
-from skaudio.segmentation._stream import FrameSource, n_frames_of
+from skaudio.segmentation._stream import FrameSource, SoundError, n_frames_of
 from skaudio.views._base import BaseView, ViewSource
 
 DEFAULT_WINDOW = 1.0  # seconds
@@ -199,8 +199,11 @@ class OnePass(FrameSource):
         """See `FrameSource`."""
         missing = self.framing.shortest - len(piece)
         X: Any = [np.pad(piece, (0, missing)) if missing > 0 else piece]
-        for step in self.steps:
-            X = step.transform(X)
+        try:
+            for step in self.steps:
+                X = step.transform(X)
+        except ValueError as error:
+            raise SoundError(str(error)) from error
         proba, _ = self.classifier.predict_frames_proba(X)
         offset = begin // self.framing.hop
         found: np.ndarray = proba[0][:, first - offset : stop - offset]

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.ndimage import median_filter
 
 SUM_TOLERANCE = 1e-3  # of probabilities
+CLOSE = 1e-9  # frames that are no difference
+
+
+CLIP = "Clip 0 of X"  # as views call the only clip that they are given
+
+
+class SoundError(ValueError):
+    """What makes a recording unfit to be computed, as a view says it."""
+
+    def about(self, name: str) -> ValueError:
+        """The same error about a recording of that name."""
+        return ValueError(str(self).replace(CLIP, name))
 
 
 class FrameSource:
@@ -119,6 +131,16 @@ def normalised(proba: np.ndarray) -> np.ndarray:
     return shares.astype(proba.dtype, copy=False)
 
 
+class Collector(Protocol):
+    """What takes the probabilities of one recording."""
+
+    def push(self, proba: np.ndarray) -> None:
+        """Take further probabilities (n_classes, n_frames)."""
+
+    def finish(self, duration: float) -> None:
+        """Say that the recording ends, after so many seconds."""
+
+
 class FrameStream:
     """Smoothed probabilities of one recording, block by block.
 
@@ -129,6 +151,8 @@ class FrameStream:
     ----------
     source : FrameSource
         What computes probabilities.
+    collector : Collector
+        What takes those that are certain.
     n_classes : int
         How many rows they have.
     sr : float
@@ -141,9 +165,17 @@ class FrameStream:
     """
 
     def __init__(
-        self, source: FrameSource, *, n_classes: int, sr: float, hop: float, median: int
+        self,
+        source: FrameSource,
+        collector: Collector,
+        *,
+        n_classes: int,
+        sr: float,
+        hop: float,
+        median: int,
     ) -> None:
         self.source = source
+        self.collector = collector
         self.n_classes = n_classes
         self.sr = sr
         self.step = hop * sr
@@ -153,53 +185,51 @@ class FrameStream:
         self._median = RunningMedian(median)
         self._last: np.ndarray | None = None
 
-    @property
-    def duration(self) -> float:
-        """Seconds that came."""
-        return self._buffer.stop / self.sr
-
-    def push(self, samples: np.ndarray) -> list[np.ndarray]:
-        """Take samples; probabilities (n_classes, n) that are now certain, if any."""
+    def push(self, samples: np.ndarray) -> None:
+        """Take samples."""
         self._buffer.add(samples)
-        found: list[np.ndarray] = []
         while True:
             stop = self._done + self.source.block
             begin, end = self.source.span(self._done, stop, None)
             if end > self._buffer.stop:
-                return found
-            found += self._compute(begin, end, stop, None)
+                return
+            self._compute(begin, end, stop, None)
 
-    def finish(self) -> list[np.ndarray]:
-        """Say that the recording ends; the rest of the probabilities."""
+    def finish(self) -> None:
+        """Say that the recording ends."""
         total = self._buffer.stop
-        n_grid = n_frames_of(total, self.step)
-        found: list[np.ndarray] = []
         while True:
-            first, stop = self._done, self._done + self.source.block
-            begin, end = self.source.span(first, stop, total)
+            stop = self._done + self.source.block
+            begin, end = self.source.span(self._done, stop, total)
             if begin >= total:
                 break
-            found += self._compute(begin, end, stop, total)
+            self._compute(begin, end, stop, total)
             if self._done < stop:
                 break
-        # frames of the grid behind the last one of the source are equal to it
-        if n_grid > self.n_frames and self._last is not None:
-            rest = np.repeat(self._last, n_grid - self.n_frames, axis=1)
-            found += self._smoothed(rest)
-        return found + _shares(self._median.finish())
+        # times behind the last frame of the source are equal to it
+        n_left = n_frames_of(total, self.step) - self.n_frames
+        if n_left > 0 and self._last is not None:
+            self._smooth(np.repeat(self._last, n_left, axis=1))
+        self._collect(self._median.finish())
+        self.collector.finish(total / self.sr)
 
-    def _compute(
-        self, begin: int, end: int, stop: int, total: int | None
-    ) -> list[np.ndarray]:
+    def _compute(self, begin: int, end: int, stop: int, total: int | None) -> None:
         piece = self._buffer.take(begin, end)
         proba = self.source.proba(piece, begin, self._done, stop, total)
         proba = check_proba(proba, self.n_classes)
         first, self._done = self._done, self._done + proba.shape[1]
-        if not proba.shape[1]:
-            return []
-        self._last = proba[:, -1:]
-        frames = self._on_grid(first, total)
-        return self._smoothed(proba[:, frames]) if len(frames) else []
+        if proba.shape[1]:
+            self._last = proba[:, -1:]
+            self._smooth(proba[:, self._on_grid(first, total)])
+
+    def _smooth(self, proba: np.ndarray) -> None:
+        if proba.shape[1]:
+            self.n_frames += proba.shape[1]
+            self._collect(self._median.push(proba))
+
+    def _collect(self, proba: np.ndarray) -> None:
+        if proba.shape[1]:
+            self.collector.push(normalised(proba))
 
     def _on_grid(self, first: int, total: int | None) -> np.ndarray:
         """For every next time on the grid, which of the new frames is nearest."""
@@ -209,16 +239,9 @@ class FrameStream:
         times = np.arange(self.n_frames, max(self.n_frames, most))
         if total is not None:
             times = times[times < n_frames_of(total, self.step)]
-        nearest = np.floor(times * ratio - centre + 0.5).astype(np.int64)
+        # of two that are equally near, the later one
+        nearest = np.floor(times * ratio - centre + 0.5 + CLOSE).astype(np.int64)
         return np.maximum(nearest[nearest < self._done] - first, 0)
-
-    def _smoothed(self, proba: np.ndarray) -> list[np.ndarray]:
-        self.n_frames += proba.shape[1]
-        return _shares(self._median.push(proba))
-
-
-def _shares(proba: np.ndarray) -> list[np.ndarray]:
-    return [normalised(proba)] if proba.shape[1] else []
 
 
 def n_frames_of(n_samples: int, step: float) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from fractions import Fraction
+from math import floor
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,7 @@ from skaudio.views import (
     make_view_union,
 )
 
+HALF = Fraction(1, 2)
 COLUMNS = ["recording", "start", "end", "label", "probability"]
 
 
@@ -507,3 +510,113 @@ def test_it_is_saved_with_the_classifier(clips, recording, tmp_path):
     pd.testing.assert_frame_equal(
         loaded.predict([recording]), segmenter.predict([recording])
     )
+
+
+@pytest.mark.parametrize("hop", [0.0037, 0.013, 0.025])
+def test_every_time_takes_the_nearest_frame(hop, convolution, recording):
+    expected = whole(convolution, recording)
+    for block in (0.2, 30):
+        segmenter = segmenter_of(convolution, hop=hop, median=1, block=block)
+        (proba,), (times,) = segmenter.predict_frames_proba([recording])
+        assert len(times) == np.ceil(5.75 / hop)
+        frames = [floor(i * Fraction(str(hop)) * 100 + HALF) for i in range(len(times))]
+        assert_allclose(proba, expected[:, frames], atol=1e-5)
+
+
+def test_a_rate_that_no_hop_divides(recording):
+    """220 samples are no hundredth of a second at 22,050 Hz."""
+    y = np.repeat(["loud", "quiet"], 3)
+    clips = [
+        noise(0.3, 0.3 if label == "loud" else 0.003, i) for i, label in enumerate(y)
+    ]
+    view = MelView(sr=22050, hop_length=220, top_db=None)
+    segmenter = FrameSegmenter(make_pipeline(view, Convolution()), median=1)
+    segmenter = segmenter.fit(clips, y)
+    (proba,), (times,) = segmenter.predict_frames_proba([np.tile(recording, 5)])
+    expected = whole(segmenter.estimator_, np.tile(recording, 5))
+    assert times[-1] < len(recording) * 5 / 22050 <= times[-1] + 0.01
+    frames = [floor(Fraction(i * 22050, 100 * 220) + HALF) for i in range(len(times))]
+    assert_allclose(proba, expected[:, frames], atol=1e-5)
+
+
+def test_one_view_of_a_union(clips, recording):
+    union = make_view_union(mfcc(), sr=SR)
+    model = make_pipeline(union, ViewScaler(), FrameClassifier(GaussianNB()))
+    segmenter = FrameSegmenter(model, median=1, block=0.5).fit(*clips)
+    assert isinstance(source_of(segmenter), OnePass)
+    (proba,), _ = segmenter.predict_frames_proba([recording])
+    expected = whole(segmenter.estimator_, recording)
+    assert_allclose(proba, expected[:, : proba.shape[1]], atol=1e-5)
+
+
+WRITTEN = [
+    ("wav", "PCM_U8"),
+    ("wav", "ULAW"),
+    ("wav", "DOUBLE"),
+    ("aiff", "PCM_24"),
+    ("au", "PCM_16"),
+    ("w64", "PCM_16"),
+    ("rf64", "PCM_16"),
+    ("caf", "ALAC_16"),
+    ("mp3", "MPEG_LAYER_III"),
+]
+
+
+@pytest.mark.parametrize(("kind", "coding"), WRITTEN)
+def test_any_file_is_read_as_by_the_loader(kind, coding, frame_model, tmp_path):
+    parts = recording_of(("loud", 0.5), ("quiet", 0.7), ("loud", 0.4))
+    path = tmp_path / f"a.{kind}"
+    soundfile.write(path, parts.clip(-1, 1), 16000, coding, format=kind.upper())
+    segmenter = segmenter_of(frame_model, median=11)
+    loaded = AudioLoader(sr=SR).transform([path])
+    with path.open("rb") as file:
+        tables = [segmenter.predict(X) for X in ([path], [file], loaded)]
+    for table in tables[:2]:
+        pd.testing.assert_frame_equal(
+            table.drop(columns="recording"),
+            tables[2].drop(columns="recording"),
+            check_exact=True,
+        )
+
+
+def test_a_recording_that_overflows_is_an_error_of_its_own(frame_model, recording):
+    huge = np.where(np.arange(len(recording)) == 30_000, np.float32(1e30), recording)
+    X = [recording, huge.astype(np.float32)]
+    for block in (0.5, 30):
+        segmenter = segmenter_of(frame_model, block=block, median=21)
+        with pytest.raises(
+            ValueError, match=r"^Clip 1 of X has values that are too la"
+        ):
+            segmenter.predict(X)
+        table = segmenter.set_params(on_error="nan").predict(X)
+        assert table["recording"].tolist() == [0, 0, 0, 0, 1]
+        assert table["label"].isna().tolist() == [False] * 4 + [True]
+        assert segmenter.errors_[0]["row"] == 1
+        with pytest.raises(ValueError, match=r"^The stream has values that are too la"):
+            list(segmenter.stream().segments([X[1]]))
+
+
+def test_errors_are_forgotten(frame_model, recording):
+    segmenter = segmenter_of(frame_model, on_error="nan")
+    segmenter.predict([recording, None])
+    assert len(segmenter.errors_) == 1
+    segmenter.predict([recording])
+    assert segmenter.errors_ == []
+
+
+def test_a_pipeline_may_end_in_it(frame_model, recording):
+    segmenter = FrameSegmenter(FrozenEstimator(frame_model), median=21)
+    pipeline = make_pipeline(AudioLoader(sr=SR), segmenter).fit([recording])
+    table = pipeline.predict([recording, recording[:9000]])
+    assert table["recording"].tolist() == [0] * 4 + [1]
+
+
+def test_an_unfitted_one_says_how(frame_model, recording):
+    for call in ("predict", "predict_frames", "predict_frames_proba"):
+        with pytest.raises(
+            NotFittedError, match=r"FrozenEstimator\(estimator\)\)\.fit"
+        ):
+            getattr(FrameSegmenter(frame_model), call)([recording])
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        FrameSegmenter(frame_model).stream()
+    assert not hasattr(FrameSegmenter(frame_model), "latency_")
