@@ -29,6 +29,7 @@ from skaudio.segmentation._sources import (
     DEFAULT_WINDOW,
     OnePass,
     Windows,
+    framing_of,
     is_one_pass,
     rate_of,
     unwrapped,
@@ -201,11 +202,11 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
                 "passed, but the target y is None. To use a trained one as it is, pass "
                 "FrozenEstimator(estimator)."
             )
-        self._source(self.estimator)  # refuse before a long training
+        self._check(self.estimator)  # before a long training
         self.estimator_ = clone(self.estimator)
         self.estimator_.fit(X, y, **fit_params)
         self.classes_ = _classes_of(self.estimator_)
-        self._source(self.estimator_)
+        self._check(self.estimator_)
         self.errors_: list[dict[str, Any]] = []
         copy_features_in(self.estimator_, self)
         return self
@@ -374,7 +375,15 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
         return stream, getattr(view, "mono", "average")
 
     def _source(self, model: Any) -> tuple[FrameSource, float]:
-        """What computes frames, fitted or to be, and its sampling rate."""
+        """What computes frames, and its sampling rate."""
+        sr, window = self._check(model)
+        if window is None:
+            return OnePass(model, self.block), sr
+        options = {"sr": sr, "hop": self.hop, "window": window, "block": self.block}
+        return Windows(unwrapped(model), **options), sr
+
+    def _check(self, model: Any) -> tuple[float, float | None]:
+        """Sampling rate, and seconds of windows or None, if all fits together."""
         self._validate_params()
         if self.median % 2 == 0:
             raise ValueError(
@@ -382,11 +391,11 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
                 f"Set median={self.median + 1}."
             )
         sr = self._rate(model)
-        if self.window is None and is_one_pass(model):
-            return OnePass(model, self.block), sr
-        window = self._window(model)
-        options = {"sr": sr, "hop": self.hop, "window": window, "block": self.block}
-        return Windows(unwrapped(model), **options), sr
+        view, _ = view_of(model)
+        if self.window is None and view is not None and is_one_pass(model):
+            framing_of(view)
+            return sr, None
+        return sr, self._window(view)
 
     def _rate(self, model: Any) -> float:
         known = rate_of(model)
@@ -403,9 +412,8 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
             )
         return float(rate)
 
-    def _window(self, model: Any) -> float:
+    def _window(self, view: Any) -> float:
         """Seconds of a window."""
-        view, _ = view_of(model)
         duration = getattr(view, "duration", None)
         if self.window is None:
             return float(duration or DEFAULT_WINDOW)

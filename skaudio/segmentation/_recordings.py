@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
-from skaudio._audio._checks import CutShortError
+from skaudio._audio._arrays import PCM_SCALE, to_floats
+from skaudio._audio._checks import CutShortError, check_samples
 from skaudio._audio._decode import decode
 from skaudio._audio._load import load_clips
 from skaudio._utils._container import Views
 from skaudio._utils._rows import clips_of, to_numpy
-from skaudio._utils._types import is_path, shown
+from skaudio._utils._types import FLOATS, is_path, shown
 from skaudio.segmentation._stream import FrameStream, SoundError
 
 BLOCK = 2**18  # samples of arrays that are handed on at a time
@@ -88,14 +89,25 @@ def read(item: Any, row: int, stream: FrameStream, mono: str) -> CutShortError |
             name = f"Clip {row} of X"
             decode(item, None, name=name, mono=mono, sr=stream.sr, receive=push)
         else:
-            (samples,), _ = load_clips([item], sr=stream.sr, mono=mono, rows=[row])
-            for start in range(0, len(samples), BLOCK):
-                push(samples[start : start + BLOCK])
+            for block in _blocks(item, row, stream.sr, mono):
+                push(block)
     except CutShortError as error:
         short = error
     with _passing_errors():
         stream.finish()
     return short
+
+
+def _blocks(item: Any, row: int, sr: float, mono: str) -> Iterator[np.ndarray]:
+    """Samples of an array; those that only need scaling are not copied at once."""
+    dtype = getattr(item, "dtype", None)
+    is_plain = dtype in FLOATS or getattr(dtype, "name", "") in PCM_SCALE
+    if isinstance(item, np.ndarray) and item.ndim == 1 and is_plain:
+        samples = check_samples(item, f"Clip {row} of X")
+    else:
+        (samples,), _ = load_clips([item], sr=sr, mono=mono, rows=[row])
+    for start in range(0, len(samples), BLOCK):
+        yield to_floats(samples[start : start + BLOCK], f"Clip {row} of X")
 
 
 def read_or_report(

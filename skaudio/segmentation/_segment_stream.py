@@ -81,7 +81,6 @@ class SegmentStream:
         self._mono = mono
         to_rate = frames.sr if sr != frames.sr else None
         self._intake = Intake("The stream", mono, to_rate, frames.push)
-        self._n_taken = 0
         self._nothing = table_of([])
         self._dtype: np.dtype | None = None
         self._is_flushed = False
@@ -170,8 +169,9 @@ class SegmentStream:
                 "numpy.asarray(block)."
             )
         name = "A block of the stream"
-        is_empty = block.shape == (0,)
-        samples = np.empty(0, np.float32) if is_empty else as_samples(block, name)
+        if block.shape == (0,):
+            return block
+        samples = as_samples(block, name)
         dtype = self._dtype or block.dtype
         if block.dtype != dtype:
             raise TypeError(
@@ -186,6 +186,5 @@ class SegmentStream:
         return samples
 
     def _taken(self) -> Any:
-        found = self._builder.segments[self._n_taken :]
-        self._n_taken += len(found)
+        found, self._builder.segments = self._builder.segments, []
         return table_of(found) if found else self._nothing.copy()

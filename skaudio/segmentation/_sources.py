@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from skaudio.views._base import BaseView, ViewSource
 
 DEFAULT_WINDOW = 1.0  # seconds
 MOST_SAMPLES = 2**22  # of windows that are classified in one call
-PASSED = (None, "passthrough")
 
 
 def unwrapped(model: Any) -> Any:
@@ -72,41 +72,28 @@ def view_of(model: Any) -> tuple[BaseView | None, list[Any]]:
     steps = steps_of(model)
     if len(steps) > 1 and isinstance(steps[0], AudioLoader):
         steps = steps[1:]
-    source = steps[0] if isinstance(steps[0], ViewSource) else _own_source(steps[0])
-    if not isinstance(source, ViewSource):
-        return None, steps
-    views = list(source._named_views().values())
+    views = _views_of(steps[0])
     return (views[0] if len(views) == 1 else None), steps
 
 
-def _own_source(estimator: Any) -> Any:
-    """What computes views within a network that takes sound."""
-    trained = getattr(estimator, "_trained", estimator)
-    return getattr(trained, "_source", None)
+def _views_of(step: Any) -> list[BaseView]:
+    """Views that a step computes of sound, or a network that takes sound."""
+    if not isinstance(step, ViewSource):
+        step = getattr(getattr(step, "_trained", step), "_source", None)
+    return list(step._named_views().values()) if isinstance(step, ViewSource) else []
 
 
 def rate_of(model: Any) -> float | None:
     """Sampling rate in Hz of the sound that a model takes, where it says so."""
-    for step in steps_of(model)[:1]:
-        if isinstance(step, ViewSource):
-            return float(next(iter(step._named_views().values())).sr)
-        places = (step, _own_source(step), *_inner(step))
-        for place in places:
-            if isinstance(place, ViewSource):
-                return float(next(iter(place._named_views().values())).sr)
-            if isinstance(getattr(place, "sr", None), (int, float)):
-                return float(place.sr)
-            if place is not step and place is not None:
-                found = rate_of(place)
-                if found is not None:
-                    return found
-    return None
-
-
-def _inner(step: Any) -> list[Any]:
-    """What a meta-estimator has fitted, or is to fit."""
+    first = next(iter(steps_of(model)), None)
+    views = _views_of(first)
+    rate = views[0].sr if views else getattr(first, "sr", None)
+    if isinstance(rate, Real):
+        return float(rate)
+    # of a meta-estimator: what it has fitted, or is to fit
     names = ("student_", "estimator_", "student", "estimator")
-    return [getattr(step, name) for name in names if hasattr(step, name)][:1]
+    inner = next((getattr(first, n) for n in names if hasattr(first, n)), None)
+    return None if inner is None else rate_of(inner)
 
 
 def is_one_pass(model: Any) -> bool:
@@ -116,12 +103,13 @@ def is_one_pass(model: Any) -> bool:
     all that comes before it is one view, and its scaler.
     """
     view, steps = view_of(model)
-    between = steps[1:-1]
+    last = steps[-1]
     return (
         view is not None
-        and hasattr(steps[-1], "predict_frames_proba")
-        and hasattr(steps[-1], "frame_context")
-        and all(isinstance(step, ViewScaler) for step in between)
+        and hasattr(last, "predict_frames_proba")
+        # before fit a property may have no value yet
+        and (hasattr(last, "frame_context") or hasattr(type(last), "frame_context"))
+        and all(isinstance(step, ViewScaler) for step in steps[1:-1])
     )
 
 

@@ -7,8 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 from segmented import mfcc
 from sklearn.frozen import FrozenEstimator
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
+from skaudio.embedding import LayerEmbedder
 from skaudio.neural_network import (
     CRNNClassifier,
     DistilledClassifier,
@@ -16,9 +18,11 @@ from skaudio.neural_network import (
     SelfNormalizingClassifier,
     SwishNetClassifier,
 )
+from skaudio.persistence import load, save
 from skaudio.preprocessing import ViewScaler
 from skaudio.segmentation import FrameSegmenter
 from skaudio.segmentation._sources import OnePass, Windows
+from skaudio.views import MFCCView
 
 SHORT = {"max_epochs": 1, "random_state": 0, "device": "cpu"}
 VIEW = mfcc(n_mels=32)
@@ -81,3 +85,36 @@ def test_networks_of_clips_take_windows(clips, recording):
     expected = segmenter.estimator_.predict_proba([clip])[0]
     assert_allclose(proba[:, 1], expected, atol=1e-5)
     assert np.isfinite(segmenter.latency_)
+
+
+class NeverTrained(SwishNetClassifier):
+    def fit(self, X, y):
+        raise AssertionError("trained for nothing")
+
+
+def test_a_view_of_whole_clips_is_refused_before_training(clips):
+    whole = MFCCView(sr=8000)
+    for model in (make_pipeline(whole, NeverTrained()), NeverTrained(views=whole)):
+        with pytest.raises(
+            ValueError, match=r"MFCCView\(top_db=80.0\) looks at a clip"
+        ):
+            FrameSegmenter(model).fit(*clips)
+
+
+def test_a_network_is_saved_in_it(clips, recording, tmp_path):
+    model = MODELS["with a view"].fit(*clips)
+    segmenter = FrameSegmenter(FrozenEstimator(model), median=21).fit()
+    save(segmenter, tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert loaded.latency_ == segmenter.latency_
+    assert loaded.predict([recording]).equals(segmenter.predict([recording]))
+
+
+def test_embeddings_take_windows(clips, recording):
+    model = MODELS["with a view"].fit(*clips)
+    embedder = LayerEmbedder(FrozenEstimator(model), layers=[-1], cache=False)
+    classifier = make_pipeline(embedder, GaussianNB())
+    segmenter = FrameSegmenter(classifier, window=0.5, hop=0.5, median=1).fit(*clips)
+    assert segmenter.sr_ == 8000
+    assert isinstance(sources(segmenter), Windows)
+    assert segmenter.predict([recording])["end"].iloc[-1] == 5.75
