@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from matplotlib.colors import to_hex
 from segmented import SR, Convolution, mfcc, noise, recording_of
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -50,6 +49,8 @@ TRUTH = pd.DataFrame(
 
 def bars(ax):
     """Start, end, row and colour of every segment."""
+    from matplotlib.colors import to_hex
+
     return [
         (
             round(bar.get_x(), 9),
