@@ -62,6 +62,7 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("sr", "skaudio.segmentation.FrameSegmenter"): "that of the estimator's view",
     ("window", "skaudio.segmentation.FrameSegmenter"): "of clips around a frame",
     ("layers", "skaudio.embedding.PretrainedEmbedder"): "of networks not trained here",
+    ("hop", "skaudio.segmentation.FrameSegmenter"): "of frames, not of windows",
     ("n_fft", "skaudio.preprocessing.AcousticDescriptors"): "the window is as long",
     ("hop_length", "skaudio.preprocessing.AcousticDescriptors"): "never None",
     ("n_frames", "skaudio.preprocessing.AcousticDescriptors"): "may be all",
@@ -97,6 +98,17 @@ DIFFERENT: dict[tuple[str, str], str] = {
         "random_state",
         "skaudio.neural_network.FineTunedClassifier",
     ): "and of a head",
+    ("weights", "skaudio.neural_network.MobileNetClassifier"): "a file, or none",
+    ("width", "skaudio.neural_network.MobileNetClassifier"): "other layers",
+    ("dropout", "skaudio.neural_network.MobileNetClassifier"): "at the top only",
+    ("dropout", "skaudio.neural_network.SelfNormalizingClassifier"): "of another kind",
+    ("dropout", "skaudio.neural_network.SwishNetClassifier"): "other layers",
+    ("batch_size", "skaudio.neural_network.SwishNetClassifier"): "of another paper",
+    ("batch_size", "skaudio.neural_network.MobileNetClassifier"): "of another paper",
+    (
+        "batch_size",
+        "skaudio.neural_network.SelfNormalizingClassifier",
+    ): "of another paper",
     (
         "validation_fraction",
         "skaudio.neural_network.MultiViewBlendingClassifier",
@@ -265,12 +277,15 @@ def test_frames_over_time_have_one_signature():
             returned = get_doc_object(getattr(cls, name))["Returns"]
             assert [part.name for part in returned][1:] == ["timestamps"], path
     embedders = {"CoalaEmbedder", "LayerEmbedder", "PretrainedEmbedder"}
-    assert found == {"FrameClassifier", "FrameSegmenter", *embedders}
+    labellers = {"FrameClassifier", "FrameSegmenter"}
+    networks = {"SelfNormalizingClassifier", "SwishNetClassifier"}
+    assert found == labellers | embedders | networks
 
 
 def test_constructors_take_keywords_only():
     """Except for what an estimator is made of, as in scikit-learn."""
-    parts = {"estimator", "statistics", "transformer_list", "weights"}
+    parts = {"estimator", "statistics", "student", "teacher"}
+    parts |= {"transformer_list", "weights"}
     for path, cls in ESTIMATORS.items():
         parameters = inspect.signature(cls).parameters.values()
         positional = {p.name for p in parameters if p.kind is not p.KEYWORD_ONLY}

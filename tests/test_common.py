@@ -34,10 +34,14 @@ from skaudio.mixture import GMMClassifier
 from skaudio.neural_network import (
     CoalaTagClassifier,
     CRNNClassifier,
+    DistilledClassifier,
     FineTunedClassifier,
     FrameLevelCNNClassifier,
+    MobileNetClassifier,
     MultiViewBlendingClassifier,
     SampleCNNClassifier,
+    SelfNormalizingClassifier,
+    SwishNetClassifier,
 )
 from skaudio.preprocessing import (
     AcousticDescriptors,
@@ -90,6 +94,7 @@ SAMPLES = {
 }
 PATCHES = {"views": CoalaView(min_duration=2.3), "width": 0.02, "max_epochs": 3}
 FRAMES = {"n_modules": 1, "validation_fraction": None, "lr_schedule": "one-cycle"}
+LIGHT = {"dropout": 0.0, "max_epochs": 10, "lr": 0.02, "random_state": 0}
 INSTANCES = [
     AcousticDescriptors(),
     AudioLoader(),
@@ -99,6 +104,7 @@ INSTANCES = [
     CoalaEmbedder(**PATCHES | {"max_epochs": 1}, dropout=0.0, random_state=0),
     CoalaTagClassifier(**PATCHES, dropout=0.0, lr=0.05, random_state=0),
     CoalaView(min_duration=0.1),
+    DistilledClassifier(SwishNetClassifier(**LIGHT), LogisticRegression()),
     EnergyPatches(),
     FrameClassifier(LogisticRegression()),
     FineTunedClassifier(
@@ -116,12 +122,15 @@ INSTANCES = [
     LoudnessEqualizer(),
     MFCCView(),
     MelView(),
+    MobileNetClassifier(**LIGHT | {"max_epochs": 3}, width=0.05),
     MultiViewBlendingClassifier(**NET),
     PatchScaler(),
     PretrainedEmbedder(Scenes()),
     RawView(),
     SampleCNNClassifier(**NET | SAMPLES),
+    SelfNormalizingClassifier(**LIGHT, hidden_layer_sizes=(16, 8)),
     SilenceRemover(),
+    SwishNetClassifier(**LIGHT),
     TagBinarizer(),
     ViewScaler(),
     ViewUnion([("mel", MelView()), ("raw", RawView())]),
@@ -183,7 +192,8 @@ def test_constructor_is_small_and_keyword_only(estimator):
     alike = {*LOADER_CONSTRAINTS, *COMPUTING_CONSTRAINTS}
     shared = alike if isinstance(estimator, BaseView) else set()
     assert len({p.name for p in parameters} - shared) <= 21
-    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:])
+    parts = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    assert len(parts) <= 1 or parts == ["student", "teacher"]
 
 
 @pytest.mark.parametrize("estimator", INSTANCES, ids=name_of)
@@ -230,13 +240,20 @@ WITHOUT_VALIDATION = {"validation_fraction": None, "lr_schedule": "one-cycle"}
 NETS = [
     CRNNClassifier(**SHORT, segment_length=12),
     CoalaTagClassifier(**PATCHES, lr=0.02, random_state=0),
+    DistilledClassifier(
+        SwishNetClassifier(max_epochs=3, segment_length=12, random_state=0),
+        FrameClassifier(LogisticRegression()),
+    ),
     FineTunedClassifier(
         CRNNClassifier(**SHORT | {"max_epochs": 1}, segment_length=12),
         **{"freeze": 0.3, "lr": 0.01, "max_epochs": 3, "random_state": 0},
     ),
     FrameLevelCNNClassifier(**SHORT | WITHOUT_VALIDATION, n_modules=2),
+    MobileNetClassifier(width=0.1, max_epochs=3, segment_length=12, random_state=0),
     MultiViewBlendingClassifier(**SHORT, segment_length=12),
     SampleCNNClassifier(**SHORT | WITHOUT_VALIDATION, sizes=(3, 3, 3)),
+    SelfNormalizingClassifier(max_epochs=3, segment_length=12, random_state=0),
+    SwishNetClassifier(max_epochs=3, dropout=0.2, segment_length=12, random_state=0),
 ]
 CLASSIFIERS = [
     *NETS,
@@ -350,7 +367,9 @@ def test_backends_agree_to_the_bit(classifier, views):
 
 
 def _fit_proba(classifier, seed, X, y):
-    fitted = clone(classifier).set_params(random_state=seed).fit(X, y)
+    fitted = clone(classifier)
+    name = "student__random_state" if hasattr(fitted, "student") else "random_state"
+    fitted.set_params(**{name: seed}).fit(X, y)
     return fitted.predict_proba(X)
 
 
@@ -360,7 +379,9 @@ def test_dtype_follows_x(classifier, views, dtype):
     X, y = input_of(classifier, views[0]).astype(dtype), views[1]
     fitted = clone(classifier).fit(X, y)
     assert fitted.predict_proba(X).dtype == dtype
-    network = getattr(fitted, "estimator_", fitted).net_
+    for inner in ("estimator_", "student_"):
+        fitted = getattr(fitted, inner, fitted)
+    network = fitted.net_
     weights = network.module_.parameters()
     assert {str(w.dtype).partition(".")[2] for w in weights} == {np.dtype(dtype).name}
 
@@ -382,6 +403,8 @@ def test_cross_validation_on_noise_stays_at_chance(classifier):
     n_bins = 1 if isinstance(classifier, ON_SAMPLES) else 6
     X = rng.normal(size=(60, n_bins, 30)).astype(np.float32)
     y = rng.integers(0, 2, 60)
-    fitted = clone(classifier).set_params(max_epochs=10).fit(X, y)
+    fitted = clone(classifier)
+    name = "student__max_epochs" if hasattr(fitted, "student") else "max_epochs"
+    fitted.set_params(**{name: 10}).fit(X, y)
     scores = cross_val_score(fitted, X, y, cv=3)
     assert 0.3 < scores.mean() < 0.7

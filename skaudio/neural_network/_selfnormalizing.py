@@ -43,8 +43,8 @@ class SelfNormalizingClassifier(FrameOutputs, SegmentClassifier):
     max_epochs : int, default=20
         Number of passes over the training clips.
     batch_size : int, default=256
-        Segments per training step and per forward pass in prediction. The paper's 64
-        makes too few steps of a few hundred clips.
+        Segments, or rows of a table, per training step and per forward pass in
+        prediction.
     lr : float, default=0.001
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"

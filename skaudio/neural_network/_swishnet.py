@@ -56,8 +56,8 @@ class SwishNetClassifier(FrameOutputs, SegmentClassifier):
     max_epochs : int, default=120
         Number of passes over the training clips.
     batch_size : int, default=32
-        Segments per training step and per forward pass in prediction. The paper's 64
-        makes too few steps of a few hundred clips.
+        Segments per training step and per forward pass in prediction. The paper scales
+        it with the number of clips (128 in the authors' code).
     lr : float, default=0.01
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"

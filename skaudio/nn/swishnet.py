@@ -69,17 +69,20 @@ class GatedConv1d(nn.Module):
 
         Steps are ``stride`` frames apart, and the last one is at the last frame.
         """
-        skipped = (x.shape[-1] - 1) % stride
-        after = self.size - 1 - self.before
-        x = F.pad(x, (self.before * dilation - skipped, after * dilation))
-        weight, bias, options = self.filters.weight, self.filters.bias, {}
-        if self.depthwise is None:
-            options = {"dilation": dilation}
-        else:
+        n_frames = x.shape[-1]
+        before = self.before * dilation - (n_frames - 1) % stride
+        after = (self.size - 1 - self.before) * dilation
+        # torch pads both sides alike, faster than separately; what is too much is cut
+        both = max(before, 0) if before >= after else 0
+        if not both:
+            x = F.pad(x, (before, after))
+        steps: Any = {"stride": stride, "padding": both, "dilation": dilation}
+        weight, bias = self.filters.weight, self.filters.bias
+        if self.depthwise is not None:
             taps = self.depthwise.weight
-            x = F.conv1d(x, taps, groups=len(taps), stride=stride, dilation=dilation)
-            stride = 1
-        x = F.conv1d(x, weight, bias, stride=stride, **options)
+            x, steps = F.conv1d(x, taps, groups=len(taps), **steps), {}
+        x = F.conv1d(x, weight, bias, **steps)
+        x = x[..., : (n_frames - 1) // stride + 1]
         if torch.is_grad_enabled():
             value, gate = x.chunk(2, dim=1)
             return torch.tanh(value) * torch.sigmoid(gate)
@@ -129,11 +132,12 @@ class GatedPair(nn.Module):
         first = self.long.before - self.short.before
         short = F.pad(short, (first, LONG - SHORT - first))
         _, n_half, n_in, _ = short.shape
-        block = GatedConv1d(n_in, 2 * n_half, LONG, causal=self.causal)
-        block = block.to(device=short.device, dtype=short.dtype)
+        with torch.device("meta"):  # no random weights, which would be replaced
+            block = GatedConv1d(n_in, 2 * n_half, LONG, causal=self.causal)
         weight = torch.cat([short, long], dim=1).flatten(0, 1)
         biases = torch.cat([bias, bias_of_long], dim=1).flatten()
-        block.filters.weight.data, block.filters.bias.data = weight, biases  # type: ignore[union-attr]
+        filters = {"filters.weight": weight, "filters.bias": biases}
+        block.load_state_dict(filters, assign=True)
         return block.train(self.training)
 
 

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 import skaudio.neural_network
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._estimator import SegmentEstimator
-from skaudio._training._labels import ClassLabels, SoftLabels, TagIndicators
-from skaudio._training._loss_weights import FixedWeights
+from skaudio._training._labels import ClassLabels, TagIndicators
+from skaudio._training._soft_labels import SoftLabels
 from skaudio._training._targets import NoTarget
 from skaudio.nn import OneBranch
 from skaudio.persistence import load, save
@@ -170,23 +170,21 @@ class Linear(nn.Module):
 
 
 class ToyStudent(Fixed, SegmentClassifier):
-    """Trained on a teacher's probabilities (weight 0.9) and on labels (0.1)."""
+    """Trained on a teacher's probabilities (nine tenths of the loss) and on labels."""
 
     _target_kinds: ClassVar = (SoftLabels,)
 
     def fit(self, X: Any, y: Any, teacher: Any = None, checkpoint: Any = None) -> Any:
-        self.classes_ = np.unique(y)
-
-        def encode(views: Any) -> Any:
-            target = SoftLabels(self.classes_, temperature=2.0)
-            arrays = target.encode_teacher(self, views, teacher, logits=False, y=y)
-            return target, arrays
-
-        self._fit(X, encode, checkpoint=checkpoint)
+        self._fit_labels(
+            *(X, (y, teacher), None, (None, None), checkpoint),
+            make_target=self._soft_labels,
+        )
         return self
 
-    def _loss_weights(self) -> FixedWeights:
-        return FixedWeights({"soft": 0.9, "hard": 0.1})
+    def _soft_labels(self, estimator: Any, X: Any, y: Any, class_weight: Any) -> Any:
+        classes = np.unique(y[0])
+        target = SoftLabels(classes, class_weight, temperature=2.0, alpha=0.9)
+        return target, target.encode(estimator, X, y)
 
     def _module(self) -> dict[str, Any]:
         return {"module": OneBranch, "module__network": Linear}
@@ -335,29 +333,51 @@ def test_without_a_decision_the_least_loss_is_kept(clips):
     np.testing.assert_allclose(scores, -np.array(losses))
 
 
-def test_the_students_loss_by_hand(clips):
+def log_softmax(z):
+    return z - np.log(np.exp(z).sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("class_weight", [None, {0: 3.0, 1: 0.5}])
+@pytest.mark.parametrize(("scaled", "factor"), [(True, 4.0), (False, 1.0)])
+def test_the_students_loss_by_hand(clips, class_weight, scaled, factor):
     X, y = clips
     teacher = np.where(np.eye(2)[y] == 1, 0.8, 0.2)
-    target = SoftLabels(np.array([0, 1]), temperature=2.0)
-    arrays = target.encode_teacher(None, X, teacher, logits=False, y=y)
+    target = SoftLabels(
+        np.arange(2), class_weight, temperature=2.0, scaled=scaled, alpha=0.7
+    )
+    arrays = target.encode(None, X, (y, teacher))
     z = np.log(teacher) / 2
     softened = np.exp(z) / np.exp(z).sum(1, keepdims=True)
     np.testing.assert_allclose(arrays["teacher"], softened)
     logits = np.random.default_rng(0).normal(size=(40, 2))
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     criterion = target.criterion(arrays, "float64")
-    found = criterion({"mel": torch.from_numpy(logits)}, tensors, {})
+    outputs = {"mel": torch.from_numpy(logits), "joint": torch.zeros(40, 2).double()}
+    found = criterion(outputs, tensors, {})
+    soft = -(softened * log_softmax(logits / 2)).sum(1).mean() * factor
+    weight = np.ones(2) if class_weight is None else np.array([3.0, 0.5])
+    losses = -log_softmax(logits)[np.arange(40), y]
+    hard = np.average(losses, weights=weight[y])
+    assert list(found) == ["mel", "joint"]  # one term per branch
+    assert float(found["mel"]) == pytest.approx(0.7 * soft + 0.3 * hard)
+    uniform = 0.7 * factor * np.log(2) + 0.3 * np.log(2)
+    assert float(found["joint"]) == pytest.approx(uniform)
 
-    def log_softmax(z):
-        return z - np.log(np.exp(z).sum(1, keepdims=True))
 
-    soft = -(softened * log_softmax(logits / 2)).sum(1).mean() * 4
-    hard = -log_softmax(logits)[np.arange(40), y].mean()
-    assert float(found["soft"]) == pytest.approx(soft)
-    assert float(found["hard"]) == pytest.approx(hard)
-    logits_of_teacher = np.log(teacher) + 3.0  # softmax forgets what is added
-    again = target.encode_teacher(None, X, logits_of_teacher, logits=True, y=y)
-    np.testing.assert_allclose(again["teacher"], softened)
+def test_a_teacher_is_enough_for_a_student(clips):
+    """Without labels all of the loss is the teacher's."""
+    X, _ = clips
+    teacher = np.tile([0.8, 0.2], (40, 1))
+    target = SoftLabels(np.arange(2), {0: 2.0}, temperature=2.0, alpha=0.7)
+    arrays = target.encode(None, X, (None, teacher))
+    assert arrays.keys() == {"teacher"}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    logits = torch.log(torch.from_numpy(teacher))
+    found = target.criterion(arrays, "float64")({"mel": logits}, tensors, {})["mel"]
+    (p, q), *_ = arrays["teacher"]
+    assert float(found) == pytest.approx(-4 * (p * np.log(p) + q * np.log(q)))
+    assert target.strata(arrays, 40).tolist() == [0] * 40
+    assert target.score(teacher[:, ::-1], arrays) == 0
 
 
 def test_targets_are_mixed_by_name():

@@ -25,6 +25,15 @@ OTHERS = {  # than the defaults
     "CRNN2d": {"first_kernel": (3, 8), "first_pool": (2, 4), "dropout": 0.1},
     "MultiViewCRNN": {"branches": "joint", "views": {"raw": (1, 8000.0)}},
     "SingleViewCRNN": {"views": {"raw": (1, 8000.0)}, "dropout": 0.2},
+    "MobileNet": {
+        **{"width": 0.1, "head_hidden": 0, "dropout": 0.0},
+        **{"norm_eps": 1e-3, "negative_slope": 0.1},
+    },
+    "SelfNormalizingNet": {"hidden_layer_sizes": (4, 5), "dropout": 0.25},
+    "SwishNet": {
+        **{"width": 2, "strided": False, "head_hidden": 0, "causal": False},
+        **{"dropout": 0.25},
+    },
     "FrameLevelCNN": {"n_bins": 1, "win_length": 27, "hop_length": 9, "n_modules": 2},
 }
 
