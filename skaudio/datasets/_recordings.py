@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import check_consistent_length
+from sklearn.utils import assert_all_finite, check_consistent_length
 
 from skaudio._audio._load import load_clips
 from skaudio._utils._random import draw_seed
@@ -181,6 +181,7 @@ def _pools(X: Any, y: Any, silence: Any, settings: _Settings) -> dict[Any, _Pool
     check_consistent_length(clips, labels)
     if labels.ndim != 1:
         raise ValueError(f"y must be one label per clip; got shape {labels.shape}.")
+    assert_all_finite(labels, input_name="y")
     rows: dict[Any, list[int]] = {}
     for row, label in enumerate(labels.tolist()):
         rows.setdefault(label, []).append(row)

@@ -114,8 +114,8 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
     end. After the median filter probabilities are divided by their sum; ties go to the
     first of ``classes_``.
 
-    A view that looks at a clip as a whole (``top_db``, ``trim_silence``, ``duration``)
-    cannot be computed in blocks: one pass refuses it, windows do not.
+    A view that looks at a clip as a whole (``top_db``, ``trim_silence``, ``duration``,
+    `CQTView`) cannot be computed in blocks: one pass refuses it, windows do not.
 
     References
     ----------

@@ -134,6 +134,12 @@ def framing_of(view: BaseView) -> Framing:
     if getattr(view, "pad_mode", "") == "wrap":
         what = "joins its end to its beginning"
         raise ValueError(_refusal(name, "pad_mode", "wrap", what, "constant"))
+    if module is not None and not module.is_local:
+        raise ValueError(
+            f"{name} computes all frames of a clip together: in blocks, as a long "
+            "recording is computed, they would differ. Set window (in seconds) to "
+            "classify windows of the recording as clips, or take another view."
+        )
     centred = getattr(view, "center", True)
     first = 0.0 if centred else view._shortest / 2
     hop = round(view.sr / view.rate)

@@ -175,6 +175,8 @@ def test_clips_that_make_no_recordings():
         make_recordings(X, y[:-1], sr=SR)
     with pytest.raises(ValueError, match="no label but 'silence'"):
         make_recordings(X, ["silence"] * 9, sr=SR)
+    with pytest.raises(ValueError, match="contains NaN"):
+        make_recordings(X, np.array([np.nan, *y[1:]], dtype=object), sr=SR)
     X[4] = np.full(5, np.nan)
     with pytest.raises(ValueError, match="Clip 4 of X contains NaN"):
         make_recordings(X, y, sr=SR, random_state=0)
