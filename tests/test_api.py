@@ -81,6 +81,8 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("n_mels", "skaudio.views.MFCCView"): "bands below the coefficients",
     ("top_db", "skaudio.views.MFCCView"): "of the spectrogram below the coefficients",
     ("norm", "skaudio.views.MFCCView"): "of the cosine transform, as in librosa",
+    ("window", "skaudio.preprocessing"): "seconds, not a shape",
+    ("top_db", "skaudio.preprocessing.SilenceRemover"): "what is silent",
     ("window", "skaudio.neural_network.Blending"): "of evaluations, not of samples",
     ("power", "skaudio.views.CQTView"): "does not sum over frequency",
     ("power", "skaudio.views.GammatoneView"): "responses have the exponent as well",

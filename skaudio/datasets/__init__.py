@@ -5,7 +5,9 @@ from skaudio.datasets._dcase2016 import fetch_dcase2016
 from skaudio.datasets._esc50 import fetch_esc50
 from skaudio.datasets._files import load_audio_files
 from skaudio.datasets._gtzan import fetch_gtzan
+from skaudio.datasets._gtzan_speech_music import fetch_gtzan_speech_music
 from skaudio.datasets._magnatagatune import fetch_magnatagatune
+from skaudio.datasets._musan import fetch_musan
 from skaudio.datasets._nsynth import fetch_nsynth
 from skaudio.datasets._recordings import make_recordings
 from skaudio.datasets._synthetic import make_sounds
@@ -16,7 +18,9 @@ __all__ = [
     "fetch_dcase2016",
     "fetch_esc50",
     "fetch_gtzan",
+    "fetch_gtzan_speech_music",
     "fetch_magnatagatune",
+    "fetch_musan",
     "fetch_nsynth",
     "fetch_urbansound8k",
     "get_data_home",

@@ -72,7 +72,7 @@ class ConstantQ(FrontEnd):
         Lowest frequency in Hz: the note C1.
     power : float, default=1.0
         Exponent of the magnitudes.
-    scale : {"db", "log", "log1p", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"} or tuple, default="db"
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.
@@ -105,7 +105,7 @@ class ConstantQ(FrontEnd):
         bins_per_octave: int = 12,
         fmin: float = C1,
         power: float = 1.0,
-        scale: str = "db",
+        scale: str | tuple[str, float] = "db",
         top_db: float | None = 80.0,
         pad_mode: str = "constant",
         dtype: torch.dtype = torch.float32,
@@ -137,7 +137,7 @@ class ConstantQ(FrontEnd):
         if borders is not None and self.pad_mode != "constant":
             waveform = continued(waveform, borders, self.pad_mode)
         power = self.power_spectrum(waveform[..., offset:])
-        return to_scale(power, 2, self.power, self.scale)
+        return to_scale(power, 2, self.power, self.scale, self.floor)
 
     def power_spectrum(self, waveform: Tensor) -> Tensor:
         """Squared magnitudes (..., n_bins, n_frames), before the logarithm."""

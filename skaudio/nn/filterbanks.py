@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 from typing import Any, Literal
 
@@ -20,10 +21,10 @@ def mel_filterbank(
     fmin: float,
     fmax: float | None,
     *,
-    htk: bool = False,
+    htk: bool | Literal["bins"] = False,
     norm: Literal["slaney"] | None = "slaney",
 ) -> np.ndarray:
-    """Triangular mel filters, as librosa defines them.
+    """Triangular mel filters, as librosa or as python_speech_features defines them.
 
     Parameters
     ----------
@@ -35,9 +36,11 @@ def mel_filterbank(
         Number of bands.
     fmin, fmax : float
         Lowest and highest frequency in Hz; `fmax` None is half the sampling rate.
-    htk : bool, default=False
+    htk : bool or "bins", default=False
         HTK's mel scale, which is logarithmic throughout, instead of Slaney's, which is
-        linear below 1 kHz.
+        linear below 1 kHz. "bins" is HTK's, with edges and peaks of the filters moved
+        down to bins of the transform, ``floor((n_fft + 1) * f / sr)``, as in
+        python_speech_features.
     norm : "slaney" or None, default="slaney"
         "slaney" gives all filters the same area in Hz; None gives them a peak of 1.
 
@@ -55,6 +58,10 @@ def mel_filterbank(
     import librosa.filters
 
     check_range(sr, fmin, fmax)
+    if htk == "bins":
+        top = sr / 2 if fmax is None else fmax
+        edges = librosa.mel_frequencies(n_mels + 2, fmin=fmin, fmax=top, htk=True)
+        return _triangles(np.floor((n_fft + 1) * edges / sr), sr, n_fft, norm)
     bank: np.ndarray = librosa.filters.mel(
         sr=sr,
         n_fft=n_fft,
@@ -65,6 +72,30 @@ def mel_filterbank(
         norm=norm,
         dtype=np.float64,
     )
+    return bank
+
+
+def _triangles(
+    edges: np.ndarray, sr: float, n_fft: int, norm: str | None
+) -> np.ndarray:
+    """Filters that rise from one edge to the next and fall to the one after it."""
+    left, peak, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    bins = np.arange(1 + n_fft // 2)
+    rise = (bins - left) / np.maximum(peak - left, 1)
+    fall = (right - bins) / np.maximum(right - peak, 1)
+    bank = np.where(bins < peak, rise, fall)
+    bank = np.where((bins >= left) & (bins < right), bank, 0.0)
+    empty = np.flatnonzero(~bank.any(axis=1))
+    if len(empty):
+        warnings.warn(
+            f"{len(empty)} of {len(bank)} mel filters lie between two bins of the "
+            f"transform and are empty, first number {empty[0]}. Raise n_fft, or lower "
+            "n_mels.",
+            UserWarning,
+            stacklevel=4,
+        )
+    if norm == "slaney":
+        bank *= 2 * n_fft / (sr * np.maximum(right - left, 1))
     return bank
 
 
@@ -173,8 +204,12 @@ def dct_matrix(
     dct_type: int = 2,
     norm: str | None = "ortho",
     lifter: float = 0,
+    first: int = 0,
 ) -> np.ndarray:
-    """First rows of a discrete cosine transform, liftered, shape (n_out, n_in)."""
+    """Rows ``first`` to ``n_out`` of a discrete cosine transform, liftered.
+
+    Their shape is (n_out - first, n_in); the lifter counts them from 1 on.
+    """
     from scipy.fft import dct
 
     if n_out > n_in:
@@ -182,9 +217,10 @@ def dct_matrix(
             f"{n_out} cepstral coefficients (n_mfcc) need at least as many mel bands; "
             f"got n_mels={n_in}. Raise n_mels or lower n_mfcc."
         )
-    matrix: np.ndarray = dct(np.eye(n_in), type=dct_type, axis=0, norm=norm)[:n_out]
+    matrix: np.ndarray = dct(np.eye(n_in), type=dct_type, axis=0, norm=norm)
+    matrix = matrix[first:n_out]
     if lifter:
-        wave = np.sin(np.pi * np.arange(1, 1 + n_out) / lifter)
+        wave = np.sin(np.pi * np.arange(1, 1 + len(matrix)) / lifter)
         matrix = matrix * (1 + lifter / 2 * wave)[:, None]
     return matrix
 
@@ -198,11 +234,16 @@ def delta_kernel(order: int, width: int = 9) -> np.ndarray:
 
 
 def fft_window(
-    window: str | float | tuple[Any, ...] | np.ndarray, win_length: int, n_fft: int
+    window: str | float | tuple[Any, ...] | np.ndarray,
+    win_length: int,
+    n_fft: int,
+    *,
+    first: bool = False,
 ) -> np.ndarray:
     """Window of `win_length` samples in the middle of `n_fft`, as librosa places it.
 
-    ``window`` is what `scipy.signal.get_window` takes, or the samples themselves.
+    Or at their beginning, if it comes ``first``. ``window`` is what
+    `scipy.signal.get_window` takes, or the samples themselves.
     """
     from scipy.signal import get_window
 
@@ -220,7 +261,7 @@ def fft_window(
                 f"A window given as an array needs win_length={win_length} samples; "
                 f"got shape {samples.shape}. Set win_length to the length of the array."
             )
-    left = (n_fft - win_length) // 2
+    left = 0 if first else (n_fft - win_length) // 2
     return np.pad(samples, (left, n_fft - win_length - left))
 
 

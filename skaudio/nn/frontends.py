@@ -1,15 +1,16 @@
 """Spectrograms as torch modules: fixed, differentiable, the same on CPU and GPU.
 
 All of them take waveforms ``(..., n_samples)`` and give ``(..., n_bins, n_frames)``.
-Frames are centred unless ``center=False``: frame ``t`` is around sample
-``t * hop_length``, the clip being continued by `pad_mode`, so there are
-``1 + n_samples // hop_length`` of them (even n_fft).
+Frames are centred by default: frame ``t`` is around sample ``t * hop_length``, the
+clip being continued by `pad_mode`, so there are ``1 + n_samples // hop_length`` of them
+(even n_fft).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -25,13 +26,14 @@ from skaudio.nn.filterbanks import (
 from skaudio.nn.padding import continued, emphasised, pad
 
 BANDS_PER_GROUP = 8  # measured: 0.21 ms for 64 mel bands, 0.48 in one product
+LOGARITHMIC = ("db", "log")  # scales that are cut off below a floor
 FLOOR = 1e-5  # amplitude below which a logarithm is cut: -100 dB, librosa's amin
 
 
 def compress(
     x: Tensor,
     power: float,
-    scale: str,
+    scale: str | tuple[str, float],
     top_db: float | None,
     *,
     given: float | None = None,
@@ -46,9 +48,11 @@ def compress(
     power : float
         Exponent of amplitudes on the scale: 1 for amplitudes, 2 for powers. Both have
         the same decibels.
-    scale : {"db", "log", "log1p", "linear"}
+    scale : {"db", "log", "log1p", "linear"} or tuple
         With ``s`` for amplitudes to the `power`: decibels relative to 1, natural
-        logarithm of ``s``, ``log(1 + 10 s)``, or ``s`` itself.
+        logarithm of ``s``, ``log(1 + 10 s)``, or ``s`` itself. Logarithms are cut off
+        below amplitudes of 1e-5 (-100 dB), those of a pair such as ``("log", 1e-12)``
+        below that ``s``.
     top_db : float or None
         Range in decibels: what lies further below a clip's maximum is raised to it.
         None, "log1p" and "linear" leave the range as it is.
@@ -61,7 +65,7 @@ def compress(
     Returns
     -------
     y : Tensor of shape (..., n_bins, n_frames)
-        Logarithms are cut off below amplitudes of 1e-5 (-100 dB).
+        Values on the scale.
 
     Examples
     --------
@@ -70,9 +74,9 @@ def compress(
     >>> compress(torch.tensor([[1.0, 100.0]]), power=2, scale="db", top_db=80)
     tensor([[ 0., 20.]])
     """
-    check_name("scale", scale, SCALES)
-    y = to_scale(x, power if given is None else given, power, scale)
-    return limit_range(y, top_db, decibels_per_unit(power, scale), top)
+    name, floor = scale_and_floor(scale)
+    y = to_scale(x, power if given is None else given, power, name, floor)
+    return limit_range(y, top_db, decibels_per_unit(power, name), top)
 
 
 def check_name(parameter: str, value: str, names: Sequence[str]) -> None:
@@ -83,6 +87,22 @@ def check_name(parameter: str, value: str, names: Sequence[str]) -> None:
         )
 
 
+def scale_and_floor(scale: Any) -> tuple[str, float | None]:
+    """Name of a scale, and what its logarithm is cut off below: None is the usual."""
+    if not isinstance(scale, tuple):
+        check_name("scale", scale, SCALES)
+        return scale, None
+    if len(scale) == 2:
+        name, floor = scale
+        if name in LOGARITHMIC and isinstance(floor, Real) and float(floor) > 0:
+            return name, float(floor)
+    raise ValueError(
+        f"scale={scale!r} must be a name or a pair of {' or '.join(LOGARITHMIC)} and "
+        "the positive value below which the logarithm is cut off, such as "
+        "('log', 1e-12)."
+    )
+
+
 def decibels_per_unit(power: float, scale: str) -> float | None:
     """How many decibels a step of 1 on a scale is; None if that depends on where."""
     if scale in ("linear", "log1p"):
@@ -90,12 +110,15 @@ def decibels_per_unit(power: float, scale: str) -> float | None:
     return 1.0 if scale == "db" else 20 / (power * math.log(10))
 
 
-def to_scale(x: Tensor, given: float, power: float, scale: str) -> Tensor:
+def to_scale(
+    x: Tensor, given: float, power: float, scale: str, floor: float | None = None
+) -> Tensor:
     """Amplitudes to the power ``given`` on a scale of amplitudes to the ``power``."""
     if scale in ("linear", "log1p"):
         x = _raised(x, power / given)
         return x if scale == "linear" else (10 * x).log1p()
-    y = x.clamp(min=FLOOR**given).log()
+    least = FLOOR**given if floor is None else floor ** (given / power)
+    y = x.clamp(min=max(least, torch.finfo(x.dtype).tiny)).log()
     if scale == "db":
         return y * (20 / (given * math.log(10)))
     return y if given == power else y * (power / given)
@@ -132,17 +155,19 @@ class PowerSpectrogram(nn.Module):
     n_fft : int
         Samples of the Fourier transform.
     win_length : int
-        Samples of the window, which lies in the middle of the `n_fft` samples.
+        Samples of the window, which lies in the middle of the `n_fft` samples, or at
+        their beginning with ``center="start"``.
     hop_length : int
         Samples from one frame to the next.
     window : str, tuple, float or array of shape (win_length,), default="hann"
         What `scipy.signal.get_window` takes, such as ``"boxcar"`` or
         ``("kaiser", 8.0)``, or the samples of the window.
-    center : bool, default=True
+    center : bool or "start", default=True
         Frame ``t`` is around sample ``t * hop_length``; False starts it there, without
-        padding, and needs `n_fft` samples.
+        padding, and needs `n_fft` samples. "start" starts its window there, and
+        continues a clip at its end until every sample is in a window.
     pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
-        What is before and after a clip if frames are centred, as in `numpy.pad`.
+        What is before and after a clip, as in `numpy.pad`.
     preemphasis : float or None, default=None
         Subtract this times the sample before from every sample, first of all.
     dtype : torch.dtype, default=torch.float32
@@ -167,20 +192,24 @@ class PowerSpectrogram(nn.Module):
         win_length: int,
         hop_length: int,
         window: str | float | tuple[Any, ...] | np.ndarray = "hann",
-        center: bool = True,
+        center: bool | str = True,
         pad_mode: str = "constant",
         preemphasis: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         check_name("pad_mode", pad_mode, PAD_MODES)
+        if isinstance(center, str):
+            check_name("center", center, ("start",))
         self.n_fft, self.hop_length = n_fft, hop_length
+        self.length = win_length if center == "start" else n_fft  # of a frame
         self.center, self.pad_mode, self.preemphasis = center, pad_mode, preemphasis
         # samples on either side that a frame can see
-        self.reach = (n_fft // 2 if center else n_fft) + bool(preemphasis)
+        self.reach = (n_fft // 2 if center is True else n_fft) + bool(preemphasis)
         if isinstance(window, str) and window == "hann":  # torch's last bits
             window = torch.hann_window(win_length, dtype=torch.float64).numpy()
-        samples = torch.tensor(fft_window(window, win_length, n_fft), dtype=dtype)
+        placed = fft_window(window, win_length, n_fft, first=center == "start")
+        samples = torch.tensor(placed, dtype=dtype)
         self.register_buffer("window", samples, persistent=False)
         # front ends that agree in this can share a spectrogram
         padding = (center, pad_mode if center else None, preemphasis or None)
@@ -195,13 +224,15 @@ class PowerSpectrogram(nn.Module):
         waveforms (n_clips, n_samples) hold only a piece of it, with margins. ``offset``
         is the sample at which the first frame lies.
         """
-        waveform = self._prepared(waveform, borders)[..., offset:]
+        waveform = self._prepared(waveform, borders, offset)[..., offset:]
         frames = waveform.unfold(-1, self.n_fft, self.hop_length)
         squares = torch.view_as_real(torch.fft.rfft(frames * self.window)).square_()
         # abs(), or a sum over an axis of two, would take several times as long
         return (squares[..., 0] + squares[..., 1]).mT
 
-    def _prepared(self, waveform: Tensor, borders: Tensor | None) -> Tensor:
+    def _prepared(
+        self, waveform: Tensor, borders: Tensor | None, offset: int
+    ) -> Tensor:
         if self.preemphasis:
             waveform = emphasised(waveform, self.preemphasis, borders)
         if not self.center:
@@ -210,15 +241,29 @@ class PowerSpectrogram(nn.Module):
         silent = self.pad_mode == "constant" and not self.preemphasis
         if borders is not None and not silent:
             waveform = continued(waveform, borders, self.pad_mode)
+        if self.center == "start":
+            n_samples = waveform.shape[-1] - offset
+            stop = (self.n_frames(n_samples) - 1) * self.hop_length + self.n_fft
+            return pad(waveform, 0, stop - n_samples, self.pad_mode)
         half = self.n_fft // 2
         return pad(waveform, half, half, self.pad_mode)
 
+    def n_frames(self, n_samples: int) -> int:
+        """How many frames a clip has."""
+        if self.center == "start":
+            return 1 + max(0, -(-(n_samples - self.length) // self.hop_length))
+        padding = 2 * (self.n_fft // 2) if self.center else 0
+        return 1 + (n_samples + padding - self.n_fft) // self.hop_length
+
     def frames_of(self, borders: Tensor) -> tuple[Tensor, Tensor]:
         """First and last frame (n_clips, 1) of clips that start and stop there."""
-        padding = 2 * (self.n_fft // 2) if self.center else 0
         first = -(-borders[:, :1] // self.hop_length)
-        last = (borders[:, 1:] + padding - self.n_fft) // self.hop_length
-        return first, last
+        stop = borders[:, 1:]
+        if self.center == "start":
+            last = -(-(stop - self.length) // self.hop_length)
+            return first, torch.maximum(first, last)
+        padding = 2 * (self.n_fft // 2) if self.center else 0
+        return first, (stop + padding - self.n_fft) // self.hop_length
 
     def _check_length(self, n_samples: int) -> None:
         if n_samples < self.n_fft:
@@ -239,10 +284,12 @@ class FrontEnd(nn.Module):
     reach: int  # samples on either side that a frame can see
     hop_length: int
 
-    def __init__(self, power: float, scale: str, top_db: float | None) -> None:
+    def __init__(
+        self, power: float, scale: str | tuple[str, float], top_db: float | None
+    ) -> None:
         super().__init__()
-        check_name("scale", scale, SCALES)
-        self.power, self.scale, self.top_db = power, scale, top_db
+        self.power, self.top_db = power, top_db
+        self.scale, self.floor = scale_and_floor(scale)
 
     @property
     def is_local(self) -> bool:
@@ -259,6 +306,10 @@ class FrontEnd(nn.Module):
         if self.top_db is None:
             return None
         return decibels_per_unit(self.power, self.scale)
+
+    def top_of(self, levels: Tensor) -> Tensor:
+        """Maximum (...,) of levels, from which their range counts."""
+        return maximum_of(levels)
 
     def levels(
         self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
@@ -298,7 +349,7 @@ class BandSpectrogram(FrontEnd):
         spectrogram: PowerSpectrogram,
         *,
         power: float,
-        scale: str,
+        scale: str | tuple[str, float],
         top_db: float | None,
     ) -> None:
         super().__init__(power, scale, top_db)
@@ -320,13 +371,11 @@ class BandSpectrogram(FrontEnd):
     def is_local(self) -> bool:
         """All but those that join the end of a clip to its beginning."""
         spectrogram = self.spectrogram
-        return not spectrogram.center or spectrogram.pad_mode != "wrap"
+        return spectrogram.center is False or spectrogram.pad_mode != "wrap"
 
     def n_frames(self, n_samples: int) -> int:
         """How many frames a clip has."""
-        n_fft = self.spectrogram.n_fft
-        padding = 2 * (n_fft // 2) if self.spectrogram.center else 0
-        return 1 + (n_samples + padding - n_fft) // self.hop_length
+        return self.spectrogram.n_frames(n_samples)
 
     def levels_from_power(self, spectrum: Tensor) -> Tensor:
         """What `levels` does after its `PowerSpectrogram`, which can be shared."""
@@ -336,7 +385,7 @@ class BandSpectrogram(FrontEnd):
             for i, touched in enumerate(self._touched)
         ]
         bands = torch.cat(groups, dim=-2) if len(groups) > 1 else groups[0]
-        return to_scale(bands, self.power, self.power, self.scale)
+        return to_scale(bands, self.power, self.power, self.scale, self.floor)
 
     def from_power(self, spectrum: Tensor, top: Tensor | None = None) -> Tensor:
         """What `forward` does after its `PowerSpectrogram`, which can be shared."""
@@ -368,13 +417,13 @@ class MelSpectrogram(BandSpectrogram):
         Number of bands.
     fmin, fmax : float or None, default=0.0, None
         Frequency range in Hz; `fmax` None is half the sampling rate.
-    htk : bool, default=False
+    htk : bool or "bins", default=False
         HTK's mel scale instead of Slaney's, see `mel_filterbank`.
     norm : "slaney" or None, default="slaney"
         Filters of the same area, or with a peak of 1, see `mel_filterbank`.
     power : float, default=2.0
         Exponent of the magnitudes that the bands add up: 2 power, 1 amplitude.
-    scale : {"db", "log", "log1p", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"} or tuple, default="db"
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.
@@ -402,13 +451,13 @@ class MelSpectrogram(BandSpectrogram):
         n_mels: int = 64,
         fmin: float = 0.0,
         fmax: float | None = None,
-        htk: bool = False,
+        htk: bool | Literal["bins"] = False,
         norm: Literal["slaney"] | None = "slaney",
         power: float = 2.0,
-        scale: str = "db",
+        scale: str | tuple[str, float] = "db",
         top_db: float | None = 80.0,
         window: str | float | tuple[Any, ...] | np.ndarray = "hann",
-        center: bool = True,
+        center: bool | str = True,
         pad_mode: str = "constant",
         preemphasis: float | None = None,
         dtype: torch.dtype = torch.float32,
@@ -450,7 +499,7 @@ class GammatoneSpectrogram(BandSpectrogram):
         half the sampling rate.
     power : float, default=1.0
         Exponent of responses and magnitudes before they are summed over frequency.
-    scale : {"db", "log", "log1p", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"} or tuple, default="db"
         See `compress`.
     top_db : float or None, default=80.0
         See `compress`.
@@ -486,10 +535,10 @@ class GammatoneSpectrogram(BandSpectrogram):
         fmin: float = 50.0,
         fmax: float | None = None,
         power: float = 1.0,
-        scale: str = "db",
+        scale: str | tuple[str, float] = "db",
         top_db: float | None = 80.0,
         window: str | float | tuple[Any, ...] | np.ndarray = "hann",
-        center: bool = True,
+        center: bool | str = True,
         pad_mode: str = "constant",
         preemphasis: float | None = None,
         dtype: torch.dtype = torch.float32,

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from skaudio.nn.filterbanks import dct_matrix, delta_kernel, mel_filterbank
-from skaudio.nn.frontends import BandSpectrogram, PowerSpectrogram
+from skaudio.nn.frontends import BandSpectrogram, PowerSpectrogram, to_scale
 
 
 class MFCC(BandSpectrogram):
-    """Mel-frequency cepstral coefficients, as librosa computes them.
+    """Mel-frequency cepstral coefficients, as librosa computes them, and others do.
 
     Parameters
     ----------
@@ -31,6 +31,9 @@ class MFCC(BandSpectrogram):
     lifter : float, default=0
         Coefficient ``k``, counted from 1, is multiplied by
         ``1 + lifter / 2 * sin(pi * k / lifter)``; 0 leaves all as they are.
+    use_energy : bool, default=False
+        The first row is the energy of the frame, on the `scale`, in place of the first
+        coefficient, which is then left out: `lifter` counts from the next one.
     delta : {0, 1, 2}, default=0
         Time derivatives to append, up to this order: ``n_mfcc`` rows each.
     delta_width : int, default=9
@@ -39,10 +42,12 @@ class MFCC(BandSpectrogram):
         Number of mel bands.
     fmin, fmax : float or None, default=0.0, None
         Frequency range in Hz; `fmax` None is half the sampling rate.
-    htk : bool, default=False
+    htk : bool or "bins", default=False
         HTK's mel scale instead of Slaney's, see `mel_filterbank`.
     mel_norm : "slaney" or None, default="slaney"
         Norm of the mel filters, which is the ``norm`` of `MelSpectrogram`.
+    scale : {"db", "log", "log1p", "linear"} or tuple, default="db"
+        That of the mel spectrogram, see `compress`.
     top_db : float or None, default=80.0
         Range of the mel spectrogram in decibels below a clip's maximum.
     window, center, pad_mode, preemphasis : optional
@@ -75,16 +80,18 @@ class MFCC(BandSpectrogram):
         dct_type: int = 2,
         norm: str | None = "ortho",
         lifter: float = 0,
+        use_energy: bool = False,
         delta: int = 0,
         delta_width: int = 9,
         n_mels: int = 128,
         fmin: float = 0.0,
         fmax: float | None = None,
-        htk: bool = False,
+        htk: bool | Literal["bins"] = False,
         mel_norm: Literal["slaney"] | None = "slaney",
+        scale: str | tuple[str, float] = "db",
         top_db: float | None = 80.0,
         window: str | float | tuple[Any, ...] | np.ndarray = "hann",
-        center: bool = True,
+        center: bool | str = True,
         pad_mode: str = "constant",
         preemphasis: float | None = None,
         dtype: torch.dtype = torch.float32,
@@ -102,39 +109,51 @@ class MFCC(BandSpectrogram):
                 dtype=dtype,
             ),
             power=2.0,
-            scale="db",
+            scale=scale,
             top_db=top_db,
         )
+        self.n_mels, self.use_energy = n_mels, use_energy
         transform = dct_matrix(
-            n_mfcc, n_mels, dct_type=dct_type, norm=norm, lifter=lifter
+            n_mfcc,
+            n_mels,
+            dct_type=dct_type,
+            norm=norm,
+            lifter=lifter,
+            first=int(use_energy),
         )
         matrix = torch.tensor(transform, dtype=dtype)
         self.register_buffer("dct", matrix, persistent=False)
         of_one = matrix.double().sum(1, keepdim=True).to(dtype)
         self.register_buffer("dct_of_one", of_one, persistent=False)
-        if delta_width % 2 == 0 or delta_width <= delta:
-            raise ValueError(
-                f"delta_width={delta_width} must be an odd number above delta={delta}: "
-                "a derivative needs more frames than its order, and as many after a "
-                "frame as before it."
-            )
-        orders = range(1, delta + 1)
-        kernels = np.array([delta_kernel(order, delta_width) for order in orders])
+        kernels = _delta_kernels(delta, delta_width)
         if delta:
             self.reach += kernels.shape[1] // 2 * hop_length
-        self.register_buffer(
-            "kernels", torch.tensor(kernels, dtype=dtype), persistent=False
-        )
+        self.register_buffer("kernels", kernels.to(dtype), persistent=False)
+
+    def levels_from_power(self, spectrum: Tensor) -> Tensor:
+        """Mel levels, and that of the energy below them if it is used."""
+        levels = super().levels_from_power(spectrum)
+        if not self.use_energy:
+            return levels
+        energy = spectrum.sum(-2, keepdim=True)
+        level = to_scale(energy, self.power, self.power, self.scale, self.floor)
+        return torch.cat([levels, level], dim=-2)
+
+    def top_of(self, levels: Tensor) -> Tensor:
+        """Maximum (...,) of the mel levels."""
+        return super().top_of(levels[..., : self.n_mels, :])
 
     def finish(
         self, levels: Tensor, top: Tensor | None = None, borders: Tensor | None = None
     ) -> Tensor:
-        """Mel levels in decibels to coefficients, see `FrontEnd.finish`."""
-        bands = super().finish(levels, top)
+        """Mel levels to coefficients, see `FrontEnd.finish`."""
+        bands = super().finish(levels[..., : self.n_mels, :], top)
         # sums of 128 values near -60 dB lose three digits in float32; without their
         # mean, whose transform is added afterwards, they do not
         mean = bands.mean(-2, keepdim=True)
         cepstrum = torch.addcmul(self.dct @ (bands - mean), self.dct_of_one, mean)
+        if self.use_energy:
+            cepstrum = torch.cat([levels[..., self.n_mels :, :], cepstrum], dim=-2)
         if not len(self.kernels):
             return cepstrum
         # replicated edges: scipy's mode="nearest"
@@ -148,6 +167,18 @@ class MFCC(BandSpectrogram):
         )
         deltas = padded.unfold(-1, 2 * reach + 1, 1) @ self.kernels.T
         return torch.cat([cepstrum, *deltas.unbind(-1)], dim=-2)
+
+
+def _delta_kernels(delta: int, width: int) -> Tensor:
+    """Kernels of the derivatives up to that order, (delta, width)."""
+    if width % 2 == 0 or width <= delta:
+        raise ValueError(
+            f"delta_width={width} must be an odd number above delta={delta}: "
+            "a derivative needs more frames than its order, and as many after a "
+            "frame as before it."
+        )
+    kernels = [delta_kernel(order, width) for order in range(1, delta + 1)]
+    return torch.from_numpy(np.array(kernels))
 
 
 def _edges_held(x: Tensor, first: Tensor, last: Tensor) -> Tensor:

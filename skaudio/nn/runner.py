@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from skaudio.nn.devices import by_batches
-from skaudio.nn.frontends import BandSpectrogram, FrontEnd, maximum_of
+from skaudio.nn.frontends import BandSpectrogram, FrontEnd
 from skaudio.nn.initialisation import seeded_initialisation
 
 BLOCK = 2**21  # samples of long clips that are computed at a time
@@ -94,7 +94,7 @@ def _compute(
     ):
         top = levels.new_full((len(levels),), torch.nan)
         if front_end.decibels is not None:
-            top = maximum_of(levels)
+            top = front_end.top_of(levels)
         arrays = front_end.finish(levels, top).cpu().numpy()
         computed.append(Spectrograms(list(arrays), top.tolist()))
     return computed
@@ -184,7 +184,7 @@ def compute_front_ends(
                 views.append(part[:, None, offset:])
                 continue
             levels = _levels(front_end, part, powers, edges, offset)
-            top = torch.where(top.isnan(), maximum_of(levels), top)
+            top = torch.where(top.isnan(), front_end.top_of(levels), top)
             views.append(front_end.finish(levels, top, edges - offset))
         computed.append(views)
     return [torch.cat(views) for views in zip(*computed, strict=True)]

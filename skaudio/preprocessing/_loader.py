@@ -5,19 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 
-from skaudio._audio._load import load_clips, load_parts, n_samples_of
+from skaudio._audio._load import load_clips
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
-from skaudio._utils._container import ClipArrays
-from skaudio._utils._failed import FailedClips
-from skaudio._utils._output import ArrayOutput
-from skaudio._utils._sklearn import _fit_context
-from skaudio._utils._validation import check_clips
+from skaudio.preprocessing._waveforms import WaveformTransformer
 
 
-class AudioLoader(ArrayOutput, FailedClips, TransformerMixin, BaseEstimator):
+class AudioLoader(WaveformTransformer):
     """Load clips from files, or bring waveforms to one form.
 
     Files (wav, flac, ogg, mp3 and whatever else libsndfile reads) are decoded,
@@ -106,85 +101,12 @@ class AudioLoader(ArrayOutput, FailedClips, TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Check X and the parameters; nothing is learned and no file is opened.
-
-        Parameters
-        ----------
-        X : list of str or path-like, array of shape (n_clips, n_samples), or list of \
-                arrays (n_samples_i,) or (n_channels_i, n_samples_i)
-            Clips. Rows of a list may also be open binary files, pairs of samples and
-            rate, and dicts of them; a column of paths is a list of paths.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : AudioLoader
-            The loader itself.
-        """
-        check_clips(self, X, reset=True, allow_nan=self.on_error != "raise")
-        self.errors_ = []
-        return self
-
-    def transform(self, X):
-        """Load the clips.
-
-        Parameters
-        ----------
-        X : list of str or path-like, array of shape (n_clips, n_samples), or list of \
-                arrays (n_samples_i,) or (n_channels_i, n_samples_i)
-            Clips. Rows of a list may also be open binary files, pairs of samples and
-            rate, and dicts of them; a column of paths is a list of paths.
-
-        Returns
-        -------
-        waveforms : ndarray of shape (n_clips, n_samples) or (n_clips,)
-            Waveforms; a 1-D object array of 1-D arrays if lengths differ.
-        """
-        self._validate_params()
-        clips = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
+    def _results(self, clips: Any, report: Report) -> np.ndarray:
+        if not isinstance(clips, np.ndarray) or self.trim_silence:
+            return super()._results(clips, report)
         options = {name: getattr(self, name) for name in LOADING}
-        report = Report()
-        if isinstance(clips, np.ndarray) and not self.trim_silence:
-            waveforms, _ = load_clips(clips, report=report, **options)
-        else:
-            options |= {"n_jobs": self.n_jobs, "verbose": self.verbose}
-            collected = ClipArrays(len(clips))
-            for part in load_parts(clips, report, **options):
-                collected.extend(list(part.waveforms))
-                del part  # before there is another
-            waveforms = collected.result()
-        report.close(self, len(clips), self.on_error)
-        return waveforms
+        waveforms, _ = load_clips(clips, report=report, **options)
+        return np.asarray(waveforms)
 
-    def get_feature_names_out(self, input_features=None):
-        """Names of the samples, if all clips are equally long, or of the column.
-
-        Parameters
-        ----------
-        input_features : array-like of str or None, default=None
-            Ignored: samples are not columns of X.
-
-        Returns
-        -------
-        names : ndarray of str
-            ``sample0``, ``sample1``... if `duration` is set or X in `fit` was a 2-D
-            array; ``waveform`` otherwise.
-        """
-        length = None if self.trim_silence else getattr(self, "n_features_in_", None)
-        if self.duration is not None:
-            length = n_samples_of(self.duration, self.sr)
-        names = (
-            ["waveform"] if length is None else [f"sample{i}" for i in range(length)]
-        )
-        return np.array(names, dtype=object)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = self.on_error != "raise"
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+    def _changed(self, waveform: np.ndarray) -> np.ndarray:
+        return waveform

@@ -49,9 +49,11 @@ class CQTView(BaseView):
         ``sr * 512 / 22050`` with no prime factor above 5.
     power : float, default=1.0
         Exponent of the magnitudes; it matters on a linear or "log" scale only.
-    scale : {"db", "log", "log1p", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"} or tuple, default="db"
         Decibels relative to 1, natural logarithm, ``log(1 + 10 x)``, which has no
-        floor to choose and is 0 in silence, or the values themselves.
+        floor to choose and is 0 in silence, or the values themselves. Logarithms are
+        cut off below amplitudes of 1e-5 (-100 dB), those of a pair such as
+        ``("log", 1e-12)`` below that value of what a band adds up to.
     top_db : float or None, default=80.0
         Range in decibels below a clip's own maximum; what is weaker is raised to it.
         None, "log1p" and "linear" leave the range as it is.
@@ -107,7 +109,7 @@ class CQTView(BaseView):
         "fmin": [POSITIVE, None],
         "hop_length": [N_SAMPLES, None],
         "power": [POSITIVE],
-        "scale": [StrOptions(set(SCALES))],
+        "scale": [StrOptions(set(SCALES)), tuple],
         "top_db": [POSITIVE, None],
         "pad_mode": [StrOptions(set(PAD_MODES))],
     }
@@ -121,7 +123,7 @@ class CQTView(BaseView):
         fmin: float | None = None,
         hop_length: int | None = None,
         power: float = 1.0,
-        scale: str = "db",
+        scale: str | tuple[str, float] = "db",
         top_db: float | None = 80.0,
         pad_mode: str = "constant",
         mono: str = "average",

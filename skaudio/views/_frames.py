@@ -31,7 +31,7 @@ class FrameView(BaseView):
         "win_length": [N_SAMPLES, None],
         "hop_length": [N_SAMPLES, None],
         "window": [str, tuple, Real, "array-like"],
-        "center": ["boolean"],
+        "center": ["boolean", StrOptions({"start"})],
         "pad_mode": [StrOptions(set(PAD_MODES))],
         "preemphasis": [NOT_NEGATIVE, None],
     }
@@ -40,7 +40,7 @@ class FrameView(BaseView):
     win_length: int | None
     hop_length: int | None
     window: str | float | tuple[Any, ...] | np.ndarray
-    center: bool
+    center: bool | str
     pad_mode: str
     preemphasis: float | None
     fmin: float

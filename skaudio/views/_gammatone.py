@@ -41,9 +41,11 @@ class GammatoneView(FrameView):
     window : str, tuple, float or array of shape (win_length,), default="hann"
         What :func:`scipy.signal.get_window` takes, such as "boxcar" or
         ``("kaiser", 8.0)``, or the samples of the window.
-    center : bool, default=True
+    center : bool or "start", default=True
         Frame ``t`` is around sample ``t * hop_length``; False starts it there, without
-        padding: a clip has fewer frames then, and needs `n_fft` samples.
+        padding: a clip has fewer frames then, and needs `n_fft` samples. "start" starts
+        its window there, zeros filling up `n_fft`, and continues a clip at its end
+        until every sample is in a window, as in python_speech_features.
     pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
         What is before and after a clip, as in :func:`numpy.pad`: zeros by default.
     preemphasis : float or None, default=None
@@ -58,9 +60,11 @@ class GammatoneView(FrameView):
     power : float, default=1.0
         Exponent of responses and magnitudes before a band adds them up: 1 for
         amplitude as in the package, 2 for power.
-    scale : {"db", "log", "log1p", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"} or tuple, default="db"
         Decibels relative to 1, natural logarithm, ``log(1 + 10 x)``, which has no
-        floor to choose and is 0 in silence, or the values themselves.
+        floor to choose and is 0 in silence, or the values themselves. Logarithms are
+        cut off below amplitudes of 1e-5 (-100 dB), those of a pair such as
+        ``("log", 1e-12)`` below that value of what a band adds up to.
     top_db : float or None, default=80.0
         Range in decibels below a clip's own maximum; what is weaker is raised to it.
         None, "log1p" and "linear" leave the range as it is.
@@ -112,7 +116,7 @@ class GammatoneView(FrameView):
         "fmin": [POSITIVE],
         "fmax": [POSITIVE, None],
         "power": [POSITIVE],
-        "scale": [StrOptions(set(SCALES))],
+        "scale": [StrOptions(set(SCALES)), tuple],
         "top_db": [POSITIVE, None],
     }
 
@@ -125,13 +129,13 @@ class GammatoneView(FrameView):
         win_length: int | None = None,
         hop_length: int | None = None,
         window: str | float | tuple[Any, ...] | np.ndarray = "hann",
-        center: bool = True,
+        center: bool | str = True,
         pad_mode: str = "constant",
         preemphasis: float | None = None,
         fmin: float = 50.0,
         fmax: float | None = None,
         power: float = 1.0,
-        scale: str = "db",
+        scale: str | tuple[str, float] = "db",
         top_db: float | None = 80.0,
         mono: str = "average",
         trim_silence: bool = False,

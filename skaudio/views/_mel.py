@@ -40,9 +40,11 @@ class MelView(FrameView):
     window : str, tuple, float or array of shape (win_length,), default="hann"
         What :func:`scipy.signal.get_window` takes, such as "boxcar" or
         ``("kaiser", 8.0)``, or the samples of the window.
-    center : bool, default=True
+    center : bool or "start", default=True
         Frame ``t`` is around sample ``t * hop_length``; False starts it there, without
-        padding: a clip has fewer frames then, and needs `n_fft` samples.
+        padding: a clip has fewer frames then, and needs `n_fft` samples. "start" starts
+        its window there, zeros filling up `n_fft`, and continues a clip at its end
+        until every sample is in a window, as in python_speech_features.
     pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
         What is before and after a clip, as in :func:`numpy.pad`: zeros by default.
     preemphasis : float or None, default=None
@@ -53,16 +55,19 @@ class MelView(FrameView):
         Lowest frequency in Hz.
     fmax : float or None, default=None
         Highest frequency in Hz; None is half the sampling rate.
-    htk : bool, default=False
+    htk : bool or "bins", default=False
         HTK's mel scale, which is logarithmic throughout, instead of Slaney's, which is
-        linear below 1 kHz.
+        linear below 1 kHz. "bins" is HTK's, with edges and peaks of the filters moved
+        down to bins of the transform, as in python_speech_features.
     norm : "slaney" or None, default="slaney"
         "slaney" gives all mel filters the same area in Hz; None gives them a peak of 1.
     power : float, default=2.0
         Exponent of the magnitudes that a band adds up: 2 for power, 1 for amplitude.
-    scale : {"db", "log", "log1p", "linear"}, default="db"
+    scale : {"db", "log", "log1p", "linear"} or tuple, default="db"
         Decibels relative to 1, natural logarithm, ``log(1 + 10 x)``, which has no
-        floor to choose and is 0 in silence, or the values themselves.
+        floor to choose and is 0 in silence, or the values themselves. Logarithms are
+        cut off below amplitudes of 1e-5 (-100 dB), those of a pair such as
+        ``("log", 1e-12)`` below that value of what a band adds up to.
     top_db : float or None, default=80.0
         Range in decibels below a clip's own maximum; what is weaker is raised to it.
         None, "log1p" and "linear" leave the range as it is.
@@ -108,10 +113,10 @@ class MelView(FrameView):
         "n_mels": [BANDS],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],
-        "htk": ["boolean"],
+        "htk": ["boolean", StrOptions({"bins"})],
         "norm": [StrOptions({"slaney"}), None],
         "power": [POSITIVE],
-        "scale": [StrOptions(set(SCALES))],
+        "scale": [StrOptions(set(SCALES)), tuple],
         "top_db": [POSITIVE, None],
     }
 
@@ -124,15 +129,15 @@ class MelView(FrameView):
         win_length: int | None = None,
         hop_length: int | None = None,
         window: str | float | tuple[Any, ...] | np.ndarray = "hann",
-        center: bool = True,
+        center: bool | str = True,
         pad_mode: str = "constant",
         preemphasis: float | None = None,
         fmin: float = 0.0,
         fmax: float | None = None,
-        htk: bool = False,
+        htk: bool | str = False,
         norm: str | None = "slaney",
         power: float = 2.0,
-        scale: str = "db",
+        scale: str | tuple[str, float] = "db",
         top_db: float | None = 80.0,
         mono: str = "average",
         trim_silence: bool = False,

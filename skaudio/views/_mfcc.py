@@ -9,6 +9,7 @@ import numpy as np
 
 from skaudio._utils._constraints import BANDS, COUNT, NOT_NEGATIVE, POSITIVE
 from skaudio._utils._sklearn import Interval, StrOptions
+from skaudio._utils._spectra import SCALES
 from skaudio.views._frames import FrameView
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class MFCCView(FrameView):
 
     Equal to ``librosa.feature.mfcc`` and ``librosa.feature.delta(mode="nearest")``
     within 1e-3 dB: by default the orthonormal DCT-II of the mel spectrogram in
-    decibels.
+    decibels. With other parameters it is ``mfcc`` of python_speech_features, within
+    1e-9 for float64 clips: :doc:`/user_guide/views` has them in one place.
 
     Parameters
     ----------
@@ -36,6 +38,11 @@ class MFCCView(FrameView):
     lifter : float, default=0
         Coefficient ``k``, counted from 1, is multiplied by
         ``1 + lifter / 2 * sin(pi * k / lifter)``; 0 leaves all as they are.
+    use_energy : bool, default=False
+        The first row is the energy of the frame, the sum of its power spectrum over all
+        frequencies, on the `scale`. The coefficient that it takes the place of is left
+        out, so `lifter` counts from the next one, as in HTK, Kaldi and
+        python_speech_features.
     delta : {0, 1, 2}, default=0
         Append time derivatives up to this order, `n_mfcc` rows each.
     delta_width : int, default=9
@@ -54,9 +61,11 @@ class MFCCView(FrameView):
     window : str, tuple, float or array of shape (win_length,), default="hann"
         What :func:`scipy.signal.get_window` takes, such as "boxcar" or
         ``("kaiser", 8.0)``, or the samples of the window.
-    center : bool, default=True
+    center : bool or "start", default=True
         Frame ``t`` is around sample ``t * hop_length``; False starts it there, without
-        padding: a clip has fewer frames then, and needs `n_fft` samples.
+        padding: a clip has fewer frames then, and needs `n_fft` samples. "start" starts
+        its window there, zeros filling up `n_fft`, and continues a clip at its end
+        until every sample is in a window, as in python_speech_features.
     pad_mode : {"constant", "reflect", "symmetric", "edge", "wrap"}, default="constant"
         What is before and after a clip, as in :func:`numpy.pad`: zeros by default.
     preemphasis : float or None, default=None
@@ -67,12 +76,18 @@ class MFCCView(FrameView):
         Lowest frequency in Hz.
     fmax : float or None, default=None
         Highest frequency in Hz; None is half the sampling rate.
-    htk : bool, default=False
+    htk : bool or "bins", default=False
         HTK's mel scale, which is logarithmic throughout, instead of Slaney's, which is
-        linear below 1 kHz.
+        linear below 1 kHz. "bins" is HTK's, with edges and peaks of the filters moved
+        down to bins of the transform, as in python_speech_features.
     mel_norm : "slaney" or None, default="slaney"
         Norm of the mel filters: "slaney" gives them the same area in Hz, None a peak of
         1. `MelView` calls it `norm`; both names are librosa's.
+    scale : {"db", "log", "log1p", "linear"} or tuple, default="db"
+        Decibels relative to 1, natural logarithm, ``log(1 + 10 x)``, which has no
+        floor to choose and is 0 in silence, or the values themselves. Logarithms are
+        cut off below amplitudes of 1e-5 (-100 dB), those of a pair such as
+        ``("log", 1e-12)`` below that value of what a band adds up to.
     top_db : float or None, default=80.0
         Range of the mel spectrogram in decibels below a clip's own maximum.
     mono : {"average", "raise"}, default="average"
@@ -118,13 +133,15 @@ class MFCCView(FrameView):
         "dct_type": [Interval(Integral, 1, 3, closed="both")],
         "norm": [StrOptions({"ortho"}), None],
         "lifter": [NOT_NEGATIVE],
+        "use_energy": ["boolean"],
         "delta": [Interval(Integral, 0, 2, closed="both")],
         "delta_width": [Interval(Integral, 1, 999, closed="both")],
         "n_mels": [BANDS],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],
-        "htk": ["boolean"],
+        "htk": ["boolean", StrOptions({"bins"})],
         "mel_norm": [StrOptions({"slaney"}), None],
+        "scale": [StrOptions(set(SCALES)), tuple],
         "top_db": [POSITIVE, None],
     }
 
@@ -136,6 +153,7 @@ class MFCCView(FrameView):
         dct_type: int = 2,
         norm: str | None = "ortho",
         lifter: float = 0,
+        use_energy: bool = False,
         delta: int = 0,
         delta_width: int = 9,
         n_mels: int = 128,
@@ -143,13 +161,14 @@ class MFCCView(FrameView):
         win_length: int | None = None,
         hop_length: int | None = None,
         window: str | float | tuple[Any, ...] | np.ndarray = "hann",
-        center: bool = True,
+        center: bool | str = True,
         pad_mode: str = "constant",
         preemphasis: float | None = None,
         fmin: float = 0.0,
         fmax: float | None = None,
-        htk: bool = False,
+        htk: bool | str = False,
         mel_norm: str | None = "slaney",
+        scale: str | tuple[str, float] = "db",
         top_db: float | None = 80.0,
         mono: str = "average",
         trim_silence: bool = False,
@@ -165,6 +184,7 @@ class MFCCView(FrameView):
         self.dct_type = dct_type
         self.norm = norm
         self.lifter = lifter
+        self.use_energy = use_energy
         self.delta = delta
         self.delta_width = delta_width
         self.n_mels = n_mels
@@ -179,6 +199,7 @@ class MFCCView(FrameView):
         self.fmax = fmax
         self.htk = htk
         self.mel_norm = mel_norm
+        self.scale = scale
         self.top_db = top_db
         self.mono = mono
         self.trim_silence = trim_silence
@@ -201,11 +222,13 @@ class MFCCView(FrameView):
             dct_type=self.dct_type,
             norm=self.norm,
             lifter=self.lifter,
+            use_energy=self.use_energy,
             delta=self.delta,
             delta_width=self.delta_width,
             n_mels=self.n_mels,
             htk=self.htk,
             mel_norm=self.mel_norm,
+            scale=self.scale,
             top_db=self.top_db,
             **self._frames_and_range(),
         )

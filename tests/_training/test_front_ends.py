@@ -169,6 +169,19 @@ def test_views_may_differ_in_their_frames(clips):
     check_cuts(views, waves, atol=2e-4)
 
 
+@pytest.mark.parametrize("pad_mode", ["constant", "reflect"])
+def test_windows_that_start_where_frames_do(clips, pad_mode):
+    views = union("mel", "mfcc", top_db=30.0).set_params(
+        mel__center="start",
+        mel__pad_mode=pad_mode,
+        mfcc__center="start",
+        mfcc__pad_mode=pad_mode,
+        mfcc__use_energy=True,
+        mfcc__delta=2,
+    )
+    check_cuts(views, clips[0], atol=2e-4)
+
+
 def test_mirrored_constant_q_inside(clips):
     """Within faint tails, as without; border frames show the mirror image."""
     waves = [wave for wave in clips[0] if len(wave) > 12000]

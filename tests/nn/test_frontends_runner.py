@@ -107,7 +107,13 @@ LONG = {
     "mel, joined ends": MelView(sr=22050, pad_mode="wrap"),
     "mel, wide": MelView(sr=22050, n_fft=2048, win_length=999, hop_length=77),
     "gammatone, not centred": GammatoneView(sr=22050, center=False),
+    "gammatone, reflected behind": GammatoneView(
+        sr=22050, center="start", pad_mode="reflect", hop_length=300
+    ),
     "mfcc": MFCCView(sr=22050, delta=2),
+    "mfcc and energy": MFCCView(
+        sr=22050, use_energy=True, center="start", preemphasis=0.97, top_db=40.0
+    ),
     "cqt": CQTView(sr=22050, n_bins=60),
     "cqt, reflected": CQTView(sr=22050, n_bins=60, pad_mode="reflect"),
 }
