@@ -160,7 +160,7 @@ def test_files_are_clips(tmp_path):
             "mean_durations of 'music' must be positive",
         ),
         ({"sr": 0}, "sr must be positive"),
-        ({"silence": []}, "X has no clips"),
+        ({"silence": []}, "silence: X has no clips"),
         ({"silence": [np.zeros(0)]}, "Clip 0 of silence has 0 samples"),
     ],
 )
