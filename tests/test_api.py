@@ -58,6 +58,7 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("estimator", "skaudio.ensemble.FrameClassifier"): "sees frames, not views",
     ("estimator", "skaudio.embedding.LayerEmbedder"): "trained once, or not at all",
     ("estimator", "skaudio.segmentation.FrameSegmenter"): "takes sound",
+    ("hop", "skaudio.segmentation.FrameSegmenter"): "of frames, not of windows",
     ("min_duration", "skaudio.segmentation.FrameSegmenter"): "of segments, not clips",
     ("sr", "skaudio.segmentation.FrameSegmenter"): "that of the estimator's view",
     ("window", "skaudio.segmentation.FrameSegmenter"): "of clips around a frame",

@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import check_consistent_length
+from sklearn.utils import assert_all_finite, check_consistent_length
 
 from skaudio._audio._load import load_clips
 from skaudio._utils._random import draw_seed
@@ -71,8 +71,9 @@ def make_recordings(
         labels that are missing, take those of the paper (silence 0.5, noise 5, speech
         10, music 12), and 10 for others.
     silence : like X, default=None
-        Quiet clips. None takes those of X whose label is `silence_label`, if there are
-        any; without any all joins are abrupt.
+        Quiet clips, such as `SilenceRemover.removed` takes from recordings. None takes
+        those of X whose label is `silence_label`, if there are any; without any all
+        joins are abrupt.
     silence_label : object, default="silence"
         Label of silence in the table.
     silence_fraction : float, default=0.5
@@ -92,6 +93,7 @@ def make_recordings(
     See Also
     --------
     skaudio.metrics.frame_accuracy : Compares segments with such a truth.
+    skaudio.preprocessing.SilenceRemover : Finds the quiet parts of recordings.
 
     References
     ----------
@@ -181,6 +183,7 @@ def _pools(X: Any, y: Any, silence: Any, settings: _Settings) -> dict[Any, _Pool
     check_consistent_length(clips, labels)
     if labels.ndim != 1:
         raise ValueError(f"y must be one label per clip; got shape {labels.shape}.")
+    assert_all_finite(labels, input_name="y")
     rows: dict[Any, list[int]] = {}
     for row, label in enumerate(labels.tolist()):
         rows.setdefault(label, []).append(row)
@@ -189,7 +192,10 @@ def _pools(X: Any, y: Any, silence: Any, settings: _Settings) -> dict[Any, _Pool
         for label, of_label in sorted(rows.items(), key=lambda item: str(item[0]))
     }
     if silence is not None:
-        quiet = _clips(silence)
+        try:
+            quiet = _clips(silence)
+        except ValueError as error:
+            raise ValueError(f"silence: {error}") from None
         of_silence = _Pool("silence", quiet, list(range(len(quiet))), settings.sr)
         pools[settings.silence_label] = of_silence
     if not pools.keys() - {settings.silence_label}:

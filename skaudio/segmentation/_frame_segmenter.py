@@ -63,8 +63,9 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
         the view that is nearest.
     window : float or None, default=None
         Seconds around every frame that are classified as one clip. None is one pass
-        where the classifier labels frames, and 1 s otherwise. Near the ends of a
-        recording windows are moved inside, and a shorter recording is one window.
+        where the classifier labels frames; otherwise as many as the clips of `fit` had,
+        if they were an array, or 1 s. Near the ends of a recording windows are moved
+        inside, and a shorter recording is one window.
     median : int, default=201
         Frames of the median filter of every probability track, an odd number: the
         paper's 200, and the frame in the middle. At the ends of a recording the first
@@ -114,8 +115,8 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
     end. After the median filter probabilities are divided by their sum; ties go to the
     first of ``classes_``.
 
-    A view that looks at a clip as a whole (``top_db``, ``trim_silence``, ``duration``)
-    cannot be computed in blocks: one pass refuses it, windows do not.
+    A view that looks at a clip as a whole (``top_db``, ``trim_silence``, ``duration``,
+    `CQTView`) cannot be computed in blocks: one pass refuses it, windows do not.
 
     References
     ----------
@@ -380,7 +381,7 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
         if window is None:
             return OnePass(model, self.block), sr
         options = {"sr": sr, "hop": self.hop, "window": window, "block": self.block}
-        return Windows(unwrapped(model), **options), sr
+        return Windows(model, **options), sr
 
     def _check(self, model: Any) -> tuple[float, float | None]:
         """Sampling rate, and seconds of windows or None, if all fits together."""
@@ -395,7 +396,9 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
         if self.window is None and view is not None and is_one_pass(model):
             framing_of(view)
             return sr, None
-        return sr, self._window(view)
+        n_samples = getattr(model, "n_features_in_", None)
+        usual = DEFAULT_WINDOW if n_samples is None else n_samples / sr
+        return sr, self._window(view, usual)
 
     def _rate(self, model: Any) -> float:
         known = rate_of(model)
@@ -412,11 +415,11 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
             )
         return float(rate)
 
-    def _window(self, view: Any) -> float:
+    def _window(self, view: Any, usual: float) -> float:
         """Seconds of a window."""
         duration = getattr(view, "duration", None)
         if self.window is None:
-            return float(duration or DEFAULT_WINDOW)
+            return float(duration or usual)
         if duration is not None and duration < self.window:
             raise ValueError(
                 f"window={self.window:g} is longer than duration={duration:g} of "

@@ -58,9 +58,10 @@ def positional(value: float) -> str:
 
 def number(text: str, line: int, what: str) -> float:
     """A number of a file."""
-    if NUMBER.fullmatch(text.strip()) is None:
-        raise LineError(line, f"{what} must be a number of seconds; got {text!r}")
-    return float(text)
+    value = float(text) if NUMBER.fullmatch(text.strip()) else np.inf
+    if not np.isfinite(value):
+        raise LineError(line, f"{what} must be a number; got {text!r}")
+    return value
 
 
 def _segment(line: int, *values: Any) -> Segment:

@@ -19,10 +19,12 @@ from sklearn.pipeline import Pipeline
 from skaudio._utils._sklearn import BaseSearchCV
 from skaudio.preprocessing._loader import AudioLoader
 from skaudio.preprocessing._view_scaler import ViewScaler
+from skaudio.preprocessing._waveforms import WaveformTransformer
 from skaudio.segmentation._stream import FrameSource, SoundError, n_frames_of
 from skaudio.views._base import BaseView, ViewSource
 
 DEFAULT_WINDOW = 1.0  # seconds
+WAVEFORMS = AudioLoader, WaveformTransformer
 MOST_SAMPLES = 2**22  # of windows that are classified in one call
 
 
@@ -134,8 +136,16 @@ def framing_of(view: BaseView) -> Framing:
     if getattr(view, "pad_mode", "") == "wrap":
         what = "joins its end to its beginning"
         raise ValueError(_refusal(name, "pad_mode", "wrap", what, "constant"))
-    centred = getattr(view, "center", True)
-    first = 0.0 if centred else view._shortest / 2
+    if module is not None and not module.is_local:
+        raise ValueError(
+            f"{name} computes all frames of a clip together: in blocks, as a long "
+            "recording is computed, they would differ. Set window (in seconds) to "
+            "classify windows of the recording as clips, or take another view."
+        )
+    spectrogram = getattr(module, "spectrogram", None)
+    first = 0.0
+    if spectrogram is not None and spectrogram.center is not True:
+        first = spectrogram.length / 2
     hop = round(view.sr / view.rate)
     reach = 0 if module is None else module.reach
     # and a hop at least: what is nearest to a frame then lies within the recording
@@ -148,6 +158,15 @@ def _refusal(name: str, parameter: str, value: Any, what: str, neutral: Any) -> 
         f"recording is computed in blocks: set {parameter}={neutral!r} and fit again, "
         "or set window (in seconds) to classify windows of the recording as clips."
     )
+
+
+def _transformed(steps: list[Any], X: Any) -> Any:
+    """Clips of any length through the steps before a classifier."""
+    for step in steps:
+        X = step.transform(X)
+        # an array would have to be as long as that of fit
+        X = list(X) if isinstance(step, WAVEFORMS) else X
+    return X
 
 
 class OnePass(FrameSource):
@@ -166,8 +185,7 @@ class OnePass(FrameSource):
         assert view is not None
         self.framing = framing_of(view)
         self.classifier = steps[-1]
-        all_steps = steps_of(model)
-        self.steps = all_steps[:-1]
+        self.steps = steps_of(model)[:-1]
         self.before, self.after = self.classifier.frame_context
         self.step = self.framing.hop
         self.centre = self.framing.centre
@@ -188,8 +206,7 @@ class OnePass(FrameSource):
         missing = self.framing.shortest - len(piece)
         X: Any = [np.pad(piece, (0, missing)) if missing > 0 else piece]
         try:
-            for step in self.steps:
-                X = step.transform(X)
+            X = _transformed(self.steps, X)
         except ValueError as error:
             raise SoundError(str(error)) from error
         proba, _ = self.classifier.predict_frames_proba(X)
@@ -221,7 +238,7 @@ class Windows(FrameSource):
     def __init__(
         self, model: Any, *, sr: float, hop: float, window: float, block: float
     ) -> None:
-        self.model = model
+        *self.steps, self.classifier = steps_of(model)
         self.step = hop * sr
         self.length = max(1, round(window * sr))
         self.block = max(1, round(block / hop))
@@ -245,18 +262,21 @@ class Windows(FrameSource):
         if total is not None:
             stop = min(stop, n_frames_of(total, self.step))
         if first >= stop:
-            return np.empty((len(self.model.classes_), 0))
+            return np.empty((len(self.classifier.classes_), 0))
         starts = self._starts(first, stop, total) - begin
         # frames near a border share a window
         unique, place = np.unique(starts, return_inverse=True)
         windows = sliding_window_view(piece, min(self.length, len(piece)))
         n = max(1, MOST_SAMPLES // self.length)
         found = [
-            self.model.predict_proba(list(windows[unique[i : i + n]]))
+            self._proba_of(list(windows[unique[i : i + n]]))
             for i in range(0, len(unique), n)
         ]
         proba: np.ndarray = np.concatenate(found)[place].T
         return proba
+
+    def _proba_of(self, clips: list[np.ndarray]) -> Any:
+        return self.classifier.predict_proba(_transformed(self.steps, clips))
 
     @property
     def lookahead(self) -> float:

@@ -160,7 +160,7 @@ def test_files_are_clips(tmp_path):
             "mean_durations of 'music' must be positive",
         ),
         ({"sr": 0}, "sr must be positive"),
-        ({"silence": []}, "X has no clips"),
+        ({"silence": []}, "silence: X has no clips"),
         ({"silence": [np.zeros(0)]}, "Clip 0 of silence has 0 samples"),
     ],
 )
@@ -175,6 +175,8 @@ def test_clips_that_make_no_recordings():
         make_recordings(X, y[:-1], sr=SR)
     with pytest.raises(ValueError, match="no label but 'silence'"):
         make_recordings(X, ["silence"] * 9, sr=SR)
+    with pytest.raises(ValueError, match="contains NaN"):
+        make_recordings(X, np.array([np.nan, *y[1:]], dtype=object), sr=SR)
     X[4] = np.full(5, np.nan)
     with pytest.raises(ValueError, match="Clip 4 of X contains NaN"):
         make_recordings(X, y, sr=SR, random_state=0)

@@ -24,11 +24,17 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.persistence import load, save
-from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
+from skaudio.preprocessing import (
+    AudioLoader,
+    FrameStatistics,
+    LoudnessEqualizer,
+    SilenceRemover,
+    ViewScaler,
+)
 from skaudio.segmentation import FrameSegmenter
 from skaudio.segmentation._sources import OnePass, Windows
 from skaudio.views import (
-    CQTView,
+    CoalaView,
     GammatoneView,
     MelView,
     MFCCView,
@@ -60,10 +66,17 @@ VIEWS = {
     "deltas": mfcc(delta=2),
     "reflected": mfcc(pad_mode="reflect", preemphasis=0.97),
     "not centred": MelView(sr=SR, hop_length=80, top_db=None, center=False),
+    "as python_speech_features": mfcc(
+        **{"n_mels": 32, "n_mfcc": 20, "lifter": 22, "preemphasis": 0.97},
+        **{"window": "boxcar", "center": "start", "htk": "bins", "use_energy": True},
+    ),
     "gammatone": GammatoneView(sr=SR, hop_length=80, top_db=None, pad_mode="edge"),
-    "constant-Q": CQTView(sr=SR, hop_length=64, n_bins=30, top_db=None),
+    "COALA's": CoalaView(sr=SR, min_duration=0),
     "without a range": MelView(sr=SR, hop_length=80, scale="log1p"),
 }
+
+# samples to the middle of the first frame's window
+CENTRES = {"not centred": 256, "as python_speech_features": 100}
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -77,7 +90,7 @@ def test_blocks_equal_the_whole(name, block, clips, recording):
     (found,), _ = segmenter.predict_frames_proba([recording])
     expected = whole(model, recording)
     # the frame of the view that is nearest to a time, the last one at the end
-    first = view._shortest / 2 * hop * view.rate / SR if name == "not centred" else 0
+    first = CENTRES.get(name, 0) / SR
     times = np.arange(found.shape[1]) * hop
     nearest = np.floor((times - first) / hop + 0.5).astype(int)
     nearest = nearest.clip(0, expected.shape[1] - 1)
@@ -173,6 +186,30 @@ def test_a_classifier_of_samples(clips):
     segmenter = FrameSegmenter(model, window=0.2, median=3).fit(X, clips[1])
     table = segmenter.predict([np.concatenate([loud, quiet])])
     assert table["label"].iloc[[0, -1]].tolist() == ["loud", "quiet"]
+
+
+@pytest.mark.parametrize(
+    "before", [AudioLoader(sr=SR), LoudnessEqualizer(sr=SR), SilenceRemover(sr=SR)]
+)
+@pytest.mark.parametrize("window", [0.2, None])
+def test_waveforms_of_other_lengths_than_in_fit(before, window, clips, recording):
+    X = np.array(clips[0])  # equally long
+    model = make_pipeline(before, mfcc(), FrameStatistics(), GaussianNB())
+    segmenter = FrameSegmenter(model, window=window, hop=0.1, median=1).fit(X, clips[1])
+    length = 4000 if window is None else 1600  # that of the clips, or the given one
+    assert source_of(segmenter).length == length
+    (proba,), _ = segmenter.predict_frames_proba([recording])
+    rest = clone(model[1:]).fit(list(before.transform(X)), clips[1])
+    clip = before.transform([recording[16_000 - length // 2 :][:length]])
+    assert_allclose(proba[:, 20], rest.predict_proba(list(clip))[0], atol=1e-5)
+
+
+def test_a_loader_before_one_pass_was_fitted_on_an_array(clips, recording):
+    model = make_pipeline(AudioLoader(sr=SR), mfcc(), FrameClassifier(GaussianNB()))
+    segmenter = FrameSegmenter(model, median=11).fit(np.array(clips[0]), clips[1])
+    assert isinstance(source_of(segmenter), OnePass)
+    table = segmenter.predict([recording])
+    assert table["label"].tolist() == ["loud", "quiet", "middle", "loud"]
 
 
 def test_windows_are_as_long_as_the_view_makes_clips(clips):
@@ -379,7 +416,7 @@ class Tagger(Faulty):
 )
 def test_views_of_whole_clips_are_refused(view, message, clips):
     model = make_pipeline(view, FrameClassifier(GaussianNB()))
-    with pytest.raises(ValueError, match=rf"{message}.*or set window"):
+    with pytest.raises(ValueError, match=rf"{message}.*[sS]et window"):
         FrameSegmenter(model).fit(*clips)
 
 

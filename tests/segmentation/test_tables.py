@@ -132,10 +132,11 @@ def test_files_of_others(case, tmp_path):
 TIMES = "Begin Time (s)\tEnd Time (s)"
 MALFORMED = [
     ("a.txt", "0\t1\ta\n1 2 b\n", 2, "expected start, end, label"),
-    ("a.txt", "0\tone\ta\n", 1, "end must be a number of seconds; got 'one'"),
+    ("a.txt", "0\tone\ta\n", 1, "end must be a number; got 'one'"),
     ("a.txt", "nan\t1\ta\n", 1, "start must be a number"),
     ("a.txt", "1_0\t20\ta\n", 1, "start must be a number"),
     ("a.txt", "\u0661\t2\ta\n", 1, "start must be a number"),
+    ("a.txt", "0\t1e999\ta\n", 1, "end must be a number; got '1e999'"),
     ("a.txt", "0,5\t1\ta\n", 1, "start must be a number"),
     ("a.txt", "0\t1\ta\n2\t1\tb\n", 2, "a segment goes from 2 s to 1 s"),
     ("a.txt", "-1\t1\ta\n", 1, "a segment goes from -1 s"),
