@@ -63,7 +63,6 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("sr", "skaudio.segmentation.FrameSegmenter"): "that of the estimator's view",
     ("window", "skaudio.segmentation.FrameSegmenter"): "of clips around a frame",
     ("layers", "skaudio.embedding.PretrainedEmbedder"): "of networks not trained here",
-    ("hop", "skaudio.segmentation.FrameSegmenter"): "of frames, not of windows",
     ("n_fft", "skaudio.preprocessing.AcousticDescriptors"): "the window is as long",
     ("hop_length", "skaudio.preprocessing.AcousticDescriptors"): "never None",
     ("n_frames", "skaudio.preprocessing.AcousticDescriptors"): "may be all",

@@ -27,7 +27,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -47,6 +46,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _machine import peak_bytes
 from _provenance import provenance
 
 from skaudio.datasets import make_recordings
@@ -413,8 +413,7 @@ def one_process(kind: str, args: argparse.Namespace) -> None:
         n_bins = {"mfcc": 20, "mfcc60": 60, "mel": 64}[VIEW_OF.get(kind, "mfcc")]
         model = load_model(kind, 1.0, 0, args)
         model.predict_proba(np.zeros((1, n_bins, 100), np.float32))
-    scale = 1 if sys.platform == "darwin" else 1024
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6)
+    print(peak_bytes() / 1e6)
 
 
 def run_segmentation(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
@@ -549,11 +548,16 @@ def main() -> None:
             results += Parallel(n_jobs=n_jobs)(
                 delayed(run)(task, job, seed, args) for job, seed in part
             )
-    report = {"budget": args.budget, "seeds": args.seeds, **summary(results)}
-    report |= {"settings": BUDGETS[args.budget], "provenance": source}
-    print(json.dumps(report, indent=1))
+    commits = sorted({r["commit"] for r in results})  # of the runs, not of this table
+    settings = {"budget": args.budget, "device": args.device}
+    report = {
+        "provenance": {**source, "commit": " ".join(commits), "seed": args.seeds},
+        "settings": {**BUDGETS[args.budget], **settings},
+        "results": summary(results),
+    }
+    sys.stdout.write(json.dumps(report["results"], indent=1) + "\n")
     args.output.mkdir(parents=True, exist_ok=True)
-    path = args.output / f"swishnet-{args.budget}.json"
+    path = args.output / f"swishnet_{args.budget}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _machine import peak_bytes
 from _provenance import provenance
 
 from skaudio.persistence import save
@@ -137,7 +138,7 @@ def process(saved: str, path: str) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     table = segmenter.predict([path])
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_bytes()
     report = {
         "seconds": wall,
         "CPU seconds": cpu,
