@@ -54,7 +54,7 @@ class FrameOutputs(SegmentEstimator):
 
     @property
     def frame_context(self) -> tuple[int, int]:
-        """Frames before and after a frame that its probabilities depend on."""
+        """Frames before and after a frame that its probabilities may depend on."""
         check_is_fitted(self)
         before, after = self.net_.module_.network.context(self._window)
         return int(before), int(after)

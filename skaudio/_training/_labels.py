@@ -71,11 +71,19 @@ class ClassLabels(_Classes):
         Labels, sorted.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss.
+    advice : str, default=""
+        What else may be done about clips of other classes, for messages.
     """
 
-    def __init__(self, classes: np.ndarray, class_weight: Any = None) -> None:
+    advice = ""
+
+    def __init__(
+        self, classes: np.ndarray, class_weight: Any = None, advice: str = ""
+    ) -> None:
+        _check_weights(class_weight, classes)
         self.classes = classes
         self.class_weight = class_weight
+        self.advice = advice
 
     @classmethod
     def from_y(
@@ -89,34 +97,36 @@ class ClassLabels(_Classes):
                 f"{type(estimator).__name__} requires at least 2 classes; the data has "
                 f"1 class: {classes.tolist()[0]!r}."
             )
-        _check_weights(class_weight, classes)
         return cls(classes, class_weight), {TARGET: indices.astype(np.int64)}
 
     def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
         """Class indices of clips, whose classes must be known."""
         y = check_labels(estimator, X, y)
-        unknown = np.setdiff1d(y, self.classes)
-        if len(unknown):
+        index = {label: i for i, label in enumerate(self.classes.tolist())}
+        unknown = [label for label in np.unique(y).tolist() if label not in index]
+        if unknown:
             raise ValueError(
-                f"There is no output for the class {unknown.tolist()[0]!r}: outputs "
-                f"are for {shortened(self.classes.tolist())}. Leave its clips out."
+                f"There is no output for the class {unknown[0]!r}: outputs are for "
+                f"{shortened([*map(repr, index)])}. Leave its clips out{self.advice}."
             )
-        return {TARGET: np.searchsorted(self.classes, y).astype(np.int64)}
+        return {TARGET: np.array([index[k] for k in y.tolist()], dtype=np.int64)}
 
     def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
         """Cross-entropy, its weights from the training clips."""
         return BranchCrossEntropy(self._weights(arrays[TARGET], dtype))
 
     def _weights(self, indices: np.ndarray, dtype: str) -> Tensor | None:
-        """Weights of the classes; those that no clip has weigh nothing anyway."""
+        """Weights of the classes; "balanced" is between those that clips have."""
         if self.class_weight is None:
             return None
-        present, weights = np.unique(indices), np.ones(len(self.classes), dtype)
-        weights[present] = compute_class_weight(
-            self.class_weight,
-            classes=self.classes[present],
-            y=self.classes[indices],
-        )
+        weights = np.ones(len(self.classes), dtype)
+        if isinstance(self.class_weight, dict):
+            weights[:] = [self.class_weight.get(k, 1) for k in self.classes.tolist()]
+        else:
+            present = np.unique(indices)
+            weights[present] = compute_class_weight(
+                self.class_weight, classes=present, y=indices
+            )
         return torch.from_numpy(weights)
 
     def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
@@ -161,6 +171,7 @@ class TagIndicators(_Classes):
     """
 
     def __init__(self, classes: np.ndarray, class_weight: Any = None) -> None:
+        _check_weights(class_weight, classes)
         self.classes = classes
         self.class_weight = class_weight
 
@@ -171,7 +182,6 @@ class TagIndicators(_Classes):
         """Check y; return the target and the indicator matrix."""
         tags = check_tags(estimator, X, y)
         target = cls(np.arange(tags.shape[1]), class_weight)
-        _check_weights(class_weight, target.classes)
         return target, {TARGET: tags.astype(np.float32)}
 
     def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:

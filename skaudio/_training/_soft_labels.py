@@ -52,7 +52,8 @@ class SoftLabels(ClassLabels):
         scaled: bool = True,
         alpha: float = 0.9,
     ) -> None:
-        super().__init__(classes, class_weight)
+        advice = ", or take a teacher that knows it"
+        super().__init__(classes, class_weight, advice)
         self.temperature = temperature
         self.scaled = scaled
         self.alpha = alpha
@@ -92,6 +93,11 @@ class SoftLabels(ClassLabels):
             return super().mix(name, own, partner, ratio)
         mixed: np.ndarray = ratio * own + (1 - ratio) * partner
         return mixed
+
+    def identity(self) -> dict[str, Any]:
+        """Parameters of the loss; the temperature is in the teacher's probabilities."""
+        scale = self.temperature**2 if self.scaled else 1.0
+        return {"alpha": self.alpha, "scale_by_temperature": scale}
 
     def score(self, predictions: np.ndarray, arrays: Arrays) -> float:
         """Accuracy, or agreement with the teacher where classes are unknown."""

@@ -93,6 +93,10 @@ class Target(Protocol):
         """Whether a network trained for one can go on with the other as it is."""
         return type(self) is type(other)
 
+    def identity(self) -> dict[str, Any]:
+        """What training depends on, by name, that no parameter of its estimator is."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """What predictions need, as plain values and arrays."""
         return dict(vars(self))

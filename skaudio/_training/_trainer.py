@@ -41,7 +41,8 @@ from skaudio.nn.devices import available_device, resolve_device
 # Parameters that do not change what is learned
 NOT_IDENTIFYING = (
     *("verbose", "device", "callbacks", "random_state", "compile", "n_segments"),
-    *("segment_length", "validation_fraction"),  # known as seconds and as clips
+    # known as seconds, as clips and as weights to start from
+    *("segment_length", "validation_fraction", "weights"),
 )
 
 
@@ -283,6 +284,8 @@ class Trainer:
         found = {name: identity_of(value) for name, value in settings.items()}
         found |= {name: identity_of(value) for name, value in asdict(self.spec).items()}
         found |= {name: identity_of(value) for name, value in clips.identity().items()}
+        of_target = self.target.identity()
+        found |= {name: identity_of(value) for name, value in of_target.items()}
         found["validation clips"] = identity_of(valid)
         if self.start is not None:
             found["weights to start from"] = identity_of(dict(self.start.weights))

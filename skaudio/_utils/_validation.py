@@ -289,7 +289,8 @@ def check_soft_labels(
         row = int(np.argmax(np.abs(sums - 1)))
         raise ValueError(
             "Probabilities of a teacher must not be negative and must sum to one; row "
-            f"{row} sums to {sums[row]:.4g}. Are these logits?"
+            f"{row} sums to {sums[row]:.4g}. Are these logits, or probabilities of "
+            "tags?"
         )
     result: np.ndarray = scores
     return result

@@ -173,12 +173,12 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         steps = student[:-1] if isinstance(student, Pipeline) else None
         if steps is not None:
             steps.fit(X, y)
-        student, of_test = _final(student), None
-        if X_test is not None:
-            of_test = (y_test, self.teacher_.predict_proba(X_test))
+        student, of_test = _final(student), y_test
+        if X_test is not None and y_test is not None:
+            of_test = y_test, self._probabilities(X_test)
         student._fit_labels(
             before(steps, X),
-            (y, self.teacher_.predict_proba(X)),
+            (y, self._probabilities(X)),
             groups,
             (before(steps, X_test), of_test),
             checkpoint,
@@ -192,10 +192,24 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         copy_features_in(self.student_, self)
         return self
 
+    def _probabilities(self, X: Any) -> np.ndarray:
+        """Probabilities of the teacher, in the order of sorted classes."""
+        proba: Any = self.teacher_.predict_proba(X)
+        classes: Any = getattr(self.teacher_, "classes_", None)
+        if np.ndim(classes) != 1 or np.ndim(proba) != 2:
+            raise ValueError(
+                "The teacher must have been fitted on one class label per clip, and "
+                "have classes_ and a matrix of probabilities; got "
+                f"{type(self.teacher_).__name__} with classes_={classes!r} and "
+                f"probabilities of shape {np.shape(proba)}."
+            )
+        if proba.shape[1] != len(classes):
+            return np.asarray(proba)  # refused later
+        return np.asarray(proba)[:, np.argsort(classes)]
+
     def _soft_labels(self, estimator: Any, X: Any, y: Any, class_weight: Any) -> Any:
-        classes = np.asarray(self.teacher_.classes_)
         target = SoftLabels(
-            classes,
+            np.sort(self.teacher_.classes_),
             class_weight,
             temperature=float(self.temperature),
             scaled=self.scale_by_temperature,

@@ -273,7 +273,8 @@ def _same_outputs(first: SegmentClassifier) -> MakeTarget:
     """Makes targets for the classes of the first training, of which y may have few."""
 
     def make_target(estimator: Any, X: Any, y: Any, class_weight: Any) -> Any:
-        target = ClassLabels(first.classes_, class_weight)
+        advice = ", or set reset_head='auto'"
+        target = ClassLabels(first.classes_, class_weight, advice)
         return target, target.encode(estimator, X, y)
 
     return make_target

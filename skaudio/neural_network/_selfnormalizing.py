@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar
 
 from skaudio._training._classifier import SegmentClassifier
@@ -194,8 +195,9 @@ class SelfNormalizingClassifier(FrameOutputs, SegmentClassifier):
 
     def _check_input(self, X: Views) -> None:
         check_single_view(self, X)
-        if not all(size >= 1 for size in self.hidden_layer_sizes):
+        sizes: Sequence[Any] = self.hidden_layer_sizes
+        if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
             raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must be numbers of "
-                "units, at least 1."
+                f"hidden_layer_sizes={sizes!r} must be whole numbers of units, at "
+                "least 1."
             )

@@ -309,7 +309,7 @@ class SwishNet(nn.Module):
         return self.output(self.head(features)).transpose(1, 2)
 
     def context(self, window: int = 1) -> tuple[int, int]:
-        """Frames before and after a frame that its decision in `frames` depends on."""
+        """Frames before and after a frame that a decision on it may depend on."""
         before, after = self.reach
         return before + window // 2, after + window - 1 - window // 2
 

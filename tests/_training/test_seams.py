@@ -396,7 +396,7 @@ def test_targets_are_mixed_by_name():
     ("teacher", "message"),
     [
         (np.ones((40, 3)) / 3, "have 3 columns; expected one for each of 2 classes"),
-        (np.ones((40, 2)), "row 0 sums to 2. Are these logits?"),
+        (np.ones((40, 2)), "row 0 sums to 2. Are these logits"),
         (np.array([[1.5, -0.5]] * 40), "must not be negative"),
     ],
 )

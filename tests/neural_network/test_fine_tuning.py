@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
+from skaudio._training._labels import ClassLabels
 from skaudio.neural_network import (
     CRNNClassifier,
     FineTunedClassifier,
@@ -209,8 +210,62 @@ def test_new_classes_get_a_new_head(clips, fitted):
     np.testing.assert_array_equal(model.classes_, ["high", "low"])
     assert model.predict_proba(mel).shape == (30, 2)
     assert model.score(mel, new) > 0.7
-    with pytest.raises(ValueError, match=r"trained for other classes or tags.*'auto'"):
+    with pytest.raises(ValueError, match=r"'high': outputs are for 'a', 'b'.*'auto'"):
         clone(model).set_params(reset_head=False).fit(mel, new)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {"b": 2.0}, {"a": 3.0}])
+def test_a_kept_head_has_outputs_for_all_classes(clips, class_weight):
+    """On clips of two of three classes, as speech and music of GTZAN."""
+    X, y = clips
+    mel, few = X.select(["mel"]), np.flatnonzero(y != "b")
+    first = CRNNClassifier(**NET, segment_length=0.4, class_weight=class_weight)
+    first.fit(mel, y)
+    model = FineTunedClassifier(FrozenEstimator(first), reset_head=False, **STILL)
+    model.fit(mel[few], y[few], X_test=mel, y_test=y)
+    np.testing.assert_array_equal(model.classes_, ["a", "b", "c"])
+    head = "network.head.fc3.weight"
+    before, after = weights_of(first)[head], weights_of(model)[head]
+    assert after.shape == before.shape == (3, before.shape[1])
+    torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
+    learned = clone(model).set_params(lr=0.03, max_epochs=25).fit(mel[few], y[few])
+    assert learned.predict_proba(mel).shape == (30, 3)
+    assert learned.score(mel[few], y[few]) > 0.8
+    assert not torch.equal(weights_of(learned)[head], before)
+    auto = clone(model).set_params(reset_head="auto")
+    if class_weight != {"b": 2.0}:  # of which class there is no clip
+        np.testing.assert_array_equal(auto.fit(mel[few], y[few]).classes_, ["a", "c"])
+
+
+def test_losses_with_a_kept_head_by_hand(clips, fitted):
+    """ "balanced" is between the classes that clips have; weights in y's own order."""
+    X, y = clips
+    mel = X.select(["mel"])
+    rows = np.flatnonzero((y == "c") | (np.arange(30) < 4))  # one of b, two of a
+    rows = rows[y[rows] != "b"]
+    tuned = clone(fitted).set_params(class_weight="balanced")
+    criterion = ClassLabels(fitted.classes_, tuned.class_weight)
+    arrays = criterion.encode(tuned, mel[rows], y[rows])
+    loss = criterion.criterion(arrays, "float64")
+    n_a, n_c = (y[rows] == "a").sum(), (y[rows] == "c").sum()
+    assert n_a != n_c
+    n = n_a + n_c
+    expected = [n / (2 * n_a), 1, n / (2 * n_c)]
+    np.testing.assert_allclose(loss.class_weight, expected)
+
+
+@pytest.mark.parametrize("reset_head", [False, "auto", True])
+def test_one_class_alone(clips, fitted, reset_head):
+    """A kept head can be trained on clips of one class; a new one cannot."""
+    X, y = clips
+    mel, few = X.select(["mel"]), np.flatnonzero(y == "b")
+    model = FineTunedClassifier(FrozenEstimator(fitted), **STILL)
+    model.set_params(reset_head=reset_head)
+    if reset_head is False:
+        assert model.fit(mel[few], y[few]).predict_proba(mel).shape == (30, 3)
+        return
+    with pytest.raises(ValueError, match="requires at least 2 classes"):
+        model.fit(mel[few], y[few])
 
 
 def test_as_many_but_other_classes_get_a_new_head(clips, fitted):
