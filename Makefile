@@ -22,7 +22,8 @@ endif
 test: export SCIPY_ARRAY_API = 1
 
 .PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
-	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-probes bench-threads clean
+	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
+	bench-segmentation bench-probes bench-threads clean
 .DELETE_ON_ERROR:
 
 help:
@@ -76,6 +77,12 @@ bench-coala: $(VENV)/.installed-bench
 
 bench-coala-speed: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/coala.py --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
+
+bench-swishnet: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers/swishnet.py --budget $(BUDGET) --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
+
+bench-segmentation: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/segmentation.py --peers
 
 bench-threads: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/speed/waiting_threads.py

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import torch
 
@@ -18,3 +20,13 @@ def matrix_rate(device: str, mixed: bool = False) -> float:
         float(total)  # waits for the device
         seconds.append((time.perf_counter() - start) / 2)
     return 2 * 2048**3 / min(seconds)
+
+
+def peak_bytes() -> int:
+    """Most memory that this process has held (Linux).
+
+    That of ``resource.getrusage`` would be the parent's, if that is larger.
+    """
+    status = Path("/proc/self/status").read_text()
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return 1024 * int(kilobytes)

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import _readme_swishnet as swishnet
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 NAMES = {
@@ -426,6 +428,11 @@ def coala_speed_lines(report: dict[str, Any]) -> list[str]:
     return [*lines, "", note]
 
 
+def with_origin(table: Any) -> Any:
+    """A table that gets the line on where figures come from."""
+    return lambda report: table(report, origin(report["provenance"]))
+
+
 TABLES: list[tuple[str, str, Any]] = [
     # place in the README, results, function
     ("esc10", "esc10", esc10_table),
@@ -440,6 +447,10 @@ TABLES: list[tuple[str, str, Any]] = [
     ("coala_correlations", "coala_cpu", correlations_table),
     ("coala_speed", "coala_speed", coala_speed_lines),
     ("probe_cost", "probe_cost", probe_cost_line),
+    ("swishnet_cpu", "swishnet_cpu", with_origin(swishnet.clips_table)),
+    ("swishnet_cost", "swishnet_cpu", with_origin(swishnet.cost_table)),
+    ("swishnet_over_time", "swishnet_cpu", with_origin(swishnet.over_time_table)),
+    ("segmentation", "segmentation", with_origin(swishnet.hour_lines)),
 ]
 
 

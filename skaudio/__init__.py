@@ -34,6 +34,7 @@ _SUBPACKAGES = (
     "nn",
     "persistence",
     "preprocessing",
+    "segmentation",
     "views",
 )
 

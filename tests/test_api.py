@@ -57,6 +57,11 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("verbose", "skaudio.views.ViewUnion"): "takes the place of the views' own",
     ("estimator", "skaudio.ensemble.FrameClassifier"): "sees frames, not views",
     ("estimator", "skaudio.embedding.LayerEmbedder"): "trained once, or not at all",
+    ("estimator", "skaudio.segmentation.FrameSegmenter"): "takes sound",
+    ("hop", "skaudio.segmentation.FrameSegmenter"): "of frames, not of windows",
+    ("min_duration", "skaudio.segmentation.FrameSegmenter"): "of segments, not clips",
+    ("sr", "skaudio.segmentation.FrameSegmenter"): "that of the estimator's view",
+    ("window", "skaudio.segmentation.FrameSegmenter"): "of clips around a frame",
     ("layers", "skaudio.embedding.PretrainedEmbedder"): "of networks not trained here",
     ("n_fft", "skaudio.preprocessing.AcousticDescriptors"): "the window is as long",
     ("hop_length", "skaudio.preprocessing.AcousticDescriptors"): "never None",
@@ -272,8 +277,9 @@ def test_frames_over_time_have_one_signature():
             returned = get_doc_object(getattr(cls, name))["Returns"]
             assert [part.name for part in returned][1:] == ["timestamps"], path
     embedders = {"CoalaEmbedder", "LayerEmbedder", "PretrainedEmbedder"}
+    labellers = {"FrameClassifier", "FrameSegmenter"}
     networks = {"SelfNormalizingClassifier", "SwishNetClassifier"}
-    assert found == {"FrameClassifier", *embedders, *networks}
+    assert found == labellers | embedders | networks
 
 
 def test_constructors_take_keywords_only():

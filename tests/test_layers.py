@@ -34,6 +34,7 @@ LAYERS = {
     "neural_network": 4,
     "embedding": 4,
     "ensemble": 4,
+    "segmentation": 4,
     "inspection": 5,
 }
 MAX_DEPTH = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -29,6 +29,7 @@ def decode(
     name: str = "",
     mono: str | None = None,
     sr: float | None = None,
+    receive: Callable[[np.ndarray], Any] | None = None,
 ) -> tuple[np.ndarray, float]:
     """Decode a file, or no more of it than a clip of some length needs.
 
@@ -46,11 +47,15 @@ def decode(
         What to do with more than one channel; None keeps them.
     sr : float or None, default=None
         Rate in Hz to resample to, if there is one channel; None keeps that of the file.
+    receive : callable or None, default=None
+        What is given the samples block by block as they are read, before it is known
+        whether the whole file is sound.
 
     Returns
     -------
     samples : ndarray of shape (n_samples,)
-        float32, finite, at least one; (n_samples, n_channels) if `mono` is None.
+        float32, finite, at least one; (n_samples, n_channels) if `mono` is None. Empty
+        if they were given to `receive`.
     rate : float
         Their sampling rate in Hz.
 
@@ -75,7 +80,7 @@ def decode(
 
     try:
         with _opened(source, name) as (file, as_named):
-            intake = Intake(name, mono, sr)
+            intake = Intake(name, mono, sr, receive)
             found = _read(file, as_named, needed, intake)
     except (soundfile.LibsndfileError, MemoryError, TypeError) as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")

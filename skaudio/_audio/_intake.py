@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from skaudio._audio._checks import (
     overflow,
 )
 
+NOTHING = np.empty(0, np.float32)
 STEP = 2**22  # samples by which the result grows, at least
 # upsampling may multiply samples by so much, or make so many of them
 MOST_UPSAMPLED, MOST_SAMPLES = 16, 2**26
@@ -22,6 +24,8 @@ MOST_UPSAMPLED, MOST_SAMPLES = 16, 2**26
 
 class Intake:
     """Takes the samples of one file and has no more in memory than the result.
+
+    Or than a block of them, if there is somebody to hand them on to.
 
     What is wrong with them is said at the end: `result` raises it.
 
@@ -33,6 +37,9 @@ class Intake:
         What to do with more than one channel; None keeps them.
     sr : float or None, default=None
         Rate in Hz to resample to; None keeps that of the file.
+    receive : callable or None, default=None
+        What is given every block of the result, (n_samples,) or (n_samples,
+        n_channels), in place of `result`, which is then empty.
 
     Attributes
     ----------
@@ -40,10 +47,17 @@ class Intake:
         Samples of every channel that were taken.
     """
 
-    def __init__(self, name: str, mono: str | None = None, sr: float | None = None):
+    def __init__(
+        self,
+        name: str,
+        mono: str | None = None,
+        sr: float | None = None,
+        receive: Callable[[np.ndarray], Any] | None = None,
+    ):
         self.name = name
         self.mono = mono
         self.sr = sr
+        self.receive = receive
         self.n_samples = 0
         self._n_bad = self._n_values = self._n_channels = 0
         self._n_expected = self._n_out = 0
@@ -80,6 +94,7 @@ class Intake:
                 samples = self._resampled(samples)
         if not self._n_bad and not self._overflow and not all_finite(samples):
             self._overflow = overflow(self.name, block, samples.dtype)
+            return
         self._append(samples)
 
     def _is_refused(self) -> bool:
@@ -101,6 +116,11 @@ class Intake:
 
     def _append(self, samples: np.ndarray) -> None:
         stop = self._n_out + len(samples)
+        if self.receive is not None:
+            self._n_out = stop
+            if len(samples):
+                self.receive(samples.copy())  # the reader uses its block again
+            return
         if self._out is None:
             self._out = np.empty((self._room(stop), *samples.shape[1:]), samples.dtype)
         elif stop > len(self._out):  # in place where the system can
@@ -128,16 +148,20 @@ class Intake:
         if self._overflow:
             raise ValueError(self._overflow)
         if self._stream is not None:
-            self._append(self._resampled(np.empty(0, np.float32), last=True))
-        out = self._out
-        assert out is not None
+            self._append(self._finite(self._resampled(NOTHING, last=True)))
         if not self._n_out:  # fewer than one of the new rate: their mean, not nothing
-            out = np.array([self._sum / self.n_samples], np.float32)
-        elif self._n_out < len(out):
+            mean = np.array([self._sum / self.n_samples], np.float32)
+            self._append(self._finite(mean))
+        out = NOTHING if self._out is None else self._out
+        if self._n_out < len(out):
             out.resize((self._n_out, *out.shape[1:]), refcheck=False)
-        if not all_finite(out):
-            raise ValueError(overflow(self.name, np.array([self._peak]), out.dtype))
-        return out, self._rate * self._ratio
+        return self._finite(out), self._rate * self._ratio
+
+    def _finite(self, samples: np.ndarray) -> np.ndarray:
+        if all_finite(samples):
+            return samples
+        peak = np.array([self._peak])
+        raise ValueError(overflow(self.name, peak, samples.dtype))
 
 
 def mix_down(samples: np.ndarray) -> np.ndarray:

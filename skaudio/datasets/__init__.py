@@ -9,6 +9,7 @@ from skaudio.datasets._gtzan_speech_music import fetch_gtzan_speech_music
 from skaudio.datasets._magnatagatune import fetch_magnatagatune
 from skaudio.datasets._musan import fetch_musan
 from skaudio.datasets._nsynth import fetch_nsynth
+from skaudio.datasets._recordings import make_recordings
 from skaudio.datasets._synthetic import make_sounds
 from skaudio.datasets._urbansound8k import fetch_urbansound8k
 
@@ -24,5 +25,6 @@ __all__ = [
     "fetch_urbansound8k",
     "get_data_home",
     "load_audio_files",
+    "make_recordings",
     "make_sounds",
 ]

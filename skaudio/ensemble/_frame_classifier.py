@@ -212,6 +212,11 @@ class FrameClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         times = [np.arange(n) / rate for n in n_frames]
         return stack_or_object([clip.T for clip in clips]), stack_or_object(times)
 
+    @property
+    def frame_context(self) -> tuple[int, int]:
+        """Frames before and after a frame that its probabilities depend on: none."""
+        return 0, 0
+
     def _checked_frames(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
         views = check_views(self, X, reset=False)

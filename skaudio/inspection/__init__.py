@@ -6,6 +6,7 @@ from skaudio.inspection._embedding_display import EmbeddingDisplay
 from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
+from skaudio.inspection._segmentation_display import SegmentationDisplay
 
 __all__ = [
     "BlendingDisplay",
@@ -13,5 +14,6 @@ __all__ = [
     "FilterSpectrumDisplay",
     "PlayerTable",
     "ReconstructionDisplay",
+    "SegmentationDisplay",
     "activation_maximization",
 ]

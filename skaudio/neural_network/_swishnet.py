@@ -58,7 +58,7 @@ class SwishNetClassifier(FrameOutputs, SegmentClassifier):
     batch_size : int, default=32
         Segments per training step and per forward pass in prediction. The paper scales
         it with the number of clips (128 in the authors' code).
-    lr : float, default=0.004
+    lr : float, default=0.01
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
@@ -169,7 +169,7 @@ class SwishNetClassifier(FrameOutputs, SegmentClassifier):
         dropout: float = 0.0,
         max_epochs: int = 120,
         batch_size: int = 32,
-        lr: float = 0.004,
+        lr: float = 0.01,
         optimizer: str = "adam",
         lr_schedule: Any = "one-cycle",
         segment_length: int | float | None = None,

@@ -138,6 +138,21 @@ def copy_of_state(module: nn.Module) -> dict[str, Tensor]:
     return {k: v.detach().clone() for k, v in module.state_dict().items()}
 
 
+def _state(parts: list[nn.Module]) -> list[Any]:
+    """What changes whenever a module, of which these are all parts, does.
+
+    Ten times as fast as to ask for all parameters anew, for the prediction of a clip.
+    """
+    state: list[Any] = [id(child) for part in parts for child in part._modules.values()]
+    for part in parts:
+        for tensor in (*part._parameters.values(), *part._buffers.values()):
+            if tensor is not None:
+                # torch counts the changes in place of every tensor
+                place = tensor.data_ptr(), tensor.dtype, tensor._version
+                state.append((id(tensor), *place))
+    return state
+
+
 class OfWeights:
     """What a function makes of a network, made anew only when its weights have changed.
 
@@ -160,16 +175,16 @@ class OfWeights:
 
     def __init__(self, function: Callable[[nn.Module], Any]) -> None:
         self.function = function
-        self._made: tuple[nn.Module, Any, Any] | None = None
+        # parts, their state, the result; and tensors, so that no new one has their id
+        self._made: tuple[list[nn.Module], Any, Any, Any] | None = None
 
     def __call__(self, module: nn.Module) -> Any:
         """Return what there is for the present weights of ``module``."""
-        tensors = [*module.parameters(), *module.buffers()]
-        # torch counts the changes in place of every tensor
-        state = [(id(t), t.data_ptr(), t.dtype, t._version) for t in tensors]
         made = self._made  # another thread may replace it
-        if made is None or made[0] is not module or made[1] != state:
-            made = self._made = module, state, self.function(module)
+        if made is None or made[0][0] is not module or made[1] != _state(made[0]):
+            parts = list(module.modules())
+            tensors = [*module.parameters(), *module.buffers()]
+            made = self._made = parts, _state(parts), self.function(module), tensors
         return made[2]
 
     def __getstate__(self) -> dict[str, Any]:

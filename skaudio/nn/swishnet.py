@@ -69,17 +69,20 @@ class GatedConv1d(nn.Module):
 
         Steps are ``stride`` frames apart, and the last one is at the last frame.
         """
-        skipped = (x.shape[-1] - 1) % stride
-        after = self.size - 1 - self.before
-        x = F.pad(x, (self.before * dilation - skipped, after * dilation))
-        weight, bias, options = self.filters.weight, self.filters.bias, {}
-        if self.depthwise is None:
-            options = {"dilation": dilation}
-        else:
+        n_frames = x.shape[-1]
+        before = self.before * dilation - (n_frames - 1) % stride
+        after = (self.size - 1 - self.before) * dilation
+        # torch pads both sides alike, faster than separately; what is too much is cut
+        both = max(before, 0) if before >= after else 0
+        if not both:
+            x = F.pad(x, (before, after))
+        steps: Any = {"stride": stride, "padding": both, "dilation": dilation}
+        weight, bias = self.filters.weight, self.filters.bias
+        if self.depthwise is not None:
             taps = self.depthwise.weight
-            x = F.conv1d(x, taps, groups=len(taps), stride=stride, dilation=dilation)
-            stride = 1
-        x = F.conv1d(x, weight, bias, stride=stride, **options)
+            x, steps = F.conv1d(x, taps, groups=len(taps), **steps), {}
+        x = F.conv1d(x, weight, bias, **steps)
+        x = x[..., : (n_frames - 1) // stride + 1]
         if torch.is_grad_enabled():
             value, gate = x.chunk(2, dim=1)
             return torch.tanh(value) * torch.sigmoid(gate)

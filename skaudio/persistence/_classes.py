@@ -31,6 +31,7 @@ _FROM_SKAUDIO = (
     "mixture",
     "neural_network",
     "preprocessing",
+    "segmentation",
     "views",
 )
 # fitted attributes whose names do not end in "_", of a class and its subclasses

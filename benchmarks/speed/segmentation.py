@@ -1,0 +1,257 @@
+"""What labels over time cost: one pass, an hour of sound, and a mixture of 256.
+
+    python benchmarks/speed/segmentation.py [--hours 1] [--peers]
+
+* ``one pass``: SwishNet's decisions on all frames of a minute of cepstra in one pass,
+  against one call per frame on what that frame depends on, and against windows of as
+  many frames in batches of 64. The first two are compared value by value.
+* ``hour``: a WAV file of an hour at 16 kHz to a table of segments, in a process of its
+  own with one thread: seconds of the computer, and megabytes above those after import.
+* ``peers`` (with ``--peers``): the same file through voice activity detectors that are
+  installed; they tell speech from everything else only. Nothing is installed here.
+* ``mixture``: 256 diagonal components for each of three classes on an hour of frames of
+  60 values, with two processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _machine import peak_bytes
+from _provenance import provenance
+
+from skaudio.persistence import save
+
+SR = 16_000
+FRAMES: dict[str, Any] = {
+    **{"sr": SR, "n_fft": 512, "win_length": 400, "hop_length": 160},
+    **{"window": np.full(400, 512**-0.5), "center": "start", "preemphasis": 0.97},
+    **{"htk": "bins", "scale": ("log", float(np.finfo(float).eps)), "top_db": None},
+    **{"n_mfcc": 20, "n_mels": 32, "mel_norm": None, "lifter": 22, "use_energy": True},
+}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def model(variant: str, seed: int) -> Any:
+    """SwishNet with the authors' cepstra; what it has learned does not matter."""
+    from sklearn.pipeline import make_pipeline
+
+    from skaudio.datasets import make_sounds
+    from skaudio.neural_network import SwishNetClassifier
+    from skaudio.preprocessing import ViewScaler
+    from skaudio.views import MFCCView
+
+    X, y = make_sounds(n_clips=60, n_classes=3, sr=SR, duration=1.0, random_state=seed)
+    net = SwishNetClassifier(variant=variant, max_epochs=5, random_state=seed)
+    return make_pipeline(MFCCView(**FRAMES), ViewScaler(), net).fit(X, y)
+
+
+def one_pass(seed: int, rounds: int) -> dict[str, Any]:
+    """All frames at once, against one call for each of them."""
+    import torch
+
+    report: dict[str, Any] = {}
+    rng = np.random.default_rng(seed)
+    for variant in ("slim", "wide"):
+        net = model(variant, seed)[-1]
+        clip = rng.normal(size=(20, 6000)).astype(np.float32)
+        before, after = net.frame_context
+        module = net.net_.for_inference(net.net_.module_).network
+        window = net._window
+        chosen = np.linspace(before, 5999 - after, 200).astype(int)
+
+        def alone(frame: int, clip=clip, module=module, window=window) -> np.ndarray:
+            start = max(0, frame - window // 2 - module.reach[0])
+            stop = frame - window // 2 + window
+            part = torch.from_numpy(clip[None, :, start:stop])
+            return torch.softmax(module(part, window), 1)[0].numpy()
+
+        together, calls, batches = [], [], []
+        with torch.inference_mode():
+            for _ in range(rounds):
+                started = time.perf_counter()
+                (proba,), _ = net.predict_frames_proba([clip])
+                together.append(time.perf_counter() - started)
+                started = time.perf_counter()
+                single = np.array([alone(frame) for frame in chosen])
+                calls.append((time.perf_counter() - started) * 6000 / len(chosen))
+                windows = np.lib.stride_tricks.sliding_window_view(clip, window, axis=1)
+                batch = torch.from_numpy(np.ascontiguousarray(windows[:, :64, :]))
+                started = time.perf_counter()
+                module(batch.transpose(0, 1).contiguous())
+                batches.append((time.perf_counter() - started) * 6000 / 64)
+        seconds = {
+            "one pass": float(np.median(together)),
+            "one call per frame": float(np.median(calls)),
+            "windows in batches of 64": float(np.median(batches)),
+        }
+        report[variant] = {
+            "seconds per minute of sound": seconds,
+            "one call per frame / one pass": seconds["one call per frame"]
+            / seconds["one pass"],
+            "batches of windows / one pass": seconds["windows in batches of 64"]
+            / seconds["one pass"],
+            "largest difference": float(np.abs(single - proba[:, chosen].T).max()),
+        }
+    return report
+
+
+def write_sound(path: Path, hours: float, seed: int) -> None:
+    """A WAV file of sounds of several kinds, minute by minute."""
+    import soundfile
+
+    from skaudio.datasets import make_sounds
+
+    X, _ = make_sounds(n_clips=60, n_classes=3, sr=SR, duration=1.0, random_state=seed)
+    rng = np.random.default_rng(seed)
+    with soundfile.SoundFile(path, "w", SR, 1, "PCM_16") as file:
+        for _ in range(round(60 * hours)):
+            file.write(0.5 * X[rng.permutation(60)].ravel())
+
+
+def process(saved: str, path: str) -> None:
+    """Segment a file, and say what that took."""
+    import torch
+
+    torch.set_num_threads(1)
+    from sklearn.frozen import FrozenEstimator
+
+    from skaudio.persistence import load
+    from skaudio.segmentation import FrameSegmenter
+
+    segmenter = FrameSegmenter(FrozenEstimator(load(saved)), min_duration=0.1).fit()
+    segmenter.predict([np.zeros(SR, np.float32)])  # what is made once
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    before = pages * resource.getpagesize()
+    wall, cpu = time.perf_counter(), time.process_time()
+    table = segmenter.predict([path])
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = peak_bytes()
+    report = {
+        "seconds": wall,
+        "CPU seconds": cpu,
+        "megabytes of the peak": peak / 1e6,
+        "megabytes above import and model": (peak - before) / 1e6,
+        "segments": len(table),
+    }
+    print(json.dumps(report))
+
+
+def peer(what: str, path: str) -> None:
+    """Run another tool on the file, where it is installed."""
+    import soundfile
+
+    if what == "silero-vad":
+        import silero_vad
+        import torch
+
+        torch.set_num_threads(1)
+        network = silero_vad.load_silero_vad()
+        started = time.perf_counter()
+        samples, _ = soundfile.read(path, dtype="float32")
+        found = silero_vad.get_speech_timestamps(torch.from_numpy(samples), network)
+    else:
+        import webrtcvad
+
+        detector = webrtcvad.Vad(2)
+        started = time.perf_counter()
+        samples, _ = soundfile.read(path, dtype="int16")
+        step = SR * 30 // 1000
+        found = [
+            detector.is_speech(samples[i : i + step].tobytes(), SR)
+            for i in range(0, len(samples) - step, step)
+        ]
+    print(json.dumps({"seconds": time.perf_counter() - started, "found": len(found)}))
+
+
+def run_process(*arguments: str) -> dict[str, Any]:
+    """One of the functions above in a new process with one thread."""
+    command = [sys.executable, __file__, *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        return {"did not run": run.stderr.strip().splitlines()[-1]}
+    found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+def mixture(seed: int, n_frames: int, n_components: int) -> dict[str, Any]:
+    """Fit one mixture per class on frames that are like cepstra: correlated clouds."""
+    from skaudio.mixture import GMMClassifier
+
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(3, 400, 60))
+    X, y = [], []
+    for k in range(3):
+        rows = rng.integers(0, 400, n_frames // 3)
+        noise = rng.normal(size=(n_frames // 3, 60)) * rng.uniform(0.3, 1.5, 60)
+        X.append(centres[k][rows] + noise)
+        y.append(np.full(n_frames // 3, k))
+    X, y = np.concatenate(X).astype(np.float32), np.concatenate(y)
+    clf = GMMClassifier(n_components=n_components, random_state=seed, n_jobs=2)
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clf.fit(X, y)
+    return {
+        "frames": len(X),
+        "seconds": time.perf_counter() - started,
+        "iterations": [int(n) for n in clf.n_iter_],
+    }
+
+
+def main() -> None:
+    """Measure, print and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--components", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results")
+    parser.add_argument("--process", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.process:
+        process(*args.process)
+        return
+    if args.peer:
+        peer(*args.peer)
+        return
+    report: dict[str, Any] = {"provenance": provenance(args.seed)}
+    report["one pass"] = one_pass(args.seed, args.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hour.wav"
+        write_sound(path, args.hours, args.seed)
+        tools = []
+        for variant in ("slim", "wide"):
+            saved = Path(folder) / f"{variant}.safetensors"
+            save(model(variant, args.seed), saved)
+            tools.append((f"skaudio, {variant}", "--process", str(saved)))
+        if args.peers:
+            tools += [(name, "--peer", name) for name in ("silero-vad", "webrtcvad")]
+        report["hour"] = {"hours": args.hours}
+        for name, option, what in tools:
+            report["hour"][name] = found = run_process(option, what, str(path))
+            if "seconds" in found:
+                found["real-time factor"] = found["seconds"] / (3600 * args.hours)
+    n_frames = round(360_000 * args.hours)
+    report["mixture"] = mixture(args.seed, n_frames, args.components)
+    print(json.dumps(report, indent=1))
+    args.output.mkdir(parents=True, exist_ok=True)
+    (args.output / "segmentation.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The light networks on a GPU: trained there, and the same on a CPU afterwards."""
+
+import copy
+
+import numpy as np
+import pytest
+from sklearn.frozen import FrozenEstimator
+
+from skaudio.neural_network import (
+    DistilledClassifier,
+    MobileNetClassifier,
+    SelfNormalizingClassifier,
+    SwishNetClassifier,
+)
+from skaudio.views import Views
+
+SHORT = {"max_epochs": 3, "device": "cuda", "random_state": 0}
+NETWORKS = [
+    SwishNetClassifier(dropout=0.1, **SHORT),
+    SwishNetClassifier(strided=False, causal=False, **SHORT),
+    MobileNetClassifier(width=0.1, **SHORT),
+    SelfNormalizingClassifier(hidden_layer_sizes=(16, 8), **SHORT),
+]
+
+
+@pytest.fixture(scope="module")
+def clips():
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = rng.normal(size=(40, 32, 60)) + y[:, None, None]
+    return Views({"mfcc": X.astype(np.float32)}, {"mfcc": 100.0}), y
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: type(n).__name__)
+def test_cuda_is_close_to_cpu(network, clips):
+    X, y = clips
+    fitted = network.fit(X, y)
+    on_cpu = copy.deepcopy(fitted)
+    on_cpu.device = "cpu"
+    on_cpu = copy.deepcopy(on_cpu)  # the network is rebuilt where it is to run
+    proba = on_cpu.predict_proba(X)
+    np.testing.assert_allclose(fitted.predict_proba(X), proba, atol=2e-3)
+    if hasattr(fitted, "predict_frames_proba"):
+        frames, _ = on_cpu.predict_frames_proba(X)
+        there, _ = fitted.predict_frames_proba(X)
+        np.testing.assert_allclose(there, frames, atol=2e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+def test_distillation_on_cuda(clips):
+    X, y = clips
+    teacher = MobileNetClassifier(width=0.1, **SHORT).fit(X, y)
+    student = SwishNetClassifier(**SHORT)
+    distilled = DistilledClassifier(student, FrozenEstimator(teacher)).fit(X, y)
+    assert np.isfinite([row["train_loss"] for row in distilled.history_]).all()
