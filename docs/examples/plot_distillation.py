@@ -80,6 +80,7 @@ ax.errorbar(
 )
 ax.set(xscale="log", xlabel="temperature", ylabel="accuracy in cross-validation")
 ax.set_xticks([1, 2, 4], ["1", "2", "4"])
+ax.minorticks_off()
 plt.show()
 
 # %%

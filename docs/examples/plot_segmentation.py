@@ -85,7 +85,7 @@ print(frame_confusion(truth, segments, ignore=["silence"]).round(1))
 # -------------
 
 first = truth[truth["recording"] == 0]
-SegmentationDisplay.from_estimator(segmenter, recordings[0], truth=first)
+display = SegmentationDisplay.from_estimator(segmenter, recordings[0], truth=first)
 
 # %%
 # While the sound comes

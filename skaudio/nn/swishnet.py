@@ -127,7 +127,7 @@ class GatedPair(nn.Module):
         return torch.cat([self.short(x), self.long(x)], dim=1)
 
     def folded(self) -> GatedConv1d:
-        """One convolution with the same outputs: a third of the time for one clip."""
+        """One convolution with the same outputs, which takes less time."""
         (short, bias), (long, bias_of_long) = self.short.dense(), self.long.dense()
         first = self.long.before - self.short.before
         short = F.pad(short, (first, LONG - SHORT - first))
