@@ -8,8 +8,6 @@ from typing import Any
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from skaudio.nn.initialisation import seeded_initialisation
-
 
 def folded(module: nn.Module) -> nn.Module:
     """Copy a network in eval mode, with normalisation as part of the convolutions.
@@ -43,8 +41,7 @@ def folded(module: nn.Module) -> nn.Module:
         for name, layer in block.named_children():
             own: Any = getattr(layer, "folded", None)
             if own is not None:
-                with seeded_initialisation(0):  # of weights that are then replaced
-                    setattr(block, name, own())
+                setattr(block, name, own())
         layers: dict[str, Any] = dict(block.named_children())
         if "conv" in layers and "norm" in layers:
             conv: Any = layers["conv"]
