@@ -76,17 +76,19 @@ class GatedConv1d(nn.Module):
         both = max(before, 0) if before >= after else 0
         if not both:
             x = F.pad(x, (before, after))
-        steps: Any = {"stride": stride, "padding": both, "dilation": dilation}
-        weight, bias = self.filters.weight, self.filters.bias
-        if self.depthwise is not None:
-            taps = self.depthwise.weight
-            x, steps = F.conv1d(x, taps, groups=len(taps), **steps), {}
-        x = F.conv1d(x, weight, bias, **steps)
-        x = x[..., : (n_frames - 1) // stride + 1]
+        filters, depthwise = self.filters, self.depthwise
+        if depthwise is not None:
+            taps = depthwise.weight
+            x = F.conv1d(x, taps, None, stride, both, dilation, len(taps))
+            stride, both, dilation, n_frames = 1, 0, 1, (n_frames - 1) // stride + 1
+        x = F.conv1d(x, filters.weight, filters.bias, stride, both, dilation)
+        n_steps = (n_frames - 1) // stride + 1
+        if x.shape[-1] > n_steps:
+            x = x.narrow(-1, 0, n_steps)
         if torch.is_grad_enabled():
             value, gate = x.chunk(2, dim=1)
             return torch.tanh(value) * torch.sigmoid(gate)
-        x[:, : x.shape[1] // 2].tanh_()
+        x.narrow(1, 0, x.shape[1] // 2).tanh_()
         return F.glu(x, dim=1)
 
     def dense(self) -> tuple[Tensor, Tensor]:
@@ -266,20 +268,29 @@ class SwishNet(nn.Module):
         ``everywhere`` computes steps at all frames: what they would be if the clip
         ended there.
         """
-        for i, block in enumerate(self.blocks[:N_PAIRS]):
-            y = self.dropout(block(x))
-            x = y + x if i == N_PAIRS - 1 else y
         skips, apart = [], 1
-        for i, factor in enumerate(FACTORS):
-            stride, dilation = (factor, 1) if self.strided else (1, factor)
-            if self.strided and everywhere:
-                stride, dilation = 1, apart
+        for i, block in enumerate(self.blocks):
+            if i < N_PAIRS:
+                y = self._dropped(block(x))
+                x = y + x if i == N_PAIRS - 1 else y
+                continue
+            stride, dilation, factor = 1, apart, FACTORS[i - N_PAIRS]
+            if not self.strided:
+                dilation = factor
+            elif not everywhere:
+                stride, dilation = factor, 1
             apart *= factor if self.strided else 1
-            y = self.dropout(self.blocks[N_PAIRS + i](x, stride, dilation))
-            if i > 0:
+            y = self._dropped(block(x, stride, dilation))
+            if i > N_PAIRS:
                 skips.append((y, apart))
-            x = y if i >= N_PAIRS else y + x[..., (x.shape[-1] - 1) % stride :: stride]
+            if i < len(self.blocks) - 2:
+                x = y + x[..., (x.shape[-1] - 1) % stride :: stride]
+            else:
+                x = y
         return skips
+
+    def _dropped(self, y: Tensor) -> Tensor:
+        return self.dropout(y) if self.training else y
 
     def forward(self, x: Tensor, window: int | None = None) -> Tensor:
         """Logits (clips, n_outputs) of segments (clips, n_bins, frames).
@@ -287,9 +298,10 @@ class SwishNet(nn.Module):
         ``window`` is the number of frames at the end that features are averaged over;
         None takes all.
         """
-        window = window or x.shape[-1]
         skips = self._skips(x, everywhere=False)
-        means = [y[..., -((window - 1) // n + 1) :].mean(-1) for y, n in skips]
+        if window is not None:
+            skips = [(y[..., -((window - 1) // n + 1) :], n) for y, n in skips]
+        means = [y.mean(-1) for y, _ in skips]
         return self.output(self.head(torch.cat(means, dim=1)))
 
     def frames(self, x: Tensor, window: int = 1) -> Tensor:
