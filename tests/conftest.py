@@ -20,6 +20,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
+def cuda():
+    """Skip without a GPU; only then is torch imported."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture(scope="session")
 def shared_data():
     """Folder with real audio, which lies beside the repository, if it is there."""
     folder = ROOT.parent / "shared" / "data"

@@ -251,12 +251,6 @@ def test_not_even_one_segment_fits(toy):
 
 
 @pytest.fixture
-def cuda():
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
-
-
-@pytest.fixture
 def sounds_with_labels():
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
