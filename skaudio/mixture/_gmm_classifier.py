@@ -41,7 +41,8 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):
         Shape of the covariances, as in :class:`~sklearn.mixture.GaussianMixture`.
         Cepstral coefficients are nearly decorrelated, which suits "diag".
     tol : float, default=1e-3
-        EM stops when the mean log-likelihood per row gains less than this.
+        EM stops when the mean log-likelihood per row gains less than this. On an hour
+        of cepstra 1e-2 took a third of the time, and was 0.2 below in the end.
     reg_covar : float, default=1e-3
         Added to every variance, in squared units of the features. Larger than
         scikit-learn's 1e-6 because many components on few frames otherwise
