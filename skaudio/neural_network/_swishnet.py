@@ -121,7 +121,7 @@ class SwishNetClassifier(FrameOutputs, SegmentClassifier):
 
     Notes
     -----
-    The authors train for 120 epochs of their 250,000 clips of 0.5, 1 or 2 seconds with
+    The authors train for 120 epochs of clips of 0.5, 1 or 2 seconds from 70 hours with
     ``batch_size=128, lr=5e-4, lr_schedule=CosineRestarts(min_lr=1e-5),
     validation_fraction=0.1``, which makes too few steps of a few thousand clips. There
     is one random segment per clip and epoch, so that a shorter ``segment_length`` makes

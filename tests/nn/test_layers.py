@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skaudio.nn import SampleCNN, layer_outputs
-from skaudio.nn.layers import layer_names
+from skaudio.nn.layers import OfWeights, layer_names
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,52 @@ def test_a_layer_that_is_asked_for_twice_is_computed_once(network):
     x = torch.zeros(2, 1, 81)
     outputs = layer_outputs(network, ["output", "output"], x)
     assert outputs["output"].shape == (2, 3)
+
+
+def network_with_parts():
+    parts = torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3)
+    return torch.nn.Sequential(torch.nn.Sequential(*parts), torch.nn.Linear(3, 2))
+
+
+def in_place(net):
+    with torch.no_grad():
+        net[0][0].weight.add_(1)
+
+
+def a_new_parameter(net):
+    net[0][0].bias = torch.nn.Parameter(torch.ones(3))
+
+
+def a_new_part(net):
+    net[0][0] = torch.nn.Linear(3, 3)
+
+
+def a_new_part_of_new_parts(net):
+    net[0] = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Linear(3, 3))
+
+
+def a_statistic(net):
+    net[0][1].running_mean.fill_(2)
+
+
+def another_type(net):
+    net.double()
+
+
+CHANGES = [
+    *(in_place, a_new_parameter, a_new_part, a_new_part_of_new_parts),
+    *(a_statistic, another_type),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_made_of_weights_follows_them(change):
+    calls = []
+    made = OfWeights(lambda module: calls.append(module) or len(calls))
+    with torch.random.fork_rng(devices=[]):
+        net = network_with_parts()
+        assert [made(net), made(net)] == [1, 1]
+        change(net)
+        assert [made(net), made(net)] == [2, 2]
+        other = network_with_parts()
+        assert [made(other), made(net)] == [3, 4]
