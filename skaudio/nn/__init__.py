@@ -43,12 +43,19 @@ from skaudio.nn.mobilenet import ConvNorm, MobileNet
 from skaudio.nn.multiview import MultiViewCRNN
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 from skaudio.nn.selfnormalizing import AlphaDropout, SelfNormalizingNet
+from skaudio.nn.softmax_autoencoder import (
+    Autoencoder,
+    SoftmaxAutoencoder,
+    SquaredError,
+    TwoLayerNet,
+)
 from skaudio.nn.swishnet import GatedConv1d, GatedPair, SwishNet
 
 __all__ = [
     "MFCC",
     "AlphaDropout",
     "AttentionPooling",
+    "Autoencoder",
     "BranchCrossEntropy",
     "BranchTagEntropy",
     "CRNN1d",
@@ -81,7 +88,10 @@ __all__ = [
     "SelfNormalizingNet",
     "SingleViewCRNN",
     "SoftCrossEntropy",
+    "SoftmaxAutoencoder",
+    "SquaredError",
     "SwishNet",
+    "TwoLayerNet",
     "add_noise",
     "blend",
     "compress",
