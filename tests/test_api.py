@@ -87,6 +87,8 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("window", "skaudio.neural_network.Blending"): "of evaluations, not of samples",
     ("power", "skaudio.views.CQTView"): "does not sum over frequency",
     ("power", "skaudio.views.GammatoneView"): "responses have the exponent as well",
+    ("power", "skaudio.views.STFTView"): "adds up nothing",
+    ("scale", "skaudio.views.STFTView"): "magnitudes as they are",
     ("estimator", "skaudio.neural_network.FineTunedClassifier"): "starts from it",
     ("lr", "skaudio.neural_network.FineTunedClassifier"): "by default a tenth",
     (

@@ -63,6 +63,7 @@ from skaudio.views import (
     MelView,
     MFCCView,
     RawView,
+    STFTView,
     ViewUnion,
 )
 from skaudio.views._base import BaseView
@@ -127,6 +128,7 @@ INSTANCES = [
     PatchScaler(),
     PretrainedEmbedder(Scenes()),
     RawView(),
+    STFTView(),
     SampleCNNClassifier(**NET | SAMPLES),
     SelfNormalizingClassifier(**LIGHT, hidden_layer_sizes=(16, 8)),
     SilenceRemover(),

@@ -43,6 +43,7 @@ from skaudio.nn.mobilenet import ConvNorm, MobileNet
 from skaudio.nn.multiview import MultiViewCRNN
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 from skaudio.nn.selfnormalizing import AlphaDropout, SelfNormalizingNet
+from skaudio.nn.spectrogram import Spectrogram
 from skaudio.nn.swishnet import GatedConv1d, GatedPair, SwishNet
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "SelfNormalizingNet",
     "SingleViewCRNN",
     "SoftCrossEntropy",
+    "Spectrogram",
     "SwishNet",
     "add_noise",
     "blend",
