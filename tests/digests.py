@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+NEW = "seconds", "test_score"  # columns of a history that are never compared
+
 
 def find(name: str, *modules: str) -> Any:
     """A public name, wherever this checkout keeps it."""
@@ -46,7 +48,7 @@ def digest(*values: Any) -> str:
 
 def of_net(clf: Any, X: Any) -> dict[str, str]:
     weights = [t.cpu().numpy() for t in clf.net_.module_.state_dict().values()]
-    history = [{k: v for k, v in row.items() if k != "seconds"} for row in clf.history_]
+    history = [{k: v for k, v in row.items() if k not in NEW} for row in clf.history_]
     out = {
         "weights": digest(*weights),
         "proba": digest(clf.predict_proba(X)),

@@ -148,6 +148,7 @@ class Records(Callback):
             "valid_loss": last.get("valid_loss", math.nan),
             "valid_score": last.get("valid_score", math.nan),
             "test_loss": last.get("test_loss", math.nan),
+            "test_score": last.get("test_score", math.nan),
             "lr": net.optimizer_.param_groups[0]["lr"],
             "seconds": time.perf_counter() - self.started,
         }

@@ -113,8 +113,8 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
     def _branch_proba(self, X: Any) -> dict[str, np.ndarray]:
         """Probabilities (n_clips, n_classes) of every branch, mean over segments."""
         check_is_fitted(self)
-        outputs = self._outputs(X, self._target.activate)
-        return {name: outputs[name] for name in self.net_.module_.branch_names}
+        names = self.net_.module_.branch_names
+        return self._outputs(X, self._target.activate, names)
 
     def predict_proba(self, X):
         """Predict class probabilities, averaged over ``n_segments`` even segments.

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
-from skaudio._segments import clip_means, to_steps
+from skaudio._segments import clip_means
 from skaudio._training._callbacks import Start
 from skaudio._training._checkpoint_file import read
 from skaudio._training._datasets import SegmentDataset, Source
@@ -141,7 +141,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
     It checks X, cuts segments and keeps the trained network, but depends neither on
     labels nor on the meaning of outputs: a subclass passes a target to `_fit`. It
     defines its network in `_module` and, where the defaults do not fit, overrides
-    `_loss_weights`, `_segment_length`, `_source` and `_check_input`.
+    `_loss_weights`, `_objective`, `_segment_length`, `_source` and `_check_input`.
     """
 
     _standardises = True  # whether views that are computed here are standardised
@@ -172,6 +172,10 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
     def _check_input(self, X: Views) -> None:
         """Refuse views that the network cannot take."""
+
+    def _objective(self, target: Target) -> Target:
+        """What is trained for, if the network has more to learn than the target."""
+        return target
 
     def _start(self, network: FittedNetwork | None) -> Start | None:
         """Weights to start from; None are random ones."""
@@ -222,7 +226,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         trainer = Trainer(
             self._trained._module(),
             self._spec,
-            self._target,
+            self._objective(self._target),
             self._loss_weights(),
             TrainingOptions.of(self),
             augmentation,
@@ -356,18 +360,22 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         return self._spec.dataset(views)
 
     def _outputs(
-        self, X: Any, activate: Callable[[Tensor], np.ndarray]
+        self,
+        X: Any,
+        activate: Callable[[Tensor], np.ndarray],
+        names: Sequence[str] | None = None,
     ) -> dict[str, np.ndarray]:
         """Outputs (n_clips, ...) of the network by name, mean over even segments.
 
-        ``activate`` turns the outputs of segments into what is averaged.
+        ``activate`` turns the outputs of segments into what is averaged. ``names`` are
+        those of the outputs, None: all.
         """
 
         def of(data: SegmentDataset) -> dict[str, np.ndarray]:
             rows, starts = data.even_segments(self.n_segments)
             return {
                 name: clip_means(activate(output), rows, len(data))
-                for name, output in self.net_.outputs(data, rows, starts).items()
+                for name, output in self.net_.outputs(data, rows, starts, names).items()
             }
 
         parts = list(map(of, self._datasets(X)))
@@ -412,8 +420,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         """Count the features of hidden layers, by a segment of zeros."""
         spec = self._spec
         zeros = {
-            name: np.zeros((1, spec.n_bins[name], to_steps(spec.seconds, rate)))
-            for name, rate in spec.rates.items()
+            name: np.zeros((1, spec.n_bins[name], n_steps))
+            for name, n_steps in spec.n_steps.items()
         }
         data = spec.dataset(Views(zeros, dict(spec.rates)))
         rows = np.zeros(1, dtype=np.intp)

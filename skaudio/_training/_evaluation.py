@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,9 @@ class Evaluation(Callback):
         if "valid" in losses:
             self._update(net, losses, results["valid"][1])
         if "test" in losses:
+            score = results["test"][1]
             self.last["test_loss"] = self._loss(net, losses["test"])
+            self.last["test_score"] = math.nan if score is None else score
         if losses:
             self._record(losses)
 

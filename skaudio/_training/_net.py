@@ -228,9 +228,20 @@ class SegmentNet(NeuralNet):
             losses = in_order(self.criterion_(outputs, targets, {}), self.terms)
             return outputs, {name: float(value) for name, value in losses.items()}
 
-    def outputs(self, data: Segments, rows: np.ndarray, starts: np.ndarray) -> Tensors:
-        """Outputs (segments, ...) of the network, in eval mode."""
-        parts = self._infer(self._outputs, data, rows, starts)
+    def outputs(
+        self,
+        data: Segments,
+        rows: np.ndarray,
+        starts: np.ndarray,
+        names: Sequence[str] | None = None,
+    ) -> Tensors:
+        """Outputs (segments, ...) of the network by name, in eval mode; None: all."""
+
+        def compute(network: Any, inputs: Tensors) -> Tensors:
+            outputs = self._outputs(network, inputs)
+            return outputs if names is None else {name: outputs[name] for name in names}
+
+        parts = self._infer(compute, data, rows, starts)
         return joined([outputs for outputs, _, _ in parts])
 
     def frames(self, clip: np.ndarray, window: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from skaudio._segments import to_steps
 from skaudio._training._datasets import SegmentDataset
 from skaudio._training._rates import check_rates, known_rates, segment_seconds
 from skaudio._utils._types import ViewsLike
@@ -49,11 +50,18 @@ class SegmentSpec:
             seed=seed,
         )
 
-    @property
-    def module_arguments(self) -> dict[str, Any]:
-        """What every network is built from, as parameters of skorch."""
+    def module_arguments(self, module: Any) -> dict[str, Any]:
+        """What a network of a class is built from, as parameters of skorch."""
         views = {name: (self.n_bins[name], rate) for name, rate in self.rates.items()}
-        return {"module__views": views}
+        arguments: dict[str, Any] = {"module__views": views}
+        if getattr(module, "fixed_length", False):
+            arguments["module__n_steps"] = self.n_steps
+        return arguments
+
+    @property
+    def n_steps(self) -> dict[str, int]:
+        """Steps of a segment of every view."""
+        return {k: to_steps(self.seconds, rate) for k, rate in self.rates.items()}
 
     def check(self, estimator: Any, views: ViewsLike) -> None:
         """Refuse views of other rates."""

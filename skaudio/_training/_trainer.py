@@ -343,7 +343,7 @@ def new_net(
     sizes = {f"module__{name}": size for name, size in target.sizes.items()}
     return SegmentNet(
         **module,
-        **spec.module_arguments,
+        **spec.module_arguments(module["module"]),
         **sizes,
         **OPTIMIZERS[options.optimizer],
         criterion=criterion,

@@ -15,8 +15,9 @@ from torch import Tensor
 
 _INSTEAD = {
     ScoringBase: "it needs skorch's own validation loop. history_ has valid_loss and "
-    "valid_score of every epoch with validation_fraction, test_loss with X_test; for "
-    "other scores, record your own: net.history.record(name, value) in on_epoch_end",
+    "valid_score of every epoch with validation_fraction, test_loss and test_score "
+    "with X_test; for other scores, record your own: net.history.record(name, value) "
+    "in on_epoch_end",
     LRScheduler: "the rate is set by lr_schedule, which takes names, "
     "PlateauSchedule and CosineRestarts",
 }

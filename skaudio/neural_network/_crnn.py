@@ -95,9 +95,10 @@ class CRNNClassifier(SegmentClassifier):
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is the torch module.
     history_ : list of dict
-        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss, lr,
-        seconds``; the score is an accuracy, or mean average precision of tags.
-        Figures of validation are NaN without ``validation_fraction``.
+        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss,
+        test_score, lr, seconds``; scores are accuracies, or mean average precisions of
+        tags. Figures of validation are NaN without ``validation_fraction``, those of
+        the test without ``X_test``.
     scaler_ : ViewScaler
         What standardises the views, when ``views`` is set.
     n_features_in_ : int

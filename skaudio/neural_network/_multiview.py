@@ -118,9 +118,9 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is the torch module.
     history_ : list of dict
-        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss, lr,
-        seconds``; the score is an accuracy, or mean average precision of tags.
-        Figures of validation are the joint branch's.
+        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss,
+        test_score, lr, seconds``; scores are accuracies, or mean average precisions of
+        tags. Figures of validation and test are the joint branch's.
     blending_history_ : list of dict
         Per evaluation and branch: ``step, epoch, branch, train_loss, valid_loss,
         test_loss, generalization, overfitting, weight``. NaN where there is no such

@@ -43,6 +43,12 @@ from skaudio.nn.mobilenet import ConvNorm, MobileNet
 from skaudio.nn.multiview import MultiViewCRNN
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 from skaudio.nn.selfnormalizing import AlphaDropout, SelfNormalizingNet
+from skaudio.nn.softmax_autoencoder import (
+    Autoencoder,
+    SoftmaxAutoencoder,
+    SquaredError,
+    TwoLayerNet,
+)
 from skaudio.nn.spectrogram import Spectrogram
 from skaudio.nn.swishnet import GatedConv1d, GatedPair, SwishNet
 
@@ -50,6 +56,7 @@ __all__ = [
     "MFCC",
     "AlphaDropout",
     "AttentionPooling",
+    "Autoencoder",
     "BranchCrossEntropy",
     "BranchTagEntropy",
     "CRNN1d",
@@ -82,8 +89,11 @@ __all__ = [
     "SelfNormalizingNet",
     "SingleViewCRNN",
     "SoftCrossEntropy",
+    "SoftmaxAutoencoder",
     "Spectrogram",
+    "SquaredError",
     "SwishNet",
+    "TwoLayerNet",
     "add_noise",
     "blend",
     "compress",

@@ -333,6 +333,45 @@ class OneBranch(nn.Module):
         return {name: self.network(views[name])}
 
 
+class OneBranchOfLength(OneBranch):
+    """`OneBranch` of a network on segments of one length, which it has to know.
+
+    Parameters
+    ----------
+    views : mapping of str to (int, float or None)
+        Number of bins and steps per second of the only view.
+    n_outputs : int
+        Number of classes.
+    network : callable
+        Makes the network, from the number of bins, of steps and of outputs.
+    n_steps : mapping of str to int
+        Steps of a segment of the view.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import TwoLayerNet
+    >>> from skaudio.nn.blocks import OneBranchOfLength
+    >>> net = OneBranchOfLength({"raw": (1, 551.25)}, 4, TwoLayerNet, {"raw": 500})
+    >>> net({"raw": torch.zeros(2, 1, 500)})["raw"].shape
+    torch.Size([2, 4])
+    """
+
+    fixed_length = True
+
+    def __init__(
+        self,
+        views: Mapping[str, tuple[int, float | None]],
+        n_outputs: int,
+        network: Callable[[int, int, int], nn.Module],
+        n_steps: Mapping[str, int],
+    ) -> None:
+        (n,) = n_steps.values()
+        super().__init__(
+            views, n_outputs, lambda n_bins, n_outputs: network(n_bins, n, n_outputs)
+        )
+
+
 def below(prefix: str, stages: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     """Names of modules as seen from the module that holds theirs as ``prefix``."""
     return tuple(tuple(f"{prefix}.{name}" for name in stage) for stage in stages)
