@@ -103,6 +103,17 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("weights", "skaudio.neural_network.MobileNetClassifier"): "a file, or none",
     ("width", "skaudio.neural_network.MobileNetClassifier"): "other layers",
     ("dropout", "skaudio.neural_network.MobileNetClassifier"): "at the top only",
+    (
+        "batch_size",
+        "skaudio.neural_network.SpectrogramCNNClassifier",
+    ): "of another paper",
+    ("width", "skaudio.neural_network.SpectrogramCNNClassifier"): "other layers",
+    ("dropout", "skaudio.neural_network.SpectrogramCNNClassifier"): "other layers",
+    ("filters", "skaudio.neural_network.SpectrogramCNNClassifier"): "other layers",
+    (
+        "hidden_layer_sizes",
+        "skaudio.neural_network.SpectrogramCNNClassifier",
+    ): "at the top",
     ("dropout", "skaudio.neural_network.SelfNormalizingClassifier"): "of another kind",
     ("dropout", "skaudio.neural_network.SwishNetClassifier"): "other layers",
     ("batch_size", "skaudio.neural_network.SwishNetClassifier"): "of another paper",

@@ -41,6 +41,7 @@ from skaudio.neural_network import (
     MultiViewBlendingClassifier,
     SampleCNNClassifier,
     SelfNormalizingClassifier,
+    SpectrogramCNNClassifier,
     SwishNetClassifier,
 )
 from skaudio.preprocessing import (
@@ -132,6 +133,7 @@ INSTANCES = [
     SampleCNNClassifier(**NET | SAMPLES),
     SelfNormalizingClassifier(**LIGHT, hidden_layer_sizes=(16, 8)),
     SilenceRemover(),
+    SpectrogramCNNClassifier(**LIGHT, filters=(8, 8), hidden_layer_sizes=(8,)),
     SwishNetClassifier(**LIGHT),
     TagBinarizer(),
     ViewScaler(),
@@ -255,6 +257,7 @@ NETS = [
     MultiViewBlendingClassifier(**SHORT, segment_length=12),
     SampleCNNClassifier(**SHORT | WITHOUT_VALIDATION, sizes=(3, 3, 3)),
     SelfNormalizingClassifier(max_epochs=3, segment_length=12, random_state=0),
+    SpectrogramCNNClassifier(**SHORT, segment_length=12),
     SwishNetClassifier(max_epochs=3, dropout=0.2, segment_length=12, random_state=0),
 ]
 CLASSIFIERS = [

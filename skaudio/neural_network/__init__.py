@@ -13,6 +13,7 @@ from skaudio.neural_network._mobilenet import MobileNetClassifier
 from skaudio.neural_network._multiview import MultiViewBlendingClassifier
 from skaudio.neural_network._samplecnn import SampleCNNClassifier
 from skaudio.neural_network._selfnormalizing import SelfNormalizingClassifier
+from skaudio.neural_network._spectrogram_cnn import SpectrogramCNNClassifier
 from skaudio.neural_network._swishnet import SwishNetClassifier
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "PlateauSchedule",
     "SampleCNNClassifier",
     "SelfNormalizingClassifier",
+    "SpectrogramCNNClassifier",
     "SwishNetClassifier",
 ]
