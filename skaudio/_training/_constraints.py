@@ -55,11 +55,11 @@ def shared_constraints(without: tuple[str, ...]) -> dict[str, list[Any]]:
     return {k: v for k, v in SHARED_CONSTRAINTS.items() if k not in without}
 
 
-def check_sizes(name: str, sizes: Sequence[Any], at_least: int = 0) -> None:
-    """Refuse sizes of layers that are none, and too few layers."""
-    are_sizes = all(isinstance(size, Integral) and int(size) >= 1 for size in sizes)
-    if not are_sizes or len(sizes) < at_least:
+def check_sizes(name: str, sizes: Sequence[Any], least: int = 0) -> None:
+    """Refuse sizes of layers that are none, and fewer than ``least`` of them."""
+    are_counts = all(isinstance(size, Integral) and int(size) >= 1 for size in sizes)
+    if not are_counts or len(sizes) < least:
+        several = f", at least {least} of them" if least else ""
         raise ValueError(
-            f"{name}={sizes!r} must be whole numbers of units, at least 1"
-            + (f", for {at_least} layer or more." if at_least else ".")
+            f"{name}={sizes!r} must be whole numbers of units, at least 1{several}."
         )

@@ -203,5 +203,5 @@ class SpectrogramCNNClassifier(SegmentClassifier):
 
     def _check_input(self, X: Views) -> None:
         check_single_view(self, X)
-        check_sizes("filters", self.filters, at_least=1)
+        check_sizes("filters", self.filters, least=1)
         check_sizes("hidden_layer_sizes", self.hidden_layer_sizes)

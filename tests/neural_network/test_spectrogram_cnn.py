@@ -5,12 +5,10 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import make_pipeline
 
 from skaudio.embedding import LayerEmbedder
 from skaudio.neural_network import FineTunedClassifier, SpectrogramCNNClassifier
 from skaudio.persistence import load, save
-from skaudio.preprocessing import ViewScaler
 from skaudio.views import MelView, RawView, STFTView, Views
 
 SR = 8000
@@ -39,7 +37,7 @@ def network_of(clf):
 
 
 def test_the_papers_network():
-    clf = SpectrogramCNNClassifier(max_epochs=1, batch_size=2, device="cpu")
+    clf = SpectrogramCNNClassifier(max_epochs=1, device="cpu", random_state=0)
     net = network_of(clf.fit(np.zeros((3, 257, 173), np.float32), [0, 1, 2]))
     assert sum(p.numel() for p in net.blocks.parameters()) == 148_352
     assert net.map_sizes == [(128, 86), (64, 43), (32, 21), (16, 10), (8, 5)]
@@ -75,20 +73,16 @@ def test_a_short_clip_is_repeated(views, fitted):
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "view", [MelView(sr=SR, n_mels=5), RawView(sr=SR), STFTView(sr=SR)]
-)
-def test_any_view_inside_and_before(sounds, view):
-    X, y = sounds[0][:8], sounds[1][:8]
+@pytest.mark.parametrize("kind", [MelView, RawView, STFTView])
+def test_any_view_inside(sounds, kind):
+    view, X, y = kind(sr=SR), sounds[0][:8], sounds[1][:8]
     own = SpectrogramCNNClassifier(**NET, views=view, segment_length=0.1).fit(X, y)
     assert own.predict_proba(X).shape == (8, len(set(y)))
-    before = make_pipeline(view, ViewScaler()).fit(X)
     kept = LayerEmbedder(FrozenEstimator(own), layers=(0, -1)).fit(X)
     steps, bins = round(0.1 * view.rate), len(view.get_feature_names_out())
     assert network_of(own).map_sizes[0] == (max(1, bins // 2), steps // 2)
     # a map keeps its bins, time is pooled; then the fully connected layer
     assert kept.transform(X).shape == (8, 4 * max(1, bins // 2) + 5)
-    assert before.transform(X).shape[1] == bins
 
 
 def test_saved_and_loaded(views, fitted, tmp_path):
@@ -105,16 +99,14 @@ def test_frozen_convolutions_stay(views, fitted):
     assert tuned.frozen_layers_ == ["network.blocks.0", "network.blocks.1"]
     before = network_of(fitted).state_dict()
     after = network_of(tuned.estimator_).state_dict()
-    moved = {
-        name.split(".")[0] for name in before if not before[name].equal(after[name])
-    }
-    assert moved == {"hidden", "output"}
+    moved = {name for name in before if not before[name].equal(after[name])}
+    assert {name.split(".")[0] for name in moved} == {"hidden", "output"}
 
 
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"filters": ()}, r"filters=\(\) must be whole .* for 1 layer or more"),
+        ({"filters": ()}, r"filters=\(\) must be whole .*at least 1 of them"),
         ({"filters": (4, 0)}, r"filters=\(4, 0\) must be whole numbers of units, at l"),
         ({"filters": (4, 2.5)}, r"filters=\(4, 2.5\) must be whole numbers"),
         ({"hidden_layer_sizes": (-1,)}, r"hidden_layer_sizes=\(-1,\) must be whole nu"),
