@@ -102,6 +102,8 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("window", "skaudio.neural_network.Blending"): "of evaluations, not of samples",
     ("power", "skaudio.views.CQTView"): "does not sum over frequency",
     ("power", "skaudio.views.GammatoneView"): "responses have the exponent as well",
+    ("power", "skaudio.views.STFTView"): "adds up nothing",
+    ("scale", "skaudio.views.STFTView"): "magnitudes as they are",
     ("estimator", "skaudio.neural_network.FineTunedClassifier"): "starts from it",
     ("lr", "skaudio.neural_network.FineTunedClassifier"): "by default a tenth",
     (
@@ -116,6 +118,17 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("weights", "skaudio.neural_network.MobileNetClassifier"): "a file, or none",
     ("width", "skaudio.neural_network.MobileNetClassifier"): "other layers",
     ("dropout", "skaudio.neural_network.MobileNetClassifier"): "at the top only",
+    (
+        "batch_size",
+        "skaudio.neural_network.SpectrogramCNNClassifier",
+    ): "of another paper",
+    ("width", "skaudio.neural_network.SpectrogramCNNClassifier"): "other layers",
+    ("dropout", "skaudio.neural_network.SpectrogramCNNClassifier"): "other layers",
+    ("filters", "skaudio.neural_network.SpectrogramCNNClassifier"): "other layers",
+    (
+        "hidden_layer_sizes",
+        "skaudio.neural_network.SpectrogramCNNClassifier",
+    ): "at the top",
     ("dropout", "skaudio.neural_network.SelfNormalizingClassifier"): "of another kind",
     ("dropout", "skaudio.neural_network.SwishNetClassifier"): "other layers",
     ("batch_size", "skaudio.neural_network.SwishNetClassifier"): "of another paper",

@@ -47,6 +47,7 @@ from skaudio.neural_network import (
     SampleCNNClassifier,
     SelfNormalizingClassifier,
     SoftmaxAutoencoderClassifier,
+    SpectrogramCNNClassifier,
     SwishNetClassifier,
     TwoLayerClassifier,
 )
@@ -70,6 +71,7 @@ from skaudio.views import (
     MelView,
     MFCCView,
     RawView,
+    STFTView,
     ViewUnion,
 )
 from skaudio.views._base import BaseView
@@ -136,9 +138,11 @@ INSTANCES = [
     PatchScaler(),
     PretrainedEmbedder(Scenes()),
     RawView(),
+    STFTView(),
     SampleCNNClassifier(**NET | SAMPLES),
     SelfNormalizingClassifier(**LIGHT, hidden_layer_sizes=(16, 8)),
     SilenceRemover(),
+    SpectrogramCNNClassifier(**LIGHT, filters=(8, 8), hidden_layer_sizes=(8,)),
     SoftmaxAutoencoderClassifier(**CODES, **LIGHT, gamma=0.1, head_sizes=(8,)),
     SwishNetClassifier(**LIGHT),
     TagBinarizer(),
@@ -266,6 +270,7 @@ NETS = [
     MultiViewBlendingClassifier(**SHORT, segment_length=12),
     SampleCNNClassifier(**SHORT | WITHOUT_VALIDATION, sizes=(3, 3, 3)),
     SelfNormalizingClassifier(max_epochs=3, segment_length=12, random_state=0),
+    SpectrogramCNNClassifier(**SHORT, segment_length=12),
     SoftmaxAutoencoderClassifier(
         **CODES, max_epochs=3, segment_length=12, random_state=0
     ),

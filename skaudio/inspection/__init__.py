@@ -4,6 +4,7 @@ from skaudio.inspection._activation_maximization import activation_maximization
 from skaudio.inspection._blending_display import BlendingDisplay
 from skaudio.inspection._embedding_display import EmbeddingDisplay
 from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
+from skaudio.inspection._kernel_size import effective_kernel_size
 from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
 from skaudio.inspection._segmentation_display import SegmentationDisplay
@@ -16,4 +17,5 @@ __all__ = [
     "ReconstructionDisplay",
     "SegmentationDisplay",
     "activation_maximization",
+    "effective_kernel_size",
 ]

@@ -14,6 +14,7 @@ from skaudio.neural_network._multiview import MultiViewBlendingClassifier
 from skaudio.neural_network._samplecnn import SampleCNNClassifier
 from skaudio.neural_network._selfnormalizing import SelfNormalizingClassifier
 from skaudio.neural_network._softmax_autoencoder import SoftmaxAutoencoderClassifier
+from skaudio.neural_network._spectrogram_cnn import SpectrogramCNNClassifier
 from skaudio.neural_network._swishnet import SwishNetClassifier
 from skaudio.neural_network._two_layer import TwoLayerClassifier
 
@@ -32,6 +33,7 @@ __all__ = [
     "SampleCNNClassifier",
     "SelfNormalizingClassifier",
     "SoftmaxAutoencoderClassifier",
+    "SpectrogramCNNClassifier",
     "SwishNetClassifier",
     "TwoLayerClassifier",
 ]

@@ -49,6 +49,8 @@ from skaudio.nn.softmax_autoencoder import (
     SquaredError,
     TwoLayerNet,
 )
+from skaudio.nn.spectrogram import Spectrogram
+from skaudio.nn.spectrogram_cnn import SpectrogramCNN
 from skaudio.nn.swishnet import GatedConv1d, GatedPair, SwishNet
 
 __all__ = [
@@ -89,6 +91,8 @@ __all__ = [
     "SingleViewCRNN",
     "SoftCrossEntropy",
     "SoftmaxAutoencoder",
+    "Spectrogram",
+    "SpectrogramCNN",
     "SquaredError",
     "SwishNet",
     "TwoLayerNet",

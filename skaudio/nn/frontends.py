@@ -128,8 +128,8 @@ def _raised(x: Tensor, exponent: float) -> Tensor:
     if exponent == 1:
         return x
     # a root has no finite gradient at zero, and digital silence is zero
-    x = x.clamp(min=torch.finfo(x.dtype).tiny)
-    return x.sqrt() if exponent == 0.5 else x.pow(exponent)
+    safe = x.clamp(min=torch.finfo(x.dtype).tiny)
+    return (safe.sqrt() if exponent == 0.5 else safe.pow(exponent)) * (x > 0)
 
 
 def limit_range(
@@ -340,12 +340,11 @@ class FrontEnd(nn.Module):
         return self.finish(self.levels(waveform), top)
 
 
-class BandSpectrogram(FrontEnd):
-    """Bands of a power spectrogram; subclasses define filters and what follows."""
+class SpectrumFrontEnd(FrontEnd):
+    """What is computed from a power spectrogram, which several can share."""
 
     def __init__(
         self,
-        bank: np.ndarray,
         spectrogram: PowerSpectrogram,
         *,
         power: float,
@@ -355,16 +354,11 @@ class BandSpectrogram(FrontEnd):
         super().__init__(power, scale, top_db)
         self.spectrogram = spectrogram
         self.reach, self.hop_length = spectrogram.reach, spectrogram.hop_length
-        self._touched: list[slice] = []  # frequencies that each group of bands needs
-        for i, (group, touched) in enumerate(_band_groups(bank)):
-            self._touched.append(touched)
-            weights = torch.tensor(group, dtype=spectrogram.window.dtype)
-            self.register_buffer(f"bank_{i}", weights, persistent=False)
 
     def levels(
         self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0
     ) -> Tensor:
-        """Waveforms (..., n_samples) to levels (..., n_bands, n_frames)."""
+        """Waveforms (..., n_samples) to levels (..., n_levels, n_frames)."""
         return self.levels_from_power(self.spectrogram(waveform, borders, offset))
 
     @property
@@ -379,6 +373,34 @@ class BandSpectrogram(FrontEnd):
 
     def levels_from_power(self, spectrum: Tensor) -> Tensor:
         """What `levels` does after its `PowerSpectrogram`, which can be shared."""
+        raise NotImplementedError
+
+    def from_power(self, spectrum: Tensor, top: Tensor | None = None) -> Tensor:
+        """What `forward` does after its `PowerSpectrogram`, which can be shared."""
+        return self.finish(self.levels_from_power(spectrum), top)
+
+
+class BandSpectrogram(SpectrumFrontEnd):
+    """Bands of a power spectrogram; subclasses define filters and what follows."""
+
+    def __init__(
+        self,
+        bank: np.ndarray,
+        spectrogram: PowerSpectrogram,
+        *,
+        power: float,
+        scale: str | tuple[str, float],
+        top_db: float | None,
+    ) -> None:
+        super().__init__(spectrogram, power=power, scale=scale, top_db=top_db)
+        self._touched: list[slice] = []  # frequencies that each group of bands needs
+        for i, (group, touched) in enumerate(_band_groups(bank)):
+            self._touched.append(touched)
+            weights = torch.tensor(group, dtype=spectrogram.window.dtype)
+            self.register_buffer(f"bank_{i}", weights, persistent=False)
+
+    def levels_from_power(self, spectrum: Tensor) -> Tensor:
+        """What `levels` does after its `PowerSpectrogram`, which can be shared."""
         spectrum = _raised(spectrum, self.power / 2)
         groups = [
             self.get_buffer(f"bank_{i}") @ spectrum[..., touched, :]
@@ -386,10 +408,6 @@ class BandSpectrogram(FrontEnd):
         ]
         bands = torch.cat(groups, dim=-2) if len(groups) > 1 else groups[0]
         return to_scale(bands, self.power, self.power, self.scale, self.floor)
-
-    def from_power(self, spectrum: Tensor, top: Tensor | None = None) -> Tensor:
-        """What `forward` does after its `PowerSpectrogram`, which can be shared."""
-        return self.finish(self.levels_from_power(spectrum), top)
 
 
 def _band_groups(bank: np.ndarray) -> list[tuple[np.ndarray, slice]]:

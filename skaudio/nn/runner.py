@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from skaudio.nn.devices import by_batches
-from skaudio.nn.frontends import BandSpectrogram, FrontEnd
+from skaudio.nn.frontends import FrontEnd, SpectrumFrontEnd
 from skaudio.nn.initialisation import seeded_initialisation
 
 BLOCK = 2**21  # samples of long clips that are computed at a time
@@ -198,7 +198,7 @@ def _levels(
     offset: int = 0,
 ) -> Tensor:
     """Levels of waveforms from ``offset`` on, by a transform made before if there."""
-    if not isinstance(front_end, BandSpectrogram):
+    if not isinstance(front_end, SpectrumFrontEnd):
         return front_end.levels(waveforms, borders, offset)
     key = (*front_end.spectrogram.framing, offset)
     if key not in powers:

@@ -7,6 +7,7 @@ from skaudio.views._gammatone import GammatoneView
 from skaudio.views._mel import MelView
 from skaudio.views._mfcc import MFCCView
 from skaudio.views._raw import RawView
+from skaudio.views._stft import STFTView
 from skaudio.views._union import ViewUnion, make_view_union
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MFCCView",
     "MelView",
     "RawView",
+    "STFTView",
     "ViewUnion",
     "Views",
     "make_view_union",

@@ -16,7 +16,7 @@ from skaudio._utils._sklearn import StrOptions
 from skaudio._utils._spectra import PAD_MODES, hashable
 from skaudio.views._base import BaseView
 
-MOST_HOP = 2**20  # samples
+MOST_SAMPLES = 2**20  # of a transform, a window or a hop, as N_SAMPLES has it
 MOST_WEIGHTS = 2**26  # of a filter bank: half a gigabyte while it is made
 WINDOW, HOP = 0.040, 0.020  # seconds, as in the multi-view paper, section 4.1
 
@@ -43,8 +43,6 @@ class FrameView(BaseView):
     center: bool | str
     pad_mode: str
     preemphasis: float | None
-    fmin: float
-    fmax: float | None
 
     @property
     def rate(self) -> float:
@@ -66,19 +64,12 @@ class FrameView(BaseView):
         n_fft = self.n_fft or 1 << (win_length - 1).bit_length()
         return n_fft, win_length, hop_length
 
-    def _frames_and_range(self) -> dict[str, Any]:
+    def _frames(self) -> dict[str, Any]:
+        """Parameters of a `PowerSpectrogram`."""
         n_fft, win_length, hop_length = self._framing()
-        name = "n_mels" if hasattr(self, "n_mels") else "n_bins"
-        n_weights = getattr(self, name) * (n_fft // 2 + 1)
-        if n_weights > MOST_WEIGHTS or hop_length > MOST_HOP:
-            self._validate_params()  # most of what is too much is refused there
-            raise ValueError(
-                f"n_fft={n_fft} and {name}={getattr(self, name)} make filters of "
-                f"{n_weights:.3g} weights; at most {MOST_WEIGHTS:.3g} are made. Lower "
-                f"{name} or n_fft."
-            )
+        if max(n_fft, win_length, hop_length) > MOST_SAMPLES:
+            self._validate_params()  # what is too much is refused there
         return {
-            "sr": self.sr,
             "n_fft": n_fft,
             "win_length": win_length,
             "hop_length": hop_length,
@@ -86,6 +77,25 @@ class FrameView(BaseView):
             "center": self.center,
             "pad_mode": self.pad_mode,
             "preemphasis": self.preemphasis,
-            "fmin": self.fmin,
-            "fmax": self.fmax,
         }
+
+
+class BandView(FrameView):
+    """A view with bands of a spectrum, see `BaseView`."""
+
+    fmin: float
+    fmax: float | None
+
+    def _frames_and_range(self) -> dict[str, Any]:
+        """Parameters of a `BandSpectrogram` that all of them have."""
+        frames = self._frames()
+        name = "n_mels" if hasattr(self, "n_mels") else "n_bins"
+        n_weights = getattr(self, name) * (frames["n_fft"] // 2 + 1)
+        if n_weights > MOST_WEIGHTS:
+            self._validate_params()  # most of what is too much is refused there
+            raise ValueError(
+                f"n_fft={frames['n_fft']} and {name}={getattr(self, name)} make "
+                f"filters of {n_weights:.3g} weights; at most {MOST_WEIGHTS:.3g} are "
+                f"made. Lower {name} or n_fft."
+            )
+        return {"sr": self.sr, **frames, "fmin": self.fmin, "fmax": self.fmax}

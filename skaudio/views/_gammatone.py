@@ -9,13 +9,13 @@ import numpy as np
 from skaudio._utils._constraints import BANDS, POSITIVE
 from skaudio._utils._sklearn import StrOptions
 from skaudio._utils._spectra import SCALES
-from skaudio.views._frames import FrameView
+from skaudio.views._frames import BandView
 
 if TYPE_CHECKING:
     from skaudio.nn.frontends import FrontEnd
 
 
-class GammatoneView(FrameView):
+class GammatoneView(BandView):
     """Log-gammatone spectrogram: responses of gammatone filters on the spectrum.
 
     The fast form of the gammatone package (``fft_gtgram``): magnitude responses of
@@ -111,7 +111,7 @@ class GammatoneView(FrameView):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        **FrameView._parameter_constraints,
+        **BandView._parameter_constraints,
         "n_bins": [BANDS],
         "fmin": [POSITIVE],
         "fmax": [POSITIVE, None],

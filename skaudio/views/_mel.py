@@ -9,13 +9,13 @@ import numpy as np
 from skaudio._utils._constraints import BANDS, NOT_NEGATIVE, POSITIVE
 from skaudio._utils._sklearn import StrOptions
 from skaudio._utils._spectra import SCALES
-from skaudio.views._frames import FrameView
+from skaudio.views._frames import BandView
 
 if TYPE_CHECKING:
     from skaudio.nn.frontends import FrontEnd
 
 
-class MelView(FrameView):
+class MelView(BandView):
     """Log-mel spectrogram: librosa's mel filters on the power spectrum.
 
     Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...))``: within 3e-4
@@ -109,7 +109,7 @@ class MelView(FrameView):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        **FrameView._parameter_constraints,
+        **BandView._parameter_constraints,
         "n_mels": [BANDS],
         "fmin": [NOT_NEGATIVE],
         "fmax": [POSITIVE, None],

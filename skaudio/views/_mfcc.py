@@ -10,13 +10,13 @@ import numpy as np
 from skaudio._utils._constraints import BANDS, COUNT, NOT_NEGATIVE, POSITIVE
 from skaudio._utils._sklearn import Interval, StrOptions
 from skaudio._utils._spectra import SCALES
-from skaudio.views._frames import FrameView
+from skaudio.views._frames import BandView
 
 if TYPE_CHECKING:
     from skaudio.nn.frontends import FrontEnd
 
 
-class MFCCView(FrameView):
+class MFCCView(BandView):
     """Mel-frequency cepstral coefficients and their time derivatives.
 
     Equal to ``librosa.feature.mfcc`` and ``librosa.feature.delta(mode="nearest")``
@@ -128,7 +128,7 @@ class MFCCView(FrameView):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        **FrameView._parameter_constraints,
+        **BandView._parameter_constraints,
         "n_mfcc": [COUNT],
         "dct_type": [Interval(Integral, 1, 3, closed="both")],
         "norm": [StrOptions({"ortho"}), None],

@@ -21,12 +21,14 @@ from skaudio.views._gammatone import GammatoneView
 from skaudio.views._mel import MelView
 from skaudio.views._mfcc import MFCCView
 from skaudio.views._raw import RawView
+from skaudio.views._stft import STFTView
 
 NAMED_VIEWS: dict[str, type[BaseView]] = {
     "mel": MelView,
     "gammatone": GammatoneView,
     "cqt": CQTView,
     "mfcc": MFCCView,
+    "stft": STFTView,
     "raw": RawView,
 }
 
@@ -252,7 +254,7 @@ def make_view_union(
 
     Parameters
     ----------
-    *views : {"mel", "gammatone", "cqt", "mfcc", "raw"} or view
+    *views : {"mel", "gammatone", "cqt", "mfcc", "stft", "raw"} or view
         Names stand for views with default parameters and those given here. Views given
         as objects stay as they are, and must have the same loader parameters.
     sr : float, default=22050

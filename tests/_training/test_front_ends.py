@@ -145,9 +145,10 @@ def check_cuts(views, waves, atol):
 def test_segments_are_cuts_whatever_the_frames(clips, options):
     """What lies beyond a clip's ends is there in training as in prediction."""
     waves = [wave for wave in clips[0] if len(wave) >= 512]
-    views = union("mel", "gammatone", "mfcc", "raw", top_db=30.0)
-    views.set_params(mfcc__delta=2, gammatone__hop_length=80)
-    for name in ("mel", "gammatone", "mfcc"):
+    names = ("mel", "gammatone", "stft", "mfcc")
+    views = union(*names, "raw", top_db=30.0)
+    views.set_params(mfcc__delta=2, gammatone__hop_length=80, stft__scale="db")
+    for name in names:
         views.set_params(**{f"{name}__{key}": v for key, v in options.items()})
     check_cuts(views, waves, atol=2e-4)
 

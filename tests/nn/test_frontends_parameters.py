@@ -15,6 +15,7 @@ from skaudio.nn import (
     GammatoneSpectrogram,
     MelSpectrogram,
     PowerSpectrogram,
+    Spectrogram,
     mel_filterbank,
 )
 from skaudio.nn.padding import continued, emphasised, pad
@@ -77,6 +78,43 @@ def test_windows_are_librosas(window, center, n_fft, win_length, hop_length):
     )
     expected = librosa.stft(y, **frames, window=shape, center=center)
     np.testing.assert_allclose(run(front_end, y), np.abs(expected) ** 2, rtol=1e-8)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("center", [True, False])
+def test_magnitudes_are_librosas(window, center):
+    """In both precisions, of every frame's largest magnitude in float32."""
+    y = noise(3001)
+    for n_fft, pad_mode in itertools.product((512, 511), MODES):
+        frames = {"n_fft": n_fft, "win_length": 400, "hop_length": 160}
+        frames |= {"window": window_of(window, 400), "center": center}
+        expected = np.sqrt(librosas_power(y, pad_mode, **frames))
+        for dtype, bound in (("float64", 1e-6), ("float32", 2e-6)):
+            front_end = Spectrogram(
+                **frames, pad_mode=pad_mode, dtype=getattr(torch, dtype)
+            )
+            found = run(front_end, y.astype(dtype))
+            assert found.dtype == dtype
+            assert (np.abs(found - expected) <= bound * expected.max(axis=0)).all()
+            if dtype == "float64":
+                np.testing.assert_allclose(found, expected, rtol=bound)
+
+
+def test_magnitudes_of_silence_and_of_a_tone():
+    """Zeros are zeros, with finite gradients; a tone in a bin is half its window."""
+    front_end = Spectrogram(
+        n_fft=64, win_length=64, hop_length=16, center=False, dtype=torch.float64
+    )
+    y = torch.zeros(1, 128, dtype=torch.float64, requires_grad=True)
+    found = front_end(y)
+    assert not found.any()
+    found.sum().backward()
+    assert torch.isfinite(y.grad).all()
+    tone = np.cos(2 * np.pi * 8 * np.arange(128) / 64)
+    spectrum = run(front_end, tone)
+    np.testing.assert_allclose(spectrum[8], 16.0)  # a Hann window adds up to 32
+    np.testing.assert_allclose(spectrum[[7, 9]], 8.0)
+    np.testing.assert_allclose(np.delete(spectrum, [7, 8, 9], axis=0), 0, atol=1e-12)
 
 
 @pytest.mark.parametrize("pad_mode", MODES)
@@ -319,6 +357,7 @@ def test_constant_q_is_mirrored_as_librosas():
         MelSpectrogram(sr=SR, **FRAMES, top_db=20.0),
         MelSpectrogram(sr=SR, **FRAMES, top_db=20.0, scale="log", power=1.0),
         GammatoneSpectrogram(sr=SR, **FRAMES, top_db=20.0),
+        Spectrogram(**FRAMES, scale="db", top_db=20.0),
         MFCC(sr=SR, **FRAMES, top_db=20.0),
         ConstantQ(sr=SR, hop_length=512, n_bins=60, top_db=20.0, scale="log"),
     ],

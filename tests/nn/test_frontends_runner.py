@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from skaudio.nn import MFCC, ConstantQ, GammatoneSpectrogram, MelSpectrogram, runner
+from skaudio.nn import (
+    MFCC,
+    ConstantQ,
+    GammatoneSpectrogram,
+    MelSpectrogram,
+    Spectrogram,
+    runner,
+)
 from skaudio.nn.devices import resolve_device
 from skaudio.nn.runner import (
     _equal_clips,
@@ -17,6 +24,7 @@ from skaudio.views import (
     MelView,
     MFCCView,
     RawView,
+    STFTView,
     ViewUnion,
 )
 
@@ -49,6 +57,7 @@ def test_batches_are_runs_of_equal_length(batch_size):
     [
         MelSpectrogram(sr=8000, **FRAMES),
         GammatoneSpectrogram(sr=8000, **FRAMES),
+        Spectrogram(**FRAMES),
         MFCC(sr=8000, **FRAMES, delta=1),
         ConstantQ(sr=8000, hop_length=180, n_bins=72),
         ConstantQ(sr=8000, hop_length=180, n_bins=12, bins_per_octave=3),
@@ -110,6 +119,7 @@ LONG = {
     "gammatone, reflected behind": GammatoneView(
         sr=22050, center="start", pad_mode="reflect", hop_length=300
     ),
+    "stft": STFTView(sr=22050, scale="db", top_db=40.0, pad_mode="edge"),
     "mfcc": MFCCView(sr=22050, delta=2),
     "mfcc and energy": MFCCView(
         sr=22050, use_energy=True, center="start", preemphasis=0.97, top_db=40.0

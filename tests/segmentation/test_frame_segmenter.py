@@ -39,6 +39,7 @@ from skaudio.views import (
     MelView,
     MFCCView,
     RawView,
+    STFTView,
     make_view_union,
 )
 
@@ -71,6 +72,7 @@ VIEWS = {
         **{"window": "boxcar", "center": "start", "htk": "bins", "use_energy": True},
     ),
     "gammatone": GammatoneView(sr=SR, hop_length=80, top_db=None, pad_mode="edge"),
+    "magnitudes": STFTView(sr=SR, hop_length=80),
     "COALA's": CoalaView(sr=SR, min_duration=0),
     "without a range": MelView(sr=SR, hop_length=80, scale="log1p"),
 }

@@ -21,6 +21,7 @@ from skaudio.views import (
     MelView,
     MFCCView,
     RawView,
+    STFTView,
     Views,
     ViewUnion,
     make_view_union,
@@ -34,6 +35,7 @@ def union(**parameters):
         [
             ("mel", MelView(sr=SR, **parameters)),
             ("gammatone", GammatoneView(sr=SR, **parameters)),
+            ("stft", STFTView(sr=SR, **parameters)),
             ("mfcc", MFCCView(sr=SR, hop_length=100, **parameters)),
             ("cqt", CQTView(sr=SR, n_bins=60, **parameters)),
             ("raw", RawView(sr=SR, **parameters)),
@@ -46,7 +48,7 @@ def test_is_its_views_one_by_one(sounds):
     views = union()
     together = views.fit_transform(X)
     assert isinstance(together, Views)
-    assert together.names == ("mel", "gammatone", "mfcc", "cqt", "raw")
+    assert together.names == ("mel", "gammatone", "stft", "mfcc", "cqt", "raw")
     for name, view in views.transformer_list:
         np.testing.assert_array_equal(together[name], view.transform(X))
         assert together.rates[name] == view.rate
@@ -88,7 +90,7 @@ def test_equal_frames_share_one_transform(sounds, monkeypatch):
 
     monkeypatch.setattr(skaudio.nn.frontends.PowerSpectrogram, "forward", counting)
     union().transform(sounds[0][:1])
-    assert calls == [(512, 160), (512, 100)]  # mel with gammatone, and mfcc
+    assert calls == [(512, 160), (512, 100)]  # mel, gammatone and stft; mfcc
 
 
 def test_parameters_by_name():
@@ -96,7 +98,8 @@ def test_parameters_by_name():
     views.set_params(mel__n_mels=20, gammatone="drop", raw=RawView(sr=SR, n_jobs=2))
     assert views.get_params()["mel__n_mels"] == 20
     assert views.get_params()["raw__n_jobs"] == 2
-    assert views.transform(np.ones((1, 500))).names == ("mel", "mfcc", "cqt", "raw")
+    names = ("mel", "stft", "mfcc", "cqt", "raw")
+    assert views.transform(np.ones((1, 500))).names == names
     assert clone(views).get_params()["mel__n_mels"] == 20
     with pytest.raises(ValueError, match="Invalid parameter 'gamma'"):
         views.set_params(gamma__n_bins=3)

@@ -24,6 +24,7 @@ from skaudio.views import (
     MelView,
     MFCCView,
     RawView,
+    STFTView,
     ViewUnion,
     _base,
     make_view_union,
@@ -34,6 +35,7 @@ VIEWS = {
     "mel": MelView(sr=SR),
     "mel-linear": MelView(sr=SR, power=1.0, scale="linear"),
     "gammatone": GammatoneView(sr=SR),
+    "stft": STFTView(sr=SR),
     "mfcc": MFCCView(sr=SR, delta=2),
     "cqt": CQTView(sr=SR, n_bins=72),
     "raw": RawView(sr=SR),
@@ -411,6 +413,20 @@ def test_frames_are_40_and_20_ms(sr, framing):
     assert GammatoneView(sr=sr)._framing() == framing
 
 
+def test_magnitudes_of_four_seconds_are_librosas():
+    """The call that the paper on auralisation stands for: 257 bins, 173 frames."""
+    view = STFTView(sr=11025, n_fft=512, hop_length=256)
+    y = np.random.default_rng(0).standard_normal((1, 44100))
+    found = view.transform(y)
+    assert found.shape == (1, 257, 173)
+    assert found.flags.c_contiguous
+    expected = np.abs(librosa.stft(y[0], n_fft=512, hop_length=256))
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6)
+    assert view.rate == 11025 / 256
+    power = clone(view).set_params(power=2.0).transform(y)[0]
+    np.testing.assert_allclose(power, expected**2, rtol=1e-6)
+
+
 def test_librosas_parameters_mean_the_same():
     assert MelView(n_fft=2048, hop_length=512)._framing() == (2048, 2048, 512)
     assert MelView(win_length=600)._framing() == (1024, 600, 441)
@@ -458,7 +474,7 @@ def test_mirrored_constant_q(sounds):
     assert not np.allclose(mirrored[..., :2], plain[..., :2], atol=1.0)
 
 
-@pytest.mark.parametrize("kind", [MelView, GammatoneView, MFCCView])
+@pytest.mark.parametrize("kind", [MelView, GammatoneView, MFCCView, STFTView])
 def test_views_with_arrays_as_parameters(kind, sounds):
     """Cloned, pickled and found again like views with names only."""
     options = {k: v for k, v in LIBROSAS.items() if k != "htk"}
@@ -601,6 +617,8 @@ def test_a_part_holds_a_bounded_number_of_samples(monkeypatch):
     ("view", "message"),
     [
         (MelView(n_fft=10**9), r"'n_fft' .* range \[1, 1048576\]"),
+        (STFTView(n_fft=10**9), r"'n_fft' .* range \[1, 1048576\]"),
+        (STFTView(hop_length=10**9), r"'hop_length' .* range \[1, 1048576\]"),
         (MFCCView(win_length=10**9), r"'win_length' .* range \[1, 1048576\]"),
         (MelView(hop_length=10**30), r"'hop_length' .* range \[1, 1048576\]"),
         (CQTView(hop_length=10**9), r"'hop_length' .* range \[1, 1048576\]"),

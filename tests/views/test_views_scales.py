@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from skaudio.nn import gammatone_filterbank
-from skaudio.views import CQTView, GammatoneView, MelView, MFCCView
+from skaudio.views import CQTView, GammatoneView, MelView, MFCCView, STFTView
 
 SR = 8000
 FRAMES = {"n_fft": 512, "win_length": 320, "hop_length": 160}
@@ -26,6 +26,8 @@ def amplitudes(view, clip):
     if isinstance(view, CQTView):
         magnitudes = CQTView(sr=SR, n_bins=60, scale="linear", top_db=None)
         return magnitudes.transform([clip])[0] ** view.power
+    if isinstance(view, STFTView):
+        return spectrum**view.power
     if isinstance(view, GammatoneView):
         bank = (gammatone_filterbank(SR, 512, 64, 50.0, None) / 512) ** view.power
     else:
@@ -48,7 +50,7 @@ def on_scale(x, power, scale, top_db):
 @pytest.mark.parametrize("top_db", [None, 30.0, 80.0])
 @pytest.mark.parametrize("power", [1.0, 2.0, 0.5, 3.0])
 @pytest.mark.parametrize("scale", ["db", "log", "log1p", "linear"])
-@pytest.mark.parametrize("kind", [MelView, GammatoneView, CQTView])
+@pytest.mark.parametrize("kind", [MelView, GammatoneView, STFTView, CQTView])
 def test_scales_powers_and_ranges(clip, kind, scale, power, top_db):
     options = {"n_bins": 60} if kind is CQTView else {}
     view = kind(sr=SR, scale=scale, power=power, top_db=top_db, **options)
