@@ -8,6 +8,7 @@ from skaudio.inspection._kernel_size import effective_kernel_size
 from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
 from skaudio.inspection._segmentation_display import SegmentationDisplay
+from skaudio.inspection._training_display import TrainingDisplay
 
 __all__ = [
     "BlendingDisplay",
@@ -16,6 +17,7 @@ __all__ = [
     "PlayerTable",
     "ReconstructionDisplay",
     "SegmentationDisplay",
+    "TrainingDisplay",
     "activation_maximization",
     "effective_kernel_size",
 ]

@@ -29,6 +29,7 @@ class MeanPool(FrontEnd):
     def __init__(self, *, pool_size: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(1.0, "linear", None)
         self.reach = self.hop_length = pool_size
+        self.centre = pool_size / 2
 
     @property
     def is_local(self) -> bool:
