@@ -276,7 +276,8 @@ def _each(value: Any, n: int) -> tuple[int, ...]:
 
 def _part(x: Tensor, slices: Sequence[slice]) -> Tensor:
     """A part along the last axes."""
-    return x[(..., *slices)]
+    index: Any = (..., *slices)
+    return x[index]
 
 
 def _in_order(x: Tensor) -> Tensor:
