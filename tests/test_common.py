@@ -28,7 +28,12 @@ from sklearn.utils.estimator_checks import (
 
 import skaudio
 from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, LOADER_CONSTRAINTS
-from skaudio.embedding import CoalaEmbedder, LayerEmbedder, PretrainedEmbedder
+from skaudio.embedding import (
+    AutoencoderEmbedder,
+    CoalaEmbedder,
+    LayerEmbedder,
+    PretrainedEmbedder,
+)
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
 from skaudio.neural_network import (
@@ -41,7 +46,10 @@ from skaudio.neural_network import (
     MultiViewBlendingClassifier,
     SampleCNNClassifier,
     SelfNormalizingClassifier,
+    SoftmaxAutoencoderClassifier,
+    SpectrogramCNNClassifier,
     SwishNetClassifier,
+    TwoLayerClassifier,
 )
 from skaudio.preprocessing import (
     AcousticDescriptors,
@@ -96,9 +104,11 @@ SAMPLES = {
 PATCHES = {"views": CoalaView(min_duration=2.3), "width": 0.02, "max_epochs": 3}
 FRAMES = {"n_modules": 1, "validation_fraction": None, "lr_schedule": "one-cycle"}
 LIGHT = {"dropout": 0.0, "max_epochs": 10, "lr": 0.02, "random_state": 0}
+CODES = {"encoder_sizes": (16, 8), "batch_size": 32}
 INSTANCES = [
     AcousticDescriptors(),
     AudioLoader(),
+    AutoencoderEmbedder(**CODES, max_epochs=2, random_state=0),
     CQTView(),
     CRNNClassifier(**NET),
     CRNNClassifier(**NET, views=MelView(n_mels=8)),
@@ -132,8 +142,11 @@ INSTANCES = [
     SampleCNNClassifier(**NET | SAMPLES),
     SelfNormalizingClassifier(**LIGHT, hidden_layer_sizes=(16, 8)),
     SilenceRemover(),
+    SpectrogramCNNClassifier(**LIGHT, filters=(8, 8), hidden_layer_sizes=(8,)),
+    SoftmaxAutoencoderClassifier(**CODES, **LIGHT, gamma=0.1, head_sizes=(8,)),
     SwishNetClassifier(**LIGHT),
     TagBinarizer(),
+    TwoLayerClassifier(**LIGHT | {"max_epochs": 30}, n_hidden=16, batch_size=32),
     ViewScaler(),
     ViewUnion([("mel", MelView()), ("raw", RawView())]),
 ]
@@ -255,7 +268,12 @@ NETS = [
     MultiViewBlendingClassifier(**SHORT, segment_length=12),
     SampleCNNClassifier(**SHORT | WITHOUT_VALIDATION, sizes=(3, 3, 3)),
     SelfNormalizingClassifier(max_epochs=3, segment_length=12, random_state=0),
+    SpectrogramCNNClassifier(**SHORT, segment_length=12),
+    SoftmaxAutoencoderClassifier(
+        **CODES, max_epochs=3, segment_length=12, random_state=0
+    ),
     SwishNetClassifier(max_epochs=3, dropout=0.2, segment_length=12, random_state=0),
+    TwoLayerClassifier(max_epochs=3, segment_length=12, random_state=0),
 ]
 CLASSIFIERS = [
     *NETS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -52,3 +53,13 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
 def shared_constraints(without: tuple[str, ...]) -> dict[str, list[Any]]:
     """Constraints of the parameters that all classifiers share, but for a few."""
     return {k: v for k, v in SHARED_CONSTRAINTS.items() if k not in without}
+
+
+def check_sizes(name: str, sizes: Sequence[Any], least: int = 0) -> None:
+    """Refuse sizes of layers that are none, and fewer than ``least`` of them."""
+    are_counts = all(isinstance(size, Integral) and int(size) >= 1 for size in sizes)
+    if not are_counts or len(sizes) < least:
+        several = f", at least {least} of them" if least else ""
+        raise ValueError(
+            f"{name}={sizes!r} must be whole numbers of units, at least 1{several}."
+        )

@@ -244,6 +244,27 @@ class SegmentNet(NeuralNet):
         parts = self._infer(compute, data, rows, starts)
         return joined([outputs for outputs, _, _ in parts])
 
+    def computed(
+        self, rows: np.ndarray, part: str, method: str = "forward"
+    ) -> np.ndarray:
+        """What a method of a part of the network makes of rows, in eval mode."""
+        with torch.inference_mode(), without_autocast(self.device):
+            network = self.for_inference(self.module_).get_submodule(part)
+
+            def compute(batch: np.ndarray) -> Tensor:
+                x = torch.from_numpy(batch).to(self.device)
+                result: Tensor = getattr(network, method)(x)
+                return result.cpu()
+
+            parts: list[Tensor] = by_batches(
+                compute,
+                np.asarray(rows, dtype=self.dtype),  # type: ignore[arg-type]
+                batch_size=self.batch_size,
+                device=str(self.device),
+                what="rows",
+            )
+            return torch.cat(parts).numpy()
+
     def frames(self, clip: np.ndarray, window: int) -> Tensor:
         """Output (1, n_outputs, frames) for every frame of a clip (bins, frames)."""
         x = torch.from_numpy(np.array(clip, dtype=self.dtype))[None].to(self.device)

@@ -2,6 +2,7 @@
 
 from skaudio._cache import clear_cache
 from skaudio._weights._save import save_weights
+from skaudio.embedding._autoencoder import AutoencoderEmbedder
 from skaudio.embedding._coala import CoalaEmbedder
 from skaudio.embedding._hear_model import HEARModel
 from skaudio.embedding._layers import LayerEmbedder
@@ -10,6 +11,7 @@ from skaudio.embedding._probe import make_probe
 from skaudio.embedding._probe_table import probe_table
 
 __all__ = [
+    "AutoencoderEmbedder",
     "CoalaEmbedder",
     "HEARModel",
     "LayerEmbedder",

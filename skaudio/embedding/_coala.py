@@ -390,7 +390,7 @@ class CoalaEmbedder(
         """
         check_is_fitted(self)
         self._check_decodes(AUDIO, "patches")
-        scaled = self._computed("audio_decoder", self._checked_embeddings(Z))
+        scaled = self.net_.computed(self._checked_embeddings(Z), "audio_decoder")
         return self.scaler_.inverse_transform(scaled)
 
     @classmethod

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import expit
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from skaudio.metrics._tags import top_tags
 from skaudio.nn.contrast import AUDIO, TAGS
-from skaudio.nn.devices import by_batches
 
 OF_TERM = {AUDIO: "decodes_audio", TAGS: "decodes_tags"}
 
@@ -54,7 +51,7 @@ class TagSearch:
             If a word is not in the vocabulary; the message names the most similar one.
         """
         check_is_fitted(self)
-        z = self._computed("tag_encoder", self._query(tags))
+        z = self.net_.computed(self._query(tags), "tag_encoder")
         return self._aligned("tag_encoder", z) if aligned else z
 
     def embed_aligned(self, X):
@@ -74,7 +71,7 @@ class TagSearch:
         views, _ = self._read(X, reset=False)  # type: ignore[attr-defined]
         data = self._dataset(views)  # type: ignore[attr-defined]
         rows = np.arange(len(data))
-        outputs = self.net_.outputs(data, rows, np.zeros(len(data)))
+        outputs = self.net_.outputs(data, rows, np.zeros(len(data)), ("aligned",))
         return outputs["aligned"].cpu().numpy()
 
     def nearest_tags(self, X, n=5, *, among=None):
@@ -154,7 +151,7 @@ class TagSearch:
         """
         check_is_fitted(self)
         self._check_decodes(TAGS, "tags")
-        logits = self._computed("tag_decoder", self._checked_embeddings(Z))
+        logits = self.net_.computed(self._checked_embeddings(Z), "tag_decoder")
         n_tags = len(self.tags_)
         return top_tags(expit(logits), list(self.tags_), k=min(n, n_tags))
 
@@ -174,30 +171,7 @@ class TagSearch:
         return indicators
 
     def _aligned(self, encoder: str, z: np.ndarray) -> np.ndarray:
-        return self._computed(encoder, z, method="aligned")
-
-    def _computed(
-        self, part: str, rows: np.ndarray, method: str = "forward"
-    ) -> np.ndarray:
-        """What a part of the network makes of rows."""
-        net = self.net_
-        with torch.inference_mode():
-            network = net.for_inference(net.module_).get_submodule(part)
-            rows = np.asarray(rows, dtype=net.dtype)
-
-            def compute(batch: np.ndarray) -> Tensor:
-                x = torch.from_numpy(batch).to(net.device)
-                result: Tensor = getattr(network, method)(x)
-                return result.cpu()
-
-            parts: list[Tensor] = by_batches(
-                compute,
-                rows,  # type: ignore[arg-type]
-                batch_size=net.batch_size,
-                device=str(net.device),
-                what="rows",
-            )
-            return torch.cat(parts).numpy()
+        return self.net_.computed(z, encoder, "aligned")
 
     def _checked_embeddings(self, Z: Any) -> np.ndarray:
         Z = check_array(Z, dtype=["float64", "float32"], input_name="Z")

@@ -13,7 +13,10 @@ from skaudio.neural_network._mobilenet import MobileNetClassifier
 from skaudio.neural_network._multiview import MultiViewBlendingClassifier
 from skaudio.neural_network._samplecnn import SampleCNNClassifier
 from skaudio.neural_network._selfnormalizing import SelfNormalizingClassifier
+from skaudio.neural_network._softmax_autoencoder import SoftmaxAutoencoderClassifier
+from skaudio.neural_network._spectrogram_cnn import SpectrogramCNNClassifier
 from skaudio.neural_network._swishnet import SwishNetClassifier
+from skaudio.neural_network._two_layer import TwoLayerClassifier
 
 __all__ = [
     "Augmentation",
@@ -29,5 +32,8 @@ __all__ = [
     "PlateauSchedule",
     "SampleCNNClassifier",
     "SelfNormalizingClassifier",
+    "SoftmaxAutoencoderClassifier",
+    "SpectrogramCNNClassifier",
     "SwishNetClassifier",
+    "TwoLayerClassifier",
 ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from numbers import Integral
 from typing import Any, ClassVar
 
 from skaudio._training._classifier import SegmentClassifier
-from skaudio._training._constraints import shared_constraints
+from skaudio._training._constraints import check_sizes, shared_constraints
 from skaudio._training._frame_outputs import FrameOutputs
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._rates import check_single_view
@@ -196,9 +195,4 @@ class SelfNormalizingClassifier(FrameOutputs, SegmentClassifier):
 
     def _check_input(self, X: Views) -> None:
         check_single_view(self, X)
-        sizes: Sequence[Any] = self.hidden_layer_sizes
-        if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes={sizes!r} must be whole numbers of units, at "
-                "least 1."
-            )
+        check_sizes("hidden_layer_sizes", self.hidden_layer_sizes)

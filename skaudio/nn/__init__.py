@@ -50,6 +50,7 @@ from skaudio.nn.softmax_autoencoder import (
     TwoLayerNet,
 )
 from skaudio.nn.spectrogram import Spectrogram
+from skaudio.nn.spectrogram_cnn import SpectrogramCNN
 from skaudio.nn.swishnet import GatedConv1d, GatedPair, SwishNet
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "SoftCrossEntropy",
     "SoftmaxAutoencoder",
     "Spectrogram",
+    "SpectrogramCNN",
     "SquaredError",
     "SwishNet",
     "TwoLayerNet",

@@ -319,7 +319,7 @@ class OneBranch(nn.Module):
     ) -> None:
         super().__init__()
         ((name, (n_bins, _)),) = views.items()
-        self.branch_names = (name,)
+        self.branch_names: tuple[str, ...] = (name,)
         self.decision = name
         self.network = network(n_bins, n_outputs)
         inside: Any = self.network

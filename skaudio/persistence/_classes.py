@@ -37,6 +37,7 @@ _FROM_SKAUDIO = (
 # fitted attributes whose names do not end in "_", of a class and its subclasses
 _STATE = {
     "BaseEstimator": ("_sklearn_output_config", "_sklearn_version"),
+    "CodeOutputs": ("_from_table",),
     "LateFusionClassifier": ("_names",),
     "MLPClassifier": (
         *("_best_coefs", "_best_intercepts", "_label_binarizer"),

@@ -19,6 +19,7 @@ from skaudio.neural_network import (
     MultiViewBlendingClassifier,
     PlateauSchedule,
     SampleCNNClassifier,
+    SpectrogramCNNClassifier,
 )
 from skaudio.views import Views
 
@@ -34,6 +35,9 @@ CASES = {
     ),
     "one-cycle": CRNNClassifier(
         width=0.05, dropout=0.3, max_epochs=7, validation_fraction=0.2, random_state=0
+    ),
+    "one length": SpectrogramCNNClassifier(
+        filters=(4,), hidden_layer_sizes=(5,), max_epochs=7, random_state=0
     ),
     "blending": MultiViewBlendingClassifier(
         width=0.05, dropout=0.3, max_epochs=7, random_state=0
@@ -62,7 +66,7 @@ def data_for(case):
     X = rng.standard_normal((30, 64)).astype(np.float32) + y[:, None].astype("f4")
     if case == "plateau":
         return X, y
-    if case == "one-cycle":
+    if case in ("one-cycle", "one length"):
         return X.reshape(30, 8, 8), y
     arrays = {"a": X.reshape(30, 8, 8), "b": X.reshape(30, 4, 16)}
     return Views(arrays, {"a": 8.0, "b": 16.0}), y

@@ -1,5 +1,7 @@
 """`FineTunedClassifier`: frozen layers, new output layers, and starting weights."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,9 @@ from skaudio.nn import (
     OneBranch,
     SampleCNN,
     SingleViewCRNN,
+    SpectrogramCNN,
 )
+from skaudio.nn.blocks import OneBranchOfLength
 from skaudio.persistence import load, save
 from skaudio.preprocessing import ViewScaler
 from skaudio.views import MelView, Views
@@ -137,6 +141,9 @@ NETWORKS = {
     "joint": MultiViewCRNN({"mel": (20, 50.0)}, 3, branches="joint", width=0.05),
     "samplecnn": OneBranch(
         {"raw": (1, 8000.0)}, 3, lambda _, n: SampleCNN(n, sizes=(3, 2), width=0.05)
+    ),
+    "spectrogram": OneBranchOfLength(
+        {"mel": (20, 50.0)}, 3, partial(SpectrogramCNN, width=0.05), {"mel": 15}
     ),
     "frame level": OneBranch(
         {"mel": (20, 50.0)}, 3, lambda b, n: FrameLevelCNN(b, n, width=0.05)

@@ -9,7 +9,7 @@ import torch
 import skaudio.nn
 
 # of constructors, where there is no default
-REQUIRED = {"n_outputs": 3, "n_bins": 8, "views": {"mel": (8, 50.0)}}
+REQUIRED = {"n_outputs": 3, "n_bins": 8, "n_steps": 10, "views": {"mel": (8, 50.0)}}
 SMALL = {"width": 0.05, "n_filters": 4}
 OTHERS = {  # than the defaults
     "SampleCNN": {
@@ -28,6 +28,10 @@ OTHERS = {  # than the defaults
     "MobileNet": {
         **{"width": 0.1, "head_hidden": 0, "dropout": 0.0},
         **{"norm_eps": 1e-3, "negative_slope": 0.1},
+    },
+    "SpectrogramCNN": {
+        **{"filters": (3, 5), "hidden_layer_sizes": (4,), "width": 2.0},
+        "dropout": 0.25,
     },
     "SelfNormalizingNet": {"hidden_layer_sizes": (4, 5), "dropout": 0.25},
     "SwishNet": {

@@ -1,0 +1,207 @@
+"""`SpectrogramCNNClassifier`: pooled convolutions, then fully connected layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from skaudio._training._classifier import SegmentClassifier
+from skaudio._training._constraints import SHARED_CONSTRAINTS, check_sizes
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._rates import check_single_view
+from skaudio._utils._container import Views
+from skaudio.nn.blocks import OneBranchOfLength
+from skaudio.nn.spectrogram_cnn import SpectrogramCNN
+
+
+class SpectrogramCNNClassifier(SegmentClassifier):
+    """Classify clips by five pooled convolutions on one view.
+
+    Every layer is a convolution with 3x3 kernels, ReLU and max-pooling by 2x2, as the
+    network whose features Choi et al. listen to. Two fully connected layers and the
+    output see all that is left of a segment, so it has one length: shorter clips are
+    repeated, of longer ones segments are cut. An axis that has shrunk to one bin or
+    frame is not pooled further, so views of any size will do.
+
+    Parameters
+    ----------
+    views : ViewUnion, view or None, default=None
+        What computes views inside the classifier, on its device: X is then waveforms
+        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
+        those of a pipeline of the views, `ViewScaler` and this classifier. In training
+        segments are cut from the waveform and may be augmented there. None takes X as
+        views.
+    filters : sequence of int, default=(64, 64, 64, 64, 64)
+        Maps of every convolution.
+    hidden_layer_sizes : sequence of int, default=(256, 256)
+        Units of the fully connected layers, which the paper does not give.
+    augmentation : Augmentation or None, default=None
+        Random changes of training segments; None makes none.
+    width : float, default=1.0
+        Factor on the numbers of filters and hidden units. The default is the paper's
+        network, for a GPU; 0.25 trains on a CPU in minutes.
+    dropout : float, default=0.5
+        Probability of dropping an output of a pooled convolution or a fully connected
+        layer. 0 switches it off.
+    max_epochs : int, default=60
+        Number of passes over the training clips.
+    batch_size : int, default=32
+        Segments per training step and per forward pass in prediction.
+    lr : float, default=0.001
+        Base learning rate, which ``lr_schedule`` scales over training.
+    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
+        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
+    lr_schedule : PlateauSchedule, CosineRestarts or name, default="one-cycle"
+        "one-cycle" rises for a quarter of training and then falls to zero, good for
+        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
+        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
+        `CosineRestarts` go by the number of the epoch.
+    segment_length : int, float or None, default=None
+        Length of a segment: an int is a number of time steps of a single
+        view, a float is seconds (X must be `Views`, which have rates), None is
+        the median length of the training clips. Shorter clips are repeated to fill it.
+    n_segments : int, default=10
+        Evenly spaced segments per clip whose probabilities are averaged in prediction.
+    validation_fraction : float, int or None, default=None
+        Sources to hold out: a float is their share of every class, at least one where a
+        class has two; an int is their number per class. The model with the best
+        validation accuracy (of tags: mean average precision) is kept. None trains on
+        all clips to the end.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, as in scikit-learn. "balanced" weighs
+        presence and absence of every tag alike if y is an indicator matrix.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training, after the built-in ones. They are used themselves, as in
+        skorch; a clone of the estimator has copies.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
+    mixed_precision : bool, default=False
+        Whether convolutions and matrix products are computed in bfloat16, on a GPU
+        with half the memory and more speed. Weights and losses keep the type of X.
+    compile : bool, default=False
+        Whether ``torch.compile`` translates the network for training. Takes a minute
+        or so at the start, and a C++ compiler; worth it for long training on a GPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initialisation, order, segments, dropout, validation split. An int gives
+        the same model to the bit on one machine with as many threads, in any backend.
+    verbose : bool or int, default=0
+        Whether to show a progress bar over epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; column numbers if y is an indicator matrix of tags.
+    net_ : skorch.NeuralNet
+        The trained network; ``net_.module_`` is the torch module.
+    history_ : list of dict
+        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss,
+        test_score, lr, seconds``; scores are accuracies, or mean average precisions of
+        tags. Figures of validation are NaN without ``validation_fraction``, those of
+        the test without ``X_test``.
+    scaler_ : ViewScaler
+        What standardises the views, when ``views`` is set.
+    n_features_in_ : int
+        Number of bins, when fitted on an array; of samples, when ``views`` is set.
+    view_names_in_ : ndarray of str
+        Name of the view, when fitted on `Views`.
+
+    See Also
+    --------
+    skaudio.views.STFTView : What the paper's network sees: plain magnitudes.
+    CRNNClassifier : Keeps time, and pools it by attention.
+
+    Notes
+    -----
+    The convolutions have 148,352 parameters whatever the view. Of magnitudes of 257
+    bins and 173 frames they leave 64 maps of 8 x 5 values. The paper gives no width of
+    the fully connected layers, no learning rate and no number of epochs: these are
+    chosen.
+
+    References
+    ----------
+    Choi, Fazekas, Sandler and Kim, "Auralisation of deep convolutional neural networks:
+    listening to learned features", ISMIR 2015, late-breaking session.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.neural_network import SpectrogramCNNClassifier
+    >>> from skaudio.preprocessing import ViewScaler
+    >>> from skaudio.views import STFTView
+    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
+    >>> cnn = SpectrogramCNNClassifier(width=0.05, max_epochs=1, random_state=0)
+    >>> model = make_pipeline(STFTView(sr=8000, n_fft=256), ViewScaler(), cnn)
+    >>> model.fit(X, y).predict_proba(X).shape
+    (20, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **SHARED_CONSTRAINTS,
+        "filters": ["array-like"],
+        "hidden_layer_sizes": ["array-like"],
+    }
+
+    def __init__(
+        self,
+        *,
+        views: Any = None,
+        filters: Sequence[int] = (64, 64, 64, 64, 64),
+        hidden_layer_sizes: Sequence[int] = (256, 256),
+        augmentation: Augmentation | None = None,
+        width: float = 1.0,
+        dropout: float = 0.5,
+        max_epochs: int = 60,
+        batch_size: int = 32,
+        lr: float = 0.001,
+        optimizer: str = "adam",
+        lr_schedule: Any = "one-cycle",
+        segment_length: int | float | None = None,
+        n_segments: int = 10,
+        validation_fraction: float | int | None = None,
+        class_weight: dict[Any, float] | str | None = None,
+        callbacks: list[Any] | None = None,
+        device: str = "auto",
+        mixed_precision: bool = False,
+        compile: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.views = views
+        self.filters = filters
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.augmentation = augmentation
+        self.width = width
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.segment_length = segment_length
+        self.n_segments = n_segments
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.device = device
+        self.mixed_precision = mixed_precision
+        self.compile = compile
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _module(self) -> dict[str, Any]:
+        network = partial(
+            SpectrogramCNN,
+            filters=tuple(self.filters),
+            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            width=self.width,
+            dropout=self.dropout,
+        )
+        return {"module": OneBranchOfLength, "module__network": network}
+
+    def _check_input(self, X: Views) -> None:
+        check_single_view(self, X)
+        check_sizes("filters", self.filters, least=1)
+        check_sizes("hidden_layer_sizes", self.hidden_layer_sizes)

@@ -1,0 +1,179 @@
+"""`TwoLayerClassifier`: one hidden layer on all values of a segment."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar
+
+from skaudio._training._classifier import SegmentClassifier
+from skaudio._training._constraints import shared_constraints
+from skaudio._training._options._augmentation import Augmentation
+from skaudio._training._rates import check_single_view
+from skaudio._utils._constraints import COUNT
+from skaudio._utils._container import Views
+from skaudio.nn.blocks import OneBranchOfLength
+from skaudio.nn.softmax_autoencoder import TwoLayerNet
+
+
+class TwoLayerClassifier(SegmentClassifier):
+    """Classify clips by a network with one hidden layer, on all values at once.
+
+    The values of a segment, of pooled samples or of any view, are one vector, a hidden
+    layer with tanh reads it, and a linear one decides: the baseline of the Deep Softmax
+    Autoencoder.
+
+    Parameters
+    ----------
+    views : ViewUnion, view or None, default=None
+        What computes views inside the classifier, on its device: X is then waveforms
+        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
+        those of a pipeline of the views, `ViewScaler` and this classifier. In training
+        segments are cut from the waveform and may be augmented there. None takes X as
+        views.
+    n_hidden : int, default=128
+        Hidden units.
+    augmentation : Augmentation or None, default=None
+        Random changes of training segments; None makes none.
+    dropout : float, default=0.0
+        Probability of dropping a hidden unit. The paper's network has no dropout.
+    max_epochs : int, default=200
+        Number of passes over the training clips.
+    batch_size : int, default=512
+        Segments, or rows of a table, per training step and per forward pass in
+        prediction.
+    lr : float, default=0.0001
+        Base learning rate, which ``lr_schedule`` scales over training.
+    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
+        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
+    lr_schedule : PlateauSchedule, CosineRestarts or name, default="one-cycle"
+        "one-cycle" rises for a quarter of training and then falls to zero, good for
+        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
+        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
+        `CosineRestarts` go by the number of the epoch.
+    segment_length : int, float or None, default=None
+        Length of a segment: an int is a number of time steps of a single
+        view, a float is seconds (X must be `Views`, which have rates), None is
+        the median length of the training clips. Shorter clips are repeated to fill it.
+    n_segments : int, default=10
+        Evenly spaced segments per clip whose probabilities are averaged in prediction.
+    validation_fraction : float, int or None, default=None
+        Sources to hold out: a float is their share of every class, at least one where a
+        class has two; an int is their number per class. The model with the best
+        validation accuracy (of tags: mean average precision) is kept. None trains on
+        all clips to the end.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, as in scikit-learn. "balanced" weighs
+        presence and absence of every tag alike if y is an indicator matrix.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training, after the built-in ones. They are used themselves, as in
+        skorch; a clone of the estimator has copies.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
+    mixed_precision : bool, default=False
+        Whether convolutions and matrix products are computed in bfloat16, on a GPU
+        with half the memory and more speed. Weights and losses keep the type of X.
+    compile : bool, default=False
+        Whether ``torch.compile`` translates the network for training. Takes a minute
+        or so at the start, and a C++ compiler; worth it for long training on a GPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initialisation, order, segments, dropout, validation split. An int gives
+        the same model to the bit on one machine with as many threads, in any backend.
+    verbose : bool or int, default=0
+        Whether to show a progress bar over epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; column numbers if y is an indicator matrix of tags.
+    net_ : skorch.NeuralNet
+        The trained network; ``net_.module_`` is the torch module.
+    history_ : list of dict
+        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss,
+        test_score, lr, seconds``; scores are accuracies, or mean average precisions of
+        tags. Figures of validation are NaN without ``validation_fraction``, those of
+        the test without ``X_test``.
+    scaler_ : ViewScaler
+        What standardises the views, when ``views`` is set.
+    n_features_in_ : int
+        Number of bins, when fitted on an array; of samples, when ``views`` is set.
+    view_names_in_ : ndarray of str
+        Name of the view, when fitted on `Views`.
+
+    See Also
+    --------
+    SoftmaxAutoencoderClassifier : What it is the baseline of.
+    skaudio.views.MeanPoolView : The paper's input, means of 40 samples.
+
+    References
+    ----------
+    Sawhney, Vasavada and Wang, "Latent Feature Extraction for Musical Genres from Raw
+    Audio", 2018, Section 4.1, Equation 1.
+
+    Examples
+    --------
+    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.neural_network import TwoLayerClassifier
+    >>> from skaudio.views import RawView
+    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=500, random_state=0)
+    >>> model = TwoLayerClassifier(
+    ...     views=RawView(sr=500), segment_length=1.0, max_epochs=1, random_state=0
+    ... )
+    >>> model.fit(X, y).predict_proba(X).shape
+    (20, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_hidden": [COUNT],
+        **shared_constraints(without=("width",)),
+    }
+
+    def __init__(
+        self,
+        *,
+        views: Any = None,
+        n_hidden: int = 128,
+        augmentation: Augmentation | None = None,
+        dropout: float = 0.0,
+        max_epochs: int = 200,
+        batch_size: int = 512,
+        lr: float = 0.0001,
+        optimizer: str = "adam",
+        lr_schedule: Any = "one-cycle",
+        segment_length: int | float | None = None,
+        n_segments: int = 10,
+        validation_fraction: float | int | None = None,
+        class_weight: dict[Any, float] | str | None = None,
+        callbacks: list[Any] | None = None,
+        device: str = "auto",
+        mixed_precision: bool = False,
+        compile: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.views = views
+        self.n_hidden = n_hidden
+        self.augmentation = augmentation
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.segment_length = segment_length
+        self.n_segments = n_segments
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.device = device
+        self.mixed_precision = mixed_precision
+        self.compile = compile
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _module(self) -> dict[str, Any]:
+        network = partial(TwoLayerNet, n_hidden=self.n_hidden, dropout=self.dropout)
+        return {"module": OneBranchOfLength, "module__network": network}
+
+    def _check_input(self, X: Views) -> None:
+        check_single_view(self, X)
