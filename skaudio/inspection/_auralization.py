@@ -60,6 +60,13 @@ class Auralization:
         Name of their layer.
     view : view
         The view of the clips that the layer sees.
+    method : {"mask", "phase"}, default="mask"
+        How maps became sound.
+
+    Attributes
+    ----------
+    sr : float
+        Samples per second.
 
     Examples
     --------
@@ -85,17 +92,25 @@ class Auralization:
     features: list[int]
     layer: str
     view: BaseView
+    method: str = "mask"
 
     @property
     def sr(self) -> float:
         """Samples per second."""
         return self.view.sr
 
-    def to_table(self, *, max_duration: float | None = None) -> PlayerTable:
+    def to_table(
+        self,
+        *,
+        clips: Sequence[int] | None = None,
+        max_duration: float | None = None,
+    ) -> PlayerTable:
         """Make a table with a row for every clip: its sound, and that of its features.
 
         Parameters
         ----------
+        clips : sequence of int or None, default=None
+            Which clips, from 0; None is all of them.
         max_duration : float or None, default=None
             Seconds that longer clips are cut off at; None plays all.
 
@@ -104,12 +119,13 @@ class Auralization:
         table : PlayerTable
             Players scale every sound to a peak of 1.
         """
-        columns = {"source": list(self.sources)}
+        clips = list(range(len(self.sources)) if clips is None else clips)
+        columns = {"source": [self.sources[clip] for clip in clips]}
         for i, feature in enumerate(self.features):
-            columns[f"feature {feature}"] = [of_clip[i] for of_clip in self.sounds]
+            columns[f"feature {feature}"] = [self.sounds[clip][i] for clip in clips]
         return PlayerTable(
             columns,
-            {"clip": list(range(len(self.sources)))},
+            {"clip": clips},
             sr=_whole(self.sr),
             max_duration=max_duration,
             normalize=True,
@@ -298,6 +314,7 @@ def auralize(
         features=features,
         layer=names[0],
         view=view,
+        method=method,
     )
 
 
