@@ -169,8 +169,8 @@ def test_views_inside_are_reconstructed_as_they_are():
     views = Views({"raw": sound[:, None]}, {"raw": 100.0})
     alone = small().fit(views, y)
     np.testing.assert_allclose(model.transform(sound), alone.transform(views))
-    back = model.inverse_transform(model.transform(sound))
-    assert back.shape == (12, 1, 50)
+    for fitted, X in ((model, sound), (alone, views)):
+        assert fitted.inverse_transform(fitted.transform(X)).shape == (12, 1, 50)
 
 
 def test_names_of_codes(clips, fitted):
