@@ -1,7 +1,10 @@
 """Look inside fitted estimators."""
 
 from skaudio.inspection._activation_maximization import activation_maximization
+from skaudio.inspection._auralization import Auralization, auralize
 from skaudio.inspection._blending_display import BlendingDisplay
+from skaudio.inspection._deconvolution import deconvolve
+from skaudio.inspection._deconvolution_display import DeconvolutionDisplay
 from skaudio.inspection._embedding_display import EmbeddingDisplay
 from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 from skaudio.inspection._kernel_size import effective_kernel_size
@@ -11,7 +14,9 @@ from skaudio.inspection._segmentation_display import SegmentationDisplay
 from skaudio.inspection._training_display import TrainingDisplay
 
 __all__ = [
+    "Auralization",
     "BlendingDisplay",
+    "DeconvolutionDisplay",
     "EmbeddingDisplay",
     "FilterSpectrumDisplay",
     "PlayerTable",
@@ -19,5 +24,7 @@ __all__ = [
     "SegmentationDisplay",
     "TrainingDisplay",
     "activation_maximization",
+    "auralize",
+    "deconvolve",
     "effective_kernel_size",
 ]

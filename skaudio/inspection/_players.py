@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from sklearn.base import BaseEstimator
 
+from skaudio._audio._load import load_clips
 from skaudio._utils._files import replacing
 from skaudio._utils._text import shortened
-from skaudio.preprocessing._loader import AudioLoader
+from skaudio._utils._validation import check_clips
 
 LEFT = 'style="text-align: left"'  # notebooks and themes set tables to the right
 PAGE = """\
@@ -166,6 +168,10 @@ class PlayerTable:
         return f"PlayerTable of {len(self)} rows: {', '.join(self._columns)}"
 
 
+class _Sounds(BaseEstimator):
+    """Named in messages about sounds that cannot be loaded."""
+
+
 def _check_settings(sr: Any, max_duration: Any) -> None:
     whole = not isinstance(sr, bool) and isinstance(sr, Real) and float(sr).is_integer()
     if not whole or not 0 < sr < 2**31:
@@ -198,7 +204,7 @@ def _players(
             f"Sounds must be a list of clips, one for each row; got {X!r} for "
             f"{name!r}. Put it in a list."
         )
-    waveforms = list(AudioLoader(sr=sr).fit_transform(X))
+    waveforms = list(load_clips(check_clips(_Sounds(), X, reset=True), sr=sr)[0])
     if max_duration is not None:
         waveforms = [wave[: round(max_duration * sr)] for wave in waveforms]
     peaks = [float(np.abs(wave).max()) for wave in waveforms]

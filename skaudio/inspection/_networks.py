@@ -1,0 +1,270 @@
+"""Networks inside of models, clips as they see them, and the sound of the clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from skaudio._audio._report import Report
+from skaudio._utils._container import Views
+from skaudio._utils._validation import check_clips, check_views
+from skaudio.nn.blocks import OneBranch
+from skaudio.nn.deconvolution import Recording, recorded
+from skaudio.nn.devices import available_device
+from skaudio.nn.layers import layer_names
+from skaudio.views._base import BaseView, ViewSource
+
+# where meta-estimators keep what they have fitted
+INNER = ("best_estimator_", "student_", "estimator_")
+
+Clip = dict[str, np.ndarray]  # (n_bins, n_frames) by name of the view
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network, and what X goes through before.
+
+    Parameters
+    ----------
+    module : Module
+        The network.
+    steps : list of transformer
+        Of the pipelines around it, from the first on.
+    estimator : SegmentEstimator or None
+        What holds it; None for a module by itself.
+    """
+
+    module: nn.Module
+    steps: list[Any]
+    estimator: Any
+
+    @classmethod
+    def of(cls, model: Any) -> Model:
+        """Find the network in a fitted estimator, or take a torch module."""
+        if isinstance(model, nn.Module):
+            return cls(model, [], None)
+        given, steps = type(model).__name__, []
+        while not hasattr(model, "_own_views"):  # a SegmentEstimator
+            if isinstance(model, FrozenEstimator):
+                model = model.estimator
+                continue
+            if hasattr(model, "fit"):
+                check_is_fitted(model)
+            if isinstance(model, Pipeline):
+                steps += [step for _, step in model.steps[:-1] if step != "passthrough"]
+                model = model[-1]
+                continue
+            inner = [name for name in INNER if hasattr(model, name)]
+            if not inner:
+                what = type(model).__name__
+                raise TypeError(
+                    "Expected a fitted neural classifier of skaudio, a Pipeline that "
+                    "ends in one, or a torch module; got "
+                    f"{given if given == what else f'{given} of {what}'}, which has no "
+                    "network of convolutions."
+                )
+            model = getattr(model, inner[0])
+        check_is_fitted(model)
+        return cls(model.net_.module_, [s for s in steps if s is not None], model)
+
+    @property
+    def parameter(self) -> Tensor:
+        """Some weight of the network, for its device and type."""
+        tensors = [*self.module.parameters(), *self.module.buffers()]
+        floats = [t for t in tensors if t.is_floating_point()]
+        return floats[0] if floats else torch.zeros(())
+
+    def names_of(self, layers: list[int | str]) -> list[str]:
+        """Names of layers that are given by number or name."""
+        if not hasattr(self.module, "hidden_layers"):
+            known = dict(self.module.named_modules())
+            unknown = [layer for layer in layers if layer not in known]
+            if unknown:
+                names = [name for name in known if name]
+                raise ValueError(
+                    f"layer={unknown[0]!r} is not a name in the network, which has no "
+                    f"hidden_layers to count. It has {names}."
+                )
+            return [str(layer) for layer in layers]
+        return layer_names(self.module, layers, "layer")
+
+    # -- clips ----------------------------------------------------------------------
+    def clips(self, X: Any) -> Iterator[Clip]:
+        """Every clip, whole, as the network takes it."""
+        if self.estimator is None:
+            yield from _clips_of(check_views(_Network(), X, reset=True))
+            return
+        for step in self.steps:
+            X = step.transform(X)
+        for data in self.estimator._datasets(X):
+            for row in range(len(data)):
+                yield {name: clips[row] for name, clips in data.clips.items()}
+
+    def tensors(self, clip: Clip) -> Any:
+        """A clip as the module takes it."""
+        like = self.parameter
+        views = {
+            name: torch.from_numpy(np.ascontiguousarray(view))[None].to(like)
+            for name, view in clip.items()
+        }
+        if self.estimator is None and list(views) == ["view"]:
+            (x,) = views.values()
+            names = (
+                self.module.branch_names if isinstance(self.module, OneBranch) else None
+            )
+            return x if names is None else {names[0]: x}
+        return views
+
+
+class _Network(BaseEstimator):
+    """Named in messages about what is passed with a module."""
+
+
+def _clips_of(views: Views) -> Iterator[Clip]:
+    for row in range(len(views)):
+        yield {name: views.clips(name)[row] for name in views.names}
+
+
+class Sounding:
+    """Clips as a network sees them, each with its sound.
+
+    Attributes
+    ----------
+    views : mapping of str to view
+        What computes the network's views, by name.
+    waveforms : list of ndarray
+        Sound of each clip, as the views get it.
+    """
+
+    def __init__(
+        self, views: Mapping[str, BaseView], waveforms: list[np.ndarray], clips: Any
+    ) -> None:
+        self.views, self.waveforms, self._clips = views, waveforms, clips
+
+    def __iter__(self) -> Iterator[tuple[Clip, np.ndarray]]:
+        return zip(self._clips, self.waveforms, strict=True)
+
+    @classmethod
+    def of(cls, model: Model, X: Any) -> Sounding:
+        """Compute views of sound, and keep the sound."""
+        estimator, steps = model.estimator, model.steps
+        own = None if estimator is None else estimator._own_views(available_device)
+        if estimator is not None and own is not None:
+            for step in steps:
+                X = step.transform(X)
+            computed, sound = own.read(estimator, X, reset=False)
+            clips = _clips_of(estimator._standardised(computed))
+            return cls(own.views, sound.waveforms, clips)
+        places = [i for i, step in enumerate(steps) if isinstance(step, ViewSource)]
+        if not places:
+            raise ValueError(
+                "auralize needs sound, but the network takes views, and nothing here "
+                "computes them. Pass a Pipeline with a view such as STFTView in it, or "
+                "a classifier with views=."
+            )
+        source = steps[places[-1]]
+        for step in steps[: places[-1]]:
+            X = step.transform(X)
+        # a single view is an array, which has no name
+        views = (
+            {"view": source} if isinstance(source, BaseView) else source._named_views()
+        )
+        waveforms = _waveforms(next(iter(views.values())), X)
+        inner = Model(model.module, steps[places[-1] :], estimator)
+        return cls(views, waveforms, inner.clips(waveforms))
+
+
+def _waveforms(view: BaseView, X: Any) -> list[np.ndarray]:
+    """Clips as a view gets them."""
+    report = Report()
+    parts = view._parts(check_clips(view, X, reset=False), 1, 0, report)
+    return [waveform for part in parts for waveform in part.waveforms]
+
+
+# ------------------------------------------------------------------ layers and maps
+def layers_of(model: Model, layer: Any) -> list[str]:
+    """Names of layers; none where the highest with maps is to be found."""
+    if layer is None:
+        return []
+    return model.names_of(list(layer) if isinstance(layer, (list, tuple)) else [layer])
+
+
+def highest(model: Model, clip: Clip, bias: bool) -> str:
+    """Name of the highest layer with maps."""
+    able = _with_maps(model, model.tensors(clip), bias)
+    if not able:
+        raise TypeError(_says(model, able))
+    return able[-1]
+
+
+def record(
+    model: Model, clip: Clip, row: int, names: list[str], bias: bool
+) -> Recording:
+    """Run a network on a clip, if there are maps of all layers."""
+    inputs = model.tensors(clip)
+    try:
+        recording = recorded(model.module, inputs, names, bias=bias)
+    except (RuntimeError, IndexError) as error:
+        shapes = [view.shape for view in clip.values()]
+        raise ValueError(
+            f"The network does not take clip {row}, of shape {shapes[0]}, up to layer "
+            f"{names[-1]!r}; clips are not cut or repeated here. Pass clips of about "
+            f"the length that it was trained on. torch says: {error}"
+        ) from error
+    for name in names:
+        if name not in recording.outputs:
+            raise ValueError(f"layer={name!r} is not used by the network.")
+        try:
+            recording.check(name)
+        except TypeError as reason:
+            raise TypeError(
+                f"Maps of layer {name!r} do not go back to the input: {reason}. They "
+                "go back through convolutions, normalisation, ReLU, ReLU6, LeakyReLU, "
+                f"max-pooling and changes of shape. "
+                + _says(model, _with_maps(model, inputs, bias))
+            ) from None
+    return recording
+
+
+def _with_maps(model: Model, inputs: Any, bias: bool) -> list[str]:
+    """Layers that have maps."""
+    modules = [name for name, _ in model.module.named_modules() if name]
+    layers = list(getattr(model.module, "hidden_layers", modules))
+    recording = recorded(model.module, inputs, layers, bias=bias, stop=False)
+    able = []
+    for layer in layers:
+        with suppress(TypeError, KeyError):
+            recording.check(layer)
+            able.append(layer)
+    return able
+
+
+def _says(model: Model, able: list[str]) -> str:
+    network = type(model.module).__name__
+    if able:
+        return f"Of {network} these have maps: {able}."
+    return f"{network} has no layer with maps: it needs one of convolutions."
+
+
+def check_features(feature: Any, n_features: int, layer: str) -> list[int]:
+    """Numbers of features that a layer has."""
+    if feature is None:
+        return list(range(n_features))
+    chosen = np.atleast_1d(np.asarray(feature))
+    whole = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu"
+    if not whole or chosen.min() < 0 or chosen.max() >= n_features:
+        raise ValueError(
+            f"feature must be a number from 0 to {n_features - 1}, or a list of these, "
+            f"as layer {layer!r} has {n_features} feature maps; got {feature!r}."
+        )
+    return [int(i) for i in chosen]
