@@ -56,10 +56,10 @@ def shared_constraints(without: tuple[str, ...]) -> dict[str, list[Any]]:
 
 
 def check_sizes(name: str, sizes: Sequence[Any], least: int = 0) -> None:
-    """Refuse sizes of layers that are none, and fewer than ``least`` of them."""
+    """Refuse what are not sizes of ``least`` layers or more."""
     are_counts = all(isinstance(size, Integral) and int(size) >= 1 for size in sizes)
     if not are_counts or len(sizes) < least:
-        several = f", at least {least} of them" if least else ""
         raise ValueError(
-            f"{name}={sizes!r} must be whole numbers of units, at least 1{several}."
+            f"{name} must list whole numbers above 0, one for each layer"
+            f"{f', of which there is {least} or more' if least else ''}; got {sizes!r}."
         )

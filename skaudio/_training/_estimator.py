@@ -12,8 +12,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
@@ -103,36 +101,6 @@ class FittedNetwork:
             if not name.startswith(dropped)
         }
         return Start(weights, self.frozen)
-
-
-def network_of(model: Any) -> tuple[Pipeline | None, SegmentEstimator]:
-    """Find the fitted neural estimator in a model, and the steps before it.
-
-    Parameters
-    ----------
-    model : estimator
-        A `SegmentEstimator`, a Pipeline that ends in one, or either of them frozen.
-
-    Returns
-    -------
-    steps : Pipeline or None
-        What X goes through before.
-    estimator : SegmentEstimator
-        Fitted.
-    """
-    while isinstance(model, FrozenEstimator):
-        model = model.estimator
-    steps = model[:-1] if isinstance(model, Pipeline) else None
-    final = model[-1] if isinstance(model, Pipeline) else model
-    if not isinstance(final, SegmentEstimator):
-        inner = [n for n in ("student_", "estimator_") if hasattr(final, n)]
-        raise TypeError(
-            "Expected a neural estimator of skaudio, or a Pipeline that ends in one; "
-            f"got {type(final).__name__}."
-            f"{f' Pass its {inner[0]} instead.' if inner else ''}"
-        )
-    check_is_fitted(final)
-    return steps, final
 
 
 class SegmentEstimator(ObjectParameters, BaseEstimator):

@@ -90,10 +90,17 @@ def save_weights(
         return
     if sr is None and isinstance(source, Pretrained):
         sr = source.sr
+    config = _config_of(network)
     if sr is None:
         raise ValueError("A module has no rate: pass sr= in Hz.")
     name = source.layout if isinstance(source, Pretrained) else layout
-    _save_safetensors(Path(path), network, name, float(sr))
+    about = {
+        "network": type(network).__name__,
+        "layout": name,
+        "sr": float(sr),
+        "arguments": config,
+    }
+    _save_safetensors(Path(path), network, about)
 
 
 def _save_folder(
@@ -113,15 +120,9 @@ def _save_torch(path: Path, network: nn.Module) -> None:
         torch.save(tensors, part, _use_new_zipfile_serialization=False)
 
 
-def _save_safetensors(path: Path, network: nn.Module, layout: str, sr: float) -> None:
+def _save_safetensors(path: Path, network: nn.Module, about: dict[str, Any]) -> None:
     from safetensors.torch import save as to_bytes
 
-    about = {
-        "network": type(network).__name__,
-        "layout": layout,
-        "sr": sr,
-        "arguments": _config_of(network),
-    }
     tensors = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
     with replacing(path) as part:
         part.write_bytes(to_bytes(tensors, metadata={HEADER: json.dumps(about)}))

@@ -28,6 +28,7 @@ CHORDS: dict[str, tuple[int, ...]] = {  # semitones above the root
 DEFAULT_CHORDS = tuple(CHORDS)[:7]
 PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 A4, A4_HERTZ, N_SEMITONES = 69, 440.0, 12  # MIDI's number, the concert pitch
+OCTAVE = 1200  # cents
 N_PARTIALS = 16
 HIGHEST = 0.45  # partials stay below this fraction of the sampling rate
 RELEASE = 0.02  # seconds in which a chord ends
@@ -95,7 +96,8 @@ def make_chords(
     sr : float, default=22050
         Sampling rate in Hz.
     detune : float, default=1.0
-        Standard deviation in cents, hundredths of a semitone, by which notes are off.
+        Standard deviation in cents, hundredths of a semitone, by which notes are off;
+        at most 1200, an octave.
     random_state : int, RandomState instance or None, default=None
         Seed of phases and detuning. With an int, a chord is the same whichever others
         are asked for.
@@ -141,8 +143,8 @@ def make_chords(
     for name, value in (("duration", duration), ("sr", sr)):
         if not 0 < value < np.inf:
             raise ValueError(f"{name} must be a positive number; got {value!r}.")
-    if not 0 <= detune < np.inf:
-        raise ValueError(f"detune must be cents, at least 0; got {detune!r}.")
+    if not 0 <= detune <= OCTAVE:
+        raise ValueError(f"detune must be cents, from 0 to {OCTAVE}; got {detune!r}.")
     _check_names("chords", chords, CHORDS)
     _check_names("instruments", instruments, INSTRUMENTS)
     _check_names("roots", roots, None)
@@ -170,7 +172,7 @@ def _check_names(parameter: str, names: Any, known: dict[str, Any] | None) -> No
 
 def _midi(note: Any) -> int:
     """MIDI's number of a note."""
-    found = re.fullmatch(r"([A-G])(#*|b*)(-?\d+)", str(note))
+    found = re.fullmatch(r"([A-G])(#*|b*)(-?[0-9]{1,2})", str(note))
     if not found:
         raise ValueError(
             f"roots has {note!r}, which is no note: a letter from A to G, # or b, and "
@@ -193,15 +195,15 @@ def _chord(
     timbre, t = INSTRUMENTS[instrument], np.arange(n_samples) / sr
     sound = np.zeros(n_samples)
     for semitones in CHORDS[chord]:
-        cents = 100 * (_midi(root) - A4 + semitones)
-        pitch = A4_HERTZ * 2 ** (cents / 1200)
-        if pitch * 2 ** (timbre.vibrato / 1200) >= HIGHEST * sr:
+        cents = 100.0 * (_midi(root) - A4 + semitones)
+        cents += detune * rng.standard_normal()
+        pitch = A4_HERTZ * 2 ** (cents / OCTAVE)
+        if pitch * 2 ** (timbre.vibrato / OCTAVE) >= HIGHEST * sr:
             raise ValueError(
-                f"{chord!r} on {root} has a note of {pitch:.0f} Hz, too high for "
-                f"sr={sr:g}: notes must lie below {HIGHEST * sr:.0f} Hz. Take a lower "
+                f"{chord!r} on {root} has a note of {pitch:.1f} Hz, too high for "
+                f"sr={sr:g}: notes must lie below {HIGHEST * sr:.1f} Hz. Take a lower "
                 "root, or raise sr."
             )
-        pitch *= 2 ** (detune * rng.standard_normal() / 1200)
         sound += _note(timbre, pitch, t, sr, rng)
     ends = np.minimum(t / timbre.attack, (t[-1] - t) / RELEASE)
     sound *= np.clip(ends, 0.0, 1.0)
@@ -214,7 +216,7 @@ def _note(
     timbre: Timbre, pitch: float, t: np.ndarray, sr: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Partials of a note, in random phases."""
-    depth = 2 ** (timbre.vibrato / 1200) - 1
+    depth = 2 ** (timbre.vibrato / OCTAVE) - 1
     swing = 2 * np.pi * VIBRATO_RATE
     wobble = np.sin(swing * t + rng.uniform(0, 2 * np.pi)) / swing
     first = np.exp(2j * np.pi * pitch * (t + depth * wobble))

@@ -20,8 +20,9 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._cache import MEMORY, digest_of, keys_of
-from skaudio._training._estimator import SegmentEstimator, network_of
+from skaudio._training._estimator import SegmentEstimator
 from skaudio._training._net import POOLINGS
+from skaudio._training._network_of import network_of
 from skaudio._utils._constraints import COUNT
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context

@@ -13,7 +13,9 @@ from sklearn.model_selection import (
     check_cv,
     cross_val_score,
 )
+from sklearn.utils import assert_all_finite, check_consistent_length
 
+from skaudio._utils._text import shortened
 from skaudio.embedding._probe import make_probe
 
 
@@ -70,7 +72,8 @@ def separation_table(
     ------
     ValueError
         If there is one class only, a number of rows that differs from that of `y`, or a
-        value that is not finite: the message names the embedding.
+        value that is not finite: the message names the embedding. If folds cannot
+        be made, or one has fewer than two classes to train on.
 
     See Also
     --------
@@ -96,18 +99,20 @@ def separation_table(
     if not embeddings:
         raise ValueError("embeddings is empty: at least one is needed.")
     y = np.asarray(y)
-    tables = {name: _checked(name, Z, y) for name, Z in embeddings.items()}
+    tables = {name: table_of(name, Z) for name, Z in embeddings.items()}
+    _check_classes(tables, y)
     folds = _folds(cv, y, groups, random_state)
     guesses = [(y[test] == _most_frequent(y[train])).mean() for train, test in folds]
     rows = []
     probe = make_probe("passthrough", head="logistic")
     for name, Z in tables.items():
+        accuracies = cross_val_score(probe, Z, y, cv=folds, error_score="raise")
         rows.append(
             {
                 "embedding": name,
                 "n_features": Z.shape[1],
                 "silhouette": float(silhouette_score(Z, y)),
-                "accuracy": float(cross_val_score(probe, Z, y, cv=folds).mean()),
+                "accuracy": float(accuracies.mean()),
                 "chance": float(np.mean(guesses)),
                 "n_folds": len(folds),
             }
@@ -115,8 +120,26 @@ def separation_table(
     return pd.DataFrame(rows)
 
 
-def _checked(name: Any, Z: Any, y: np.ndarray) -> np.ndarray:
-    """Embeddings as a finite table with a row for each label."""
+def table_of(name: Any, Z: Any) -> np.ndarray:
+    """Embeddings as a finite table: all values of a clip in a row.
+
+    Parameters
+    ----------
+    name : object
+        What messages call the embedding.
+    Z : array-like
+        One row per clip.
+    """
+    is_list = isinstance(Z, (list, tuple)) or (
+        getattr(Z, "dtype", None) == np.dtype(object)
+    )
+    shapes = {np.shape(row) for row in Z} if is_list else set()
+    if len(shapes) > 1:
+        raise ValueError(
+            f"Embedding {name!r} has clips of shapes {shortened(sorted(shapes))}, "
+            "which make no table. Give all clips as many values, by FrameStatistics or "
+            "segments of one length."
+        )
     table = np.asarray(Z)
     table = table.reshape(len(table), -1) if table.ndim > 2 else table
     if table.ndim != 2 or table.dtype.kind not in "biuf":
@@ -124,20 +147,31 @@ def _checked(name: Any, Z: Any, y: np.ndarray) -> np.ndarray:
             f"Embedding {name!r} must be a table of numbers, shape (n_clips, "
             f"n_features); got {table.dtype} of shape {table.shape}."
         )
-    if y.ndim != 1 or len(table) != len(y):
-        raise ValueError(
-            f"Embedding {name!r} has {len(table)} rows, and y the shape {y.shape}; y "
-            "must have one class per row."
-        )
     bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
     if len(bad):
         raise ValueError(
             f"Embedding {name!r} has NaN or infinity in {len(bad)} of {len(table)} "
             f"rows, first in row {bad[0]}. Leave these clips out."
         )
-    if len(np.unique(y)) < 2:
-        raise ValueError("y has one class only; two or more can lie apart.")
     return table
+
+
+def _check_classes(tables: dict[str, np.ndarray], y: np.ndarray) -> None:
+    for name, table in tables.items():
+        if y.ndim != 1 or len(table) != len(y):
+            raise ValueError(
+                f"Embedding {name!r} has {len(table)} rows, and y the shape {y.shape}; "
+                "y must have one class per row."
+            )
+    assert_all_finite(y, input_name="y")
+    n_classes = len(np.unique(y))
+    if n_classes < 2:
+        raise ValueError("y has one class only; two or more can lie apart.")
+    if n_classes == len(y):
+        raise ValueError(
+            f"y has {n_classes} classes for as many clips: no clip has another of its "
+            "class to be near to."
+        )
 
 
 def _folds(
@@ -146,7 +180,20 @@ def _folds(
     if isinstance(cv, (int, np.integer)):
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
         cv = kind(int(cv), shuffle=True, random_state=random_state)
-    return list(check_cv(cv, y, classifier=True).split(y, y, groups))
+    check_consistent_length(y, groups)
+    try:
+        folds = list(check_cv(cv, y, classifier=True).split(y, y, groups))
+    except ValueError as error:
+        raise ValueError(f"{error} Set cv to other folds, such as fewer.") from error
+    for i, (train, test) in enumerate(folds):
+        if len(np.unique(y[train])) < 2 or not len(test):
+            raise ValueError(
+                f"Fold {i} of cv has clips of fewer than two classes to train on, or "
+                "none to test with. Take fewer folds, or other ones."
+            )
+    if not folds:
+        raise ValueError(f"cv makes no folds; got {cv!r}.")
+    return folds
 
 
 def _most_frequent(y: np.ndarray) -> Any:

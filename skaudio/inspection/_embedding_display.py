@@ -12,6 +12,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._optional import import_optional
+from skaudio.embedding._separation import table_of
 from skaudio.inspection._palette import COLORS, DARK
 
 METHODS = ("tsne", "pca")
@@ -314,9 +315,12 @@ class EmbeddingDisplay:
         displays : dict of str to EmbeddingDisplay
             The displays by title, drawn. They share a figure and its only legend.
         """
-        tables = {name: _table(name, Z, X) for name, Z in embeddings.items()}
-        if not tables:
-            raise ValueError("embeddings is empty: at least one is needed.")
+        if not isinstance(embeddings, Mapping) or not embeddings:
+            raise ValueError(
+                "embeddings must be a dict of one or more embeddings by title; got "
+                f"{type(embeddings).__name__} of {len(embeddings)}."
+            )
+        tables = {name: _embedded(name, Z, X) for name, Z in embeddings.items()}
         sizes = {name: len(Z) for name, Z in tables.items()}
         if len({*sizes.values()} | ({len(y)} if y is not None else set())) > 1:
             raise ValueError(
@@ -450,9 +454,9 @@ def _figure(n_rows: int, n_columns: int, width: float) -> Any:
     return axes
 
 
-def _table(name: str, Z: Any, X: Any) -> np.ndarray:
+def _embedded(name: Any, Z: Any, X: Any) -> np.ndarray:
     """Embeddings that are given or to be computed, all values of a clip in a row."""
-    if hasattr(Z, "transform"):
+    if hasattr(Z, "transform") and hasattr(Z, "fit"):  # tables have `transform`, too
         if X is None:
             raise ValueError(
                 f"Embedding {name!r} is a transformer, {type(Z).__name__}: pass X, "
@@ -460,8 +464,7 @@ def _table(name: str, Z: Any, X: Any) -> np.ndarray:
             )
         check_is_fitted(Z)
         Z = Z.transform(X)
-    Z = np.asarray(Z)
-    return Z.reshape(len(Z), -1) if Z.ndim > 2 else Z
+    return table_of(name, Z)
 
 
 def _labelled(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import singledispatch
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from skaudio._training._estimator import network_of
+from skaudio._training._network_of import leaves_of, network_of
 from skaudio._utils._types import is_waveform
 from skaudio.nn.blocks import HalveFrequency
 from skaudio.nn.multiview import MultiViewCRNN
@@ -41,8 +41,9 @@ def effective_kernel_size(
     Parameters
     ----------
     estimator : classifier, Pipeline, Module or int
-        Fitted neural estimator, or a Pipeline that ends in one; a network of
-        `skaudio.nn`; or a number of layers of `SpectrogramCNN`.
+        Fitted neural estimator, a Pipeline that ends in one, or a search or
+        meta-estimator that has fitted one of these; a network of `skaudio.nn`; or a
+        number of layers of `SpectrogramCNN`.
     sr : float or None, default=None
         Sampling rate in Hz, where it is unknown: of a Module, of a number of layers, or
         of an estimator that was fitted on views. None takes that of the view which the
@@ -157,9 +158,11 @@ STEPS = "field_steps"
 
 def _given(sr: float | None, n_fft: int | None, hop_length: int | None) -> Scale | None:
     """The scale that parameters describe."""
-    for name, value in (("sr", sr), ("n_fft", n_fft), ("hop_length", hop_length)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{name}={value!r} must be above 0.")
+    given: dict[str, Any] = {"sr": sr, "n_fft": n_fft, "hop_length": hop_length}
+    for name, value in given.items():
+        is_size = isinstance(value, Real) and 0 < float(value) < float("inf")
+        if value is not None and not is_size:
+            raise ValueError(f"{name} must be a number above 0; got {value!r}.")
     if sr is None:
         if n_fft is not None or hop_length is not None:
             raise ValueError(
@@ -202,8 +205,7 @@ def _network(model: Any) -> tuple[nn.Module, dict[str, int], dict[str, Scale]]:
     spec = estimator._spec
     # 1 stands for rates that nobody knows
     scales = {k: Scale(rate if rate != 1 else None) for k, rate in spec.rates.items()}
-    sources = [] if steps is None else [step for _, step in steps.steps]
-    for source in (*sources, estimator._trained._source):
+    for source in (*leaves_of(steps), estimator._trained._source):
         if isinstance(source, ViewSource):
             found = map(_scale_of, source._named_views().values())
             scales = dict(zip(scales, found, strict=False))
@@ -233,7 +235,7 @@ def _on_views(module: Any, first: str | None) -> Iterator[tuple[str, Any, Any]]:
         ):
             yield f"encoders.{i}.", encoder, view
     elif hasattr(module, "network"):
-        yield "network.", module.network, next(iter(module.branch_names), first)
+        yield "network.", module.network, module.view_names[0]
     else:
         yield "", module, first
 

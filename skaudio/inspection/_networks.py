@@ -10,22 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skaudio._audio._report import Report
+from skaudio._training._network_of import leaves_of, network_of
 from skaudio._utils._container import Views
 from skaudio._utils._validation import check_clips, check_views
-from skaudio.nn.blocks import OneBranch
 from skaudio.nn.deconvolution import Recording, recorded
 from skaudio.nn.devices import available_device
 from skaudio.nn.layers import layer_names
 from skaudio.views._base import BaseView, ViewSource
-
-# where meta-estimators keep what they have fitted
-INNER = ("best_estimator_", "student_", "estimator_")
 
 Clip = dict[str, np.ndarray]  # (n_bins, n_frames) by name of the view
 
@@ -39,7 +33,7 @@ class Model:
     module : Module
         The network.
     steps : list of transformer
-        Of the pipelines around it, from the first on.
+        Of the pipelines around it and in these, from the first on.
     estimator : SegmentEstimator or None
         What holds it; None for a module by itself.
     """
@@ -53,29 +47,8 @@ class Model:
         """Find the network in a fitted estimator, or take a torch module."""
         if isinstance(model, nn.Module):
             return cls(model, [], None)
-        given, steps = type(model).__name__, []
-        while not hasattr(model, "_own_views"):  # a SegmentEstimator
-            if isinstance(model, FrozenEstimator):
-                model = model.estimator
-                continue
-            if hasattr(model, "fit"):
-                check_is_fitted(model)
-            if isinstance(model, Pipeline):
-                steps += [step for _, step in model.steps[:-1] if step != "passthrough"]
-                model = model[-1]
-                continue
-            inner = [name for name in INNER if hasattr(model, name)]
-            if not inner:
-                what = type(model).__name__
-                raise TypeError(
-                    "Expected a fitted neural classifier of skaudio, a Pipeline that "
-                    "ends in one, or a torch module; got "
-                    f"{given if given == what else f'{given} of {what}'}, which has no "
-                    "network of convolutions."
-                )
-            model = getattr(model, inner[0])
-        check_is_fitted(model)
-        return cls(model.net_.module_, [s for s in steps if s is not None], model)
+        steps, estimator = network_of(model)
+        return cls(estimator.net_.module_, leaves_of(steps), estimator)
 
     @property
     def parameter(self) -> Tensor:
@@ -117,13 +90,11 @@ class Model:
             name: torch.from_numpy(np.ascontiguousarray(view))[None].to(like)
             for name, view in clip.items()
         }
-        if self.estimator is None and list(views) == ["view"]:
-            (x,) = views.values()
-            names = (
-                self.module.branch_names if isinstance(self.module, OneBranch) else None
-            )
-            return x if names is None else {names[0]: x}
-        return views
+        if self.estimator is not None or len(views) > 1:
+            return views
+        (x,) = views.values()
+        name = getattr(self.module, "view_names", (None,))[0]
+        return x if name is None else {name: x}
 
 
 class _Network(BaseEstimator):
@@ -250,7 +221,7 @@ def _with_maps(model: Model, inputs: Any, bias: bool) -> list[str]:
 
 
 def _says(model: Model, able: list[str]) -> str:
-    network = type(model.module).__name__
+    network = type(model.estimator or model.module).__name__
     if able:
         return f"Of {network} these have maps: {able}."
     return f"{network} has no layer with maps: it needs one of convolutions."

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
+from skaudio._training._network_of import network_of
 from skaudio._utils._optional import import_optional
 from skaudio.inspection._palette import COLORS, DARK
 
@@ -71,8 +69,8 @@ class TrainingDisplay:
         Parameters
         ----------
         estimator : estimator, Pipeline or dict of str to either
-            Fitted neural estimator of skaudio, or a Pipeline that ends in one; or
-            several by name.
+            Fitted neural estimator of skaudio, a Pipeline that ends in one, or a search
+            or meta-estimator that has fitted one of these; or several by name.
         axes : sequence of matplotlib Axes, default=None
             Where to draw, one for each panel. ``None`` makes a figure.
 
@@ -92,7 +90,7 @@ class TrainingDisplay:
 
         Parameters
         ----------
-        history : list of dict, or dict of str to list of dict
+        history : list of dict or DataFrame, or dict of str to either
             One record per epoch, such as ``history_``; or several of such lists by
             name.
         axes : sequence of matplotlib Axes, default=None
@@ -104,6 +102,7 @@ class TrainingDisplay:
             The display, drawn.
         """
         histories = history if isinstance(history, Mapping) else {"": history}
+        histories = {name: _records(rows) for name, rows in histories.items()}
         if not histories or not all(map(len, histories.values())):
             empty = [name for name, rows in histories.items() if not len(rows)]
             raise ValueError(
@@ -130,6 +129,11 @@ class TrainingDisplay:
             "matplotlib.pyplot", extra="plot", purpose="TrainingDisplay"
         )
         panels = self._panels()
+        if not panels:
+            raise ValueError(
+                "The history has no finite number: training diverged in the first "
+                "epoch. Lower lr."
+            )
         own_figure = axes is None
         if own_figure:
             n, size = len(panels), (3.6 * len(panels) + 0.4, 3.4)
@@ -227,22 +231,21 @@ class TrainingDisplay:
             self.axes_[0].legend(fontsize="small", **options)
 
 
+def _records(rows: Any) -> list[Mapping[str, Any]]:
+    """A history as a list of records."""
+    if hasattr(rows, "to_dict"):  # a DataFrame
+        rows = rows.to_dict("records")
+    rows = list(rows) if isinstance(rows, Sequence) else [rows]
+    for row in rows:
+        if not isinstance(row, Mapping) or "epoch" not in row:
+            raise ValueError(
+                "A history is a list of dicts with the key 'epoch', one for each, such "
+                f"as history_; got {row!r:.60} in one."
+            )
+    return rows
+
+
 def _history_of(estimator: Any) -> list[dict[str, Any]]:
-    """What an estimator, or the last step of a Pipeline, recorded of its training."""
-    final = estimator
-    while isinstance(final, (Pipeline, FrozenEstimator)):
-        final = final[-1] if isinstance(final, Pipeline) else final.estimator
-    if hasattr(final, "fit"):
-        check_is_fitted(final)
-    inner = (getattr(final, name, None) for name in ("student_", "estimator_"))
-    for found in (final, *inner):
-        if hasattr(found, "history_"):
-            history: list[dict[str, Any]] = found.history_
-            return history
-        if isinstance(found, Pipeline) and hasattr(found[-1], "history_"):
-            return _history_of(found)
-    raise TypeError(
-        "TrainingDisplay draws the training of fitted neural estimators, or of a "
-        f"pipeline that ends in one; got {type(final).__name__}, which has no "
-        "history_. Histories go to TrainingDisplay.from_history."
-    )
+    """What the neural estimator in a model recorded of its training."""
+    history: list[dict[str, Any]] = network_of(estimator)[1].history_
+    return history

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._labels import ClassLabels, is_indicator
+from skaudio._training._network_of import steps_before
 from skaudio._training._soft_labels import SoftLabels
 from skaudio._utils._constraints import POSITIVE
 from skaudio._utils._sklearn import HasMethods, Interval, _fit_context
@@ -170,7 +171,8 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
         self.teacher_ = fitted(self.teacher, X, y, groups)
         student = clone(self.student)
-        steps = student[:-1] if isinstance(student, Pipeline) else None
+        is_pipeline = isinstance(student, Pipeline)
+        steps = steps_before(student.steps[:-1]) if is_pipeline else None
         if steps is not None:
             steps.fit(X, y)
         student, of_test = _final(student), y_test

@@ -295,7 +295,7 @@ class OneBranch(nn.Module):
     ----------
     network : Module
         Maps segments (clips, bins, steps) to logits (clips, n_outputs).
-    branch_names : tuple of str
+    view_names, branch_names : tuple of str
         Name of the view.
     decision : str
         Name of the output that decides: the only one.
@@ -319,6 +319,7 @@ class OneBranch(nn.Module):
     ) -> None:
         super().__init__()
         ((name, (n_bins, _)),) = views.items()
+        self.view_names: tuple[str, ...] = (name,)
         self.branch_names: tuple[str, ...] = (name,)
         self.decision = name
         self.network = network(n_bins, n_outputs)
@@ -329,7 +330,7 @@ class OneBranch(nn.Module):
 
     def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits (clips, n_outputs) by name of the view."""
-        (name,) = self.branch_names
+        (name,) = self.view_names
         return {name: self.network(views[name])}
 
 

@@ -232,6 +232,6 @@ class CoalaTagger(OneBranch):
 
     def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits (clips, n_outputs) by name of the view."""
-        (name,) = self.branch_names
+        (name,) = self.view_names
         network: CoalaCNN = self.network  # type: ignore[assignment]
         return {name: network.logits(network(views[name]))}

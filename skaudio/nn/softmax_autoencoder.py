@@ -338,13 +338,13 @@ class AutoencoderOnView(OneBranchOfLength):
             return SoftmaxAutoencoder(n_bins, n, n_outputs, **options)
 
         super().__init__(views, n_outputs, network, n_steps)
-        (self.view,) = views
         self.branch_names = (CLASSIFICATION,) if n_outputs else ()
         self.decision = CLASSIFICATION
 
     def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Codes, reconstructions and logits, by name."""
-        outputs: dict[str, Tensor] = self.network(views[self.view])
+        (name,) = self.view_names
+        outputs: dict[str, Tensor] = self.network(views[name])
         return outputs
 
 

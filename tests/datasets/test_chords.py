@@ -147,14 +147,16 @@ def test_intervals_rise_from_the_root():
         ({"roots": ["H3"]}, "roots has 'H3', which is no note: a letter from A to G"),
         ({"roots": ["A"]}, "roots has 'A', which is no note"),
         ({"roots": ["A#b3"]}, "roots has 'A#b3', which is no note"),
+        ({"roots": ["A100000"]}, "roots has 'A100000', which is no note"),
+        ({"detune": 1e9}, "detune must be cents, from 0 to 1200; got 1000000000.0"),
         ({"roots": "A3"}, "roots must be a list of names; got 'A3'"),
         ({"chords": ["maj"]}, "chords has 'maj'; known are 'major', 'minor', '7'"),
         ({"chords": []}, r"chords must be a list of names; got \[\]"),
         ({"instruments": ["oboe"]}, "instruments has 'oboe'; known are 'sine', 'pluck"),
         ({"duration": 0.0}, "duration must be a positive number; got 0.0"),
         ({"sr": -1}, "sr must be a positive number; got -1"),
-        ({"detune": -1.0}, "detune must be cents, at least 0; got -1.0"),
-        ({"sr": 500}, "'major' on A3 has a note of 277 Hz, too high for sr=500: notes"),
+        ({"detune": -1.0}, "detune must be cents, from 0 to 1200; got -1.0"),
+        ({"sr": 500}, "'major' on A3 has a note of 277.. Hz, too high for sr=500"),
     ],
 )
 def test_what_is_refused(change, message):
@@ -162,6 +164,16 @@ def test_what_is_refused(change, message):
     options |= {"random_state": 0}
     with pytest.raises(ValueError, match=message):
         make_chords(**options | change)
+
+
+def test_notes_that_are_detuned_above_the_limit():
+    """Are refused; others sound."""
+    note = {"roots": ["A4"], "chords": ["note"], "instruments": ["sine"]}
+    note |= {"sr": 440 * 1.0001 / 0.45, "duration": 0.1}
+    X, _ = make_chords(**note, random_state=0)
+    np.testing.assert_allclose(np.abs(X).max(), 0.9, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"'note' on A4 has a note of 440\.\d Hz"):
+        make_chords(**note, random_state=3)
 
 
 def test_containers_and_tiny_clips():

@@ -104,6 +104,15 @@ def test_one_embedding_and_other_containers(data):
         ({"y": [0] * 6}, "y has one class only"),
         ({"y": np.eye(6)}, r"y the shape \(6, 6\); y must have one class per row"),
         ({"groups": [0, 1]}, "inconsistent numbers of samples"),
+        ({"y": list("abcdef")}, "y has 6 classes for as many clips"),
+        ({"cv": 4}, "members in each class. Set cv to other folds, such as fewer"),
+        ({"groups": [0] * 6}, "greater than the number of groups: 1. Set cv to other"),
+        # all of a class in one source
+        (
+            {"groups": [0, 9, 1, 9, 2, 9]},
+            "Fold . of cv has clips of fewer than two classes to train on",
+        ),
+        ({"cv": []}, r"cv makes no folds; got \[\]"),
     ],
 )
 def test_what_is_refused(change, message):

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from skaudio.inspection import PlayerTable, auralize, deconvolve
@@ -276,6 +277,13 @@ def test_views_that_cannot_be_inverted(view):
     model = make_pipeline(view, model).fit(X, y)
     with pytest.raises(ValueError, match=f"{type(view).__name__} cannot be made sound"):
         auralize(model, X[:1], 0, 0)
+
+
+def test_views_in_nested_pipelines_are_found():
+    X, model = sounds()[0][:1], in_pipeline()
+    nested = make_pipeline(model[:2], FrozenEstimator(model[-1]))
+    found, expected = auralize(nested, X, 1, 0), auralize(model, X, 1, 0)
+    assert_array_equal(found.sounds, expected.sounds)
 
 
 def test_there_must_be_sound():

@@ -26,6 +26,7 @@ from skaudio.neural_network import (
     FineTunedClassifier,
     MultiViewBlendingClassifier,
     SelfNormalizingClassifier,
+    SoftmaxAutoencoderClassifier,
     SpectrogramCNNClassifier,
     SwishNetClassifier,
 )
@@ -143,6 +144,7 @@ def test_modules_take_views_as_they_do():
     assert_array_equal(deconvolve(network, list(X[:, None]), 1), expected)
     named = Views({network.decision: X[:, None]}, {network.decision: SR})
     assert_array_equal(deconvolve(network, named, 1), expected)
+    assert_array_equal(deconvolve(network.network, named, 1), expected)
     plain = torch.nn.Sequential(*network.network.blocks[:2]).eval()
     assert_array_equal(deconvolve(plain, X[:, None]), expected)
     assert_array_equal(deconvolve(plain, X[:, None], "1"), expected)
@@ -212,8 +214,14 @@ def test_layers_without_maps_say_why_and_which_have_some():
         deconvolve(gated, X[:1], 3)
     dense = SelfNormalizingClassifier(max_epochs=1, random_state=0)
     dense = make_pipeline(MelView(sr=SR, n_mels=20), dense).fit(X, y)
-    with pytest.raises(TypeError, match=r"no layer with maps: it needs one of conv"):
+    with pytest.raises(
+        TypeError, match="SelfNormalizingClassifier has no layer with maps: it needs"
+    ):
         deconvolve(dense, X[:1])
+    coding = SoftmaxAutoencoderClassifier(max_epochs=1, random_state=0)
+    coding.fit(X[:, None], y)
+    with pytest.raises(TypeError, match="AutoencoderOnView has no layer with maps"):
+        deconvolve(coding.net_.module_, X[:1, None])
 
 
 def test_models_without_a_network():
@@ -222,9 +230,7 @@ def test_models_without_a_network():
         DummyClassifier(),
         GMMClassifier(n_components=1, random_state=0),
     ):
-        with pytest.raises(
-            TypeError, match=f"got {type(model).__name__}, which has no"
-        ):
+        with pytest.raises(TypeError, match=f"got {type(model).__name__}."):
             deconvolve(model.fit(X, y), X)
     with pytest.raises(TypeError, match="got Pipeline of DummyClassifier"):
         deconvolve(make_pipeline(STFTView(), DummyClassifier()).fit(X, y), X)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
@@ -385,10 +386,23 @@ def test_side_by_side_on_given_axes(clusters, pyplot):
         EmbeddingDisplay.compare({"a": Z, "b": Z, "c": Z}, axes=axes)
 
 
+def test_a_table_of_pandas_is_no_transformer(clusters):
+    """Although it has a method of that name."""
+    Z, y = clusters
+    displays = EmbeddingDisplay.compare({"array": Z, "table": pd.DataFrame(Z)}, y)
+    assert_array_equal(displays["table"].embedding, displays["array"].embedding)
+
+
 @pytest.mark.parametrize(
     ("embeddings", "message"),
     [
-        ({}, "embeddings is empty: at least one is needed"),
+        ({}, "must be a dict of one or more embeddings by title; got dict of 0"),
+        ([np.ones((4, 2))], "a dict of one or more embeddings by title; got list of 1"),
+        ({"a": np.full((4, 2), np.nan)}, "'a' has NaN or infinity in 4 of 4 rows"),
+        (
+            {"a": [np.ones((2, n)) for n in (3, 4, 3, 3)]},
+            r"'a' has clips of shapes \(2, 3\), \(2, 4\), which make no table",
+        ),
         ({"a": StandardScaler()}, "'a' is a transformer, StandardScaler: pass X"),
         (
             {"a": np.ones((4, 2)), "b": np.ones((5, 2))},

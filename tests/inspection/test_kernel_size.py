@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from sklearn.linear_model import LogisticRegression
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
@@ -221,6 +223,10 @@ def test_the_view_is_found(sound):
     assert_allclose(one["kernel_ms"], [40.0, 70.0])  # 4 and 7 hops of 10 ms
     assert list(one["kernel_hz"]) == [125.0, 218.75]  # of 31.25 Hz
     assert_allclose(one["field_ms"], [45.0, 95.0])  # 2 and 7 hops, and 25 ms
+    nested = make_pipeline(before[:2], FrozenEstimator(before[-1]))
+    search = GridSearchCV(before, {"viewscaler__per": ["bin"]}, cv=2).fit(X, y)
+    for model in (nested, search):
+        assert effective_kernel_size(model).equals(other)
     given = effective_kernel_size(before, sr=SR, n_fft=256, hop_length=80)
     assert_allclose(given["field_ms"], [52.0, 102.0])
 
@@ -303,13 +309,20 @@ def test_networks_without_convolutions(sound):
 @pytest.mark.parametrize(
     ("model", "options", "error", "message"),
     [
-        (LogisticRegression(), {}, TypeError, "Expected a neural estimator of skaudio"),
+        (DummyClassifier().fit([[0]], [0]), {}, TypeError, "got DummyClassifier"),
         (nn.Conv2d(1, 1, 3), {}, TypeError, "names its hidden_layers; got a Conv2d"),
-        ("five", {}, TypeError, "Expected a neural estimator of skaudio"),
+        ("five", {}, TypeError, "Expected a fitted neural estimator"),
         (0, {}, ValueError, "number of layers must be from 1 to 30; got 0"),
         (5, {"n_fft": 512}, ValueError, "n_fft=512 and hop_length=None are samples"),
-        (5, {"sr": -1}, ValueError, "sr=-1 must be above 0"),
-        (5, {"sr": 8000, "hop_length": 0}, ValueError, "hop_length=0 must be above 0"),
+        (5, {"sr": -1}, ValueError, "sr must be a number above 0; got -1"),
+        (
+            5,
+            {"sr": 8000, "hop_length": 0},
+            ValueError,
+            "hop_length must be a number above",
+        ),
+        (5, {"sr": "8 kHz"}, ValueError, "sr must be a number above 0; got '8 kHz'"),
+        (5, {"sr": float("inf")}, ValueError, "sr must be a number above 0; got inf"),
     ],
 )
 def test_what_is_refused(model, options, error, message):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skaudio.inspection import TrainingDisplay
@@ -109,7 +111,13 @@ def test_where_the_history_is(views, fitted):
     behind = make_pipeline(ViewScaler(), SelfNormalizingClassifier(**NET)).fit(X, y)
     tuned = FineTunedClassifier(FrozenEstimator(fitted), max_epochs=2, random_state=0)
     tuned.fit(X, y)
-    for model, n_epochs in ((behind, 3), (FrozenEstimator(behind), 3), (tuned, 2)):
+    search = GridSearchCV(behind, {"viewscaler__per": ["bin"]}, cv=2).fit(X, y)
+    for model, n_epochs in (
+        (behind, 3),
+        (FrozenEstimator(behind), 3),
+        (tuned, 2),
+        (search, 3),
+    ):
         display = TrainingDisplay.from_estimator(model)
         assert len(curves(display.axes_[0])["train"]) == n_epochs
 
@@ -144,11 +152,32 @@ def test_given_axes(plain, pyplot):
         TrainingDisplay.from_estimator(plain, axes=[axes[0]])
 
 
+def test_a_history_as_a_table(fitted):
+    table = pd.DataFrame(fitted.history_)
+    of_table, of_list = map(TrainingDisplay.from_history, (table, fitted.history_))
+    for ax, expected in zip(of_table.axes_, of_list.axes_, strict=True):
+        assert curves(ax).keys() == curves(expected).keys()
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ([{"epoch": 1, "train_loss": np.nan}], "no finite number: training diverged"),
+        ([{"train_loss": 1.0}], r"with the key 'epoch', .*; got {'train_loss': 1.0}"),
+        ({"epoch": 1, "train_loss": 1.0}, "A history is a list of dicts .*; got 1 in"),
+        ("history", "A history is a list of dicts .*; got 'h' in"),
+    ],
+)
+def test_what_is_no_history(history, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingDisplay.from_history(history)
+
+
 def test_what_has_no_history(plain):
     with pytest.raises(NotFittedError):
         TrainingDisplay.from_estimator(SelfNormalizingClassifier())
     regression = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-    with pytest.raises(TypeError, match="got LogisticRegression, which has no history"):
+    with pytest.raises(TypeError, match="got LogisticRegression"):
         TrainingDisplay.from_estimator({"a": plain, "b": regression})
     with pytest.raises(ValueError, match="The history is empty: nothing was trained"):
         TrainingDisplay.from_history([])

@@ -271,9 +271,9 @@ def test_codes_of_another_width_are_refused(fitted):
         ({"gamma": 1.5}, "'gamma' parameter"),
         ({"reduction": "max"}, "'reduction' parameter"),
         ({"output_activation": "softmax"}, "'output_activation' parameter"),
-        ({"encoder_sizes": ()}, "at least 1 of them"),
-        ({"encoder_sizes": (16, 0)}, "whole numbers of units"),
-        ({"head_sizes": (3.5,)}, "whole numbers of units"),
+        ({"encoder_sizes": ()}, r"must list .* of which there is 1 or more; got \(\)"),
+        ({"encoder_sizes": (16, 0)}, "must list whole numbers above 0"),
+        ({"head_sizes": (3.5,)}, "must list whole numbers above 0, one for"),
     ],
 )
 def test_parameters_are_checked(clips, changes, message):
@@ -300,3 +300,20 @@ def test_the_baseline_learns(clips):
         model.net_.module_, ["network.hidden"], {"view": torch.from_numpy(X)}
     )
     assert hidden["network.hidden"].shape == (32, 16)
+
+
+def test_a_pipeline_of_nothing_but_a_network(clips):
+    """Is the network, to all that trains it, trains it further or looks into it."""
+    X, y = clips
+    alone = TwoLayerClassifier(n_hidden=4, random_state=0, **SHORT)
+    inside, teacher = make_pipeline(alone), FrozenEstimator(alone.fit(X, y))
+    for meta in (
+        lambda net: DistilledClassifier(net, teacher),
+        lambda net: FineTunedClassifier(net, max_epochs=1, random_state=0),
+    ):
+        one, other = (meta(net).fit(X, y).predict_proba(X) for net in (alone, inside))
+        np.testing.assert_array_equal(one, other)
+    one, other = (
+        LayerEmbedder(net, layers=[0]).fit(X, y).transform(X) for net in (alone, inside)
+    )
+    np.testing.assert_array_equal(one, other)

@@ -106,10 +106,10 @@ def test_frozen_convolutions_stay(views, fitted):
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"filters": ()}, r"filters=\(\) must be whole .*at least 1 of them"),
-        ({"filters": (4, 0)}, r"filters=\(4, 0\) must be whole numbers of units, at l"),
-        ({"filters": (4, 2.5)}, r"filters=\(4, 2.5\) must be whole numbers"),
-        ({"hidden_layer_sizes": (-1,)}, r"hidden_layer_sizes=\(-1,\) must be whole nu"),
+        ({"filters": ()}, r"filters must list whole .* 1 or more; got \(\)"),
+        ({"filters": (4, 0)}, r"filters must list whole .*; got \(4, 0\)"),
+        ({"filters": (4, 2.5)}, r"filters must list whole .*; got \(4, 2.5\)"),
+        ({"hidden_layer_sizes": (-1,)}, r"hidden_layer_sizes must list .*\(-1,\)"),
     ],
 )
 def test_sizes_that_are_none(views, sizes, message):
