@@ -122,7 +122,7 @@ def make_chords(
 
     References
     ----------
-    Choi, Fazekas, Sandler and Kim, "Auralisation of deep convolutional neural networks:
+    Choi, Kim, Fazekas and Sandler, "Auralisation of deep convolutional neural networks:
     listening to learned features", ISMIR 2015, late-breaking session, whose authors
     played such chords to a network.
 

@@ -99,7 +99,7 @@ def deconvolve(
 
     References
     ----------
-    Choi, Fazekas, Sandler and Kim, "Auralisation of deep convolutional neural networks:
+    Choi, Kim, Fazekas and Sandler, "Auralisation of deep convolutional neural networks:
     listening to learned features", ISMIR 2015, late-breaking session.
 
     Zeiler and Fergus, "Visualizing and understanding convolutional networks", ECCV

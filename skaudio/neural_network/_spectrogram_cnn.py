@@ -121,7 +121,7 @@ class SpectrogramCNNClassifier(SegmentClassifier):
 
     References
     ----------
-    Choi, Fazekas, Sandler and Kim, "Auralisation of deep convolutional neural networks:
+    Choi, Kim, Fazekas and Sandler, "Auralisation of deep convolutional neural networks:
     listening to learned features", ISMIR 2015, late-breaking session.
 
     Examples

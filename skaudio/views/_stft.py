@@ -96,8 +96,8 @@ class STFTView(FrameView):
 
     References
     ----------
-    Choi, Fazekas and Sandler, "Auralisation of deep convolutional neural networks:
-    listening to learned features", ISMIR 2015 late-breaking session.
+    Choi, Kim, Fazekas and Sandler, "Auralisation of deep convolutional neural networks:
+    listening to learned features", ISMIR 2015, late-breaking session.
 
     Examples
     --------
