@@ -68,6 +68,7 @@ from skaudio.views import (
     CoalaView,
     CQTView,
     GammatoneView,
+    MeanPoolView,
     MelView,
     MFCCView,
     RawView,
@@ -132,6 +133,7 @@ INSTANCES = [
     LogMMSE(),
     LoudnessEqualizer(),
     MFCCView(),
+    MeanPoolView(pool_size=2),
     MelView(),
     MobileNetClassifier(**LIGHT | {"max_epochs": 3}, width=0.05),
     MultiViewBlendingClassifier(**NET),
@@ -146,7 +148,9 @@ INSTANCES = [
     SoftmaxAutoencoderClassifier(**CODES, **LIGHT, gamma=0.1, head_sizes=(8,)),
     SwishNetClassifier(**LIGHT),
     TagBinarizer(),
-    TwoLayerClassifier(**LIGHT | {"max_epochs": 30}, n_hidden=16, batch_size=32),
+    TwoLayerClassifier(
+        **LIGHT | {"max_epochs": 40, "lr": 0.1}, n_hidden=16, batch_size=32
+    ),
     ViewScaler(),
     ViewUnion([("mel", MelView()), ("raw", RawView())]),
 ]

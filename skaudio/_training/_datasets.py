@@ -56,6 +56,10 @@ class SegmentDataset(Dataset):
         self.dtype = dtype
         self.clips = {name: views.clips(name) for name in views.names}
         self.n_steps = {name: to_steps(length, rates[name]) for name in views.names}
+        self.are_whole = {
+            name: bool(np.all(views.n_frames(name) == self.n_steps[name]))
+            for name in views.names
+        }
         frames = [views.n_frames(name) / rates[name] for name in views.names]
         self.durations = np.min(frames, axis=0)
 
@@ -77,15 +81,21 @@ class SegmentDataset(Dataset):
 
     def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
         """Segments (clips, bins, steps) of all views; ``tiled`` is for waveforms."""
-        X = {}
-        for name, n in self.n_steps.items():
-            clips, rate = self.clips[name], self.rates[name]
+        return {
+            name: torch.from_numpy(self._segments(name, rows, starts))
+            for name in self.n_steps
+        }
+
+    def _segments(self, name: str, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        clips, rate, n = self.clips[name], self.rates[name], self.n_steps[name]
+        if self.are_whole[name]:  # nothing to cut
+            segments = [clips[row] for row in rows.tolist()]
+        else:
             segments = [
                 cut(clips[row], span(start, n, rate, clips[row].shape[1]), n)
                 for row, start in zip(rows, starts, strict=True)
             ]
-            X[name] = torch.from_numpy(np.stack(segments, dtype=self.dtype))
-        return X
+        return np.stack(segments, dtype=self.dtype)
 
     def even_segments(self, n_segments: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts of ``n_segments`` even segments of every clip.
@@ -201,6 +211,9 @@ class TrainingSegments(Dataset):
         self.epoch = 0
         n_axes = bool(augmentation.freq_mask) + bool(augmentation.time_mask)
         self.n_masks = 2 * n_axes * len(source.n_steps)
+        changes = augmentation.mix, augmentation.gain, augmentation.snr, self.n_masks
+        has_room = source.durations.max() > source.length
+        self.has_draws = has_room or any(changes)
 
     def __len__(self) -> int:
         return len(self.source.durations)
@@ -218,9 +231,7 @@ class TrainingSegments(Dataset):
 
     def batch(self, rows: np.ndarray) -> tuple[TrainingBatch, Arrays]:
         """Segments of clips ``rows`` in the current epoch, and their targets."""
-        draws = _random_draws.draw(
-            self.seed, self.epoch, rows, len(self), self.augmentation, self.n_masks
-        )
+        draws = self._draws(rows)
         # a mixture has no length of its own to repeat: repeat the sounds before
         tiled = draws.is_mixed & self.augmentation._mixes_waveforms
         own = self._inputs(rows, draws.start, tiled)
@@ -230,6 +241,13 @@ class TrainingSegments(Dataset):
             partner = self._inputs(draws.partner, draws.partner_start, tiled)
             y = self._mixed_targets(rows, draws)
         return TrainingBatch(own, partner, self._tensors(rows, draws, own)), y
+
+    def _draws(self, rows: np.ndarray) -> _random_draws.Draws:
+        if not self.has_draws:
+            return _random_draws.nothing(rows)
+        return _random_draws.draw(
+            self.seed, self.epoch, rows, len(self), self.augmentation, self.n_masks
+        )
 
     def _inputs(self, rows: np.ndarray, start: np.ndarray, tiled: np.ndarray) -> Arrays:
         room = np.maximum(self.source.durations[rows] - self.source.length, 0.0)

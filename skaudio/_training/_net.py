@@ -130,9 +130,7 @@ class SegmentNet(NeuralNet):
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """One step but for the optimiser: inputs, outputs, loss and its gradients."""
-        self.module_.train()
-        for module in self.frozen:
-            module.eval()
+        self._set_modes()
         segments, targets = batch
         targets = moved(targets, self.device)
         inputs = self.training_input(segments.to(self.device))
@@ -142,6 +140,14 @@ class SegmentNet(NeuralNet):
         loss = blend(in_order(losses, self.terms), self.loss_weights)
         loss.backward()
         return {"loss": loss, "y_pred": outputs}
+
+    def _set_modes(self) -> None:
+        """Training mode, but for what is frozen; the walk is as long as a small step."""
+        frozen, trained = self._modes
+        if any(m.training for m in frozen) or not all(m.training for m in trained):
+            self.module_.train()
+            for module in self.frozen:
+                module.eval()
 
     def _outputs(self, forward: Any, inputs: Tensors) -> Tensors:
         if not self.mixed_precision:
@@ -182,6 +188,9 @@ class SegmentNet(NeuralNet):
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **kw: Any) -> Any:
         """Train for the epochs that are left, unless a callback ends it before."""
         while len(self.history) < self.max_epochs and not self.is_finished:
+            frozen = [part for module in self.frozen for part in module.modules()]
+            trained = [m for m in self.module_.modules() if m not in frozen]
+            self.__dict__["_modes"] = frozen, trained
             super().fit_loop(X, y, epochs=1, **kw)
         return self
 

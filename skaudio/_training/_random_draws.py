@@ -53,6 +53,22 @@ def generator(seed: int, epoch: int, row: int, stream: int = 0) -> np.random.Gen
     return np.random.Generator(bits)
 
 
+def uniform(seed: int, epoch: int, rows: Sequence[int], size: int) -> np.ndarray:
+    """Numbers (n_clips, size) from 0 to 1: the first ones of every clip's `generator`.
+
+    One generator is set to all clips in turn: making one takes seven times as long.
+    """
+    bits = np.random.Philox(key=seed)
+    numbers, state = np.random.Generator(bits), bits.state
+    counter = state["state"]["counter"]
+    drawn = np.empty((len(rows), size))
+    for row, out in zip(rows, drawn, strict=True):
+        counter[:] = 0, 0, row, epoch
+        bits.state = state
+        numbers.random(out=out)
+    return drawn
+
+
 def order(seed: int, epoch: int, n_clips: int) -> np.ndarray:
     """Order of the clips in an epoch."""
     return generator(seed, epoch, _ORDER).permutation(n_clips)
@@ -71,7 +87,7 @@ def draw(
     ``options`` is the `Augmentation`, ``n_masks`` how many numbers its masks need.
     """
     size = N_COMMON + n_masks
-    u = np.array([generator(seed, epoch, int(row)).random(size) for row in rows])
+    u = uniform(seed, epoch, np.asarray(rows).tolist(), size)
     start, partner, partner_start, mixed, ratio, gain, other_gain, snr, roll = u.T[
         :N_COMMON
     ]
@@ -89,6 +105,17 @@ def draw(
         snr=snr,
         roll=roll,
         masks=u[:, N_COMMON:],
+    )
+
+
+def nothing(rows: np.ndarray) -> Draws:
+    """Draws of clips ``rows`` that are segments already, and are not changed."""
+    zeros, ones = np.zeros(len(rows)), np.ones(len(rows))
+    return Draws(
+        **{"start": zeros, "partner": rows, "partner_start": zeros, "ratio": ones},
+        **{"gain": zeros, "partner_gain": zeros, "snr": zeros, "roll": zeros},
+        is_mixed=np.zeros(len(rows), bool),
+        masks=np.zeros((len(rows), 0)),
     )
 
 

@@ -1,6 +1,7 @@
 """Sounds to learn from: synthetic events, your own files, published data sets."""
 
 from skaudio.datasets._base import clear_data_home, get_data_home
+from skaudio.datasets._chords import make_chords
 from skaudio.datasets._dcase2016 import fetch_dcase2016
 from skaudio.datasets._esc50 import fetch_esc50
 from skaudio.datasets._files import load_audio_files
@@ -25,6 +26,7 @@ __all__ = [
     "fetch_urbansound8k",
     "get_data_home",
     "load_audio_files",
+    "make_chords",
     "make_recordings",
     "make_sounds",
 ]

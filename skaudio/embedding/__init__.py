@@ -9,6 +9,7 @@ from skaudio.embedding._layers import LayerEmbedder
 from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.embedding._probe import make_probe
 from skaudio.embedding._probe_table import probe_table
+from skaudio.embedding._separation import separation_table
 
 __all__ = [
     "AutoencoderEmbedder",
@@ -20,4 +21,5 @@ __all__ = [
     "make_probe",
     "probe_table",
     "save_weights",
+    "separation_table",
 ]

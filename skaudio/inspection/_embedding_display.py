@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,9 @@ class EmbeddingDisplay:
     t-SNE and coloured by class or tag. PCA is the quick and linear alternative, in
     which distances can be trusted, but which may pile up what differs.
 
-    Use :meth:`from_estimator` or :meth:`from_embeddings` to make one, and
-    :meth:`from_pairs` for two embeddings of each clip, of its sound and of its tags.
+    Use :meth:`from_estimator` or :meth:`from_embeddings` to make one,
+    :meth:`from_pairs` for two embeddings of each clip, of its sound and of its tags,
+    and :meth:`compare` for several embeddings side by side.
 
     Parameters
     ----------
@@ -59,6 +60,7 @@ class EmbeddingDisplay:
     See Also
     --------
     skaudio.embedding.LayerEmbedder : Outputs of hidden layers as features.
+    skaudio.embedding.separation_table : How far classes are apart, in numbers.
 
     References
     ----------
@@ -202,12 +204,7 @@ class EmbeddingDisplay:
         EmbeddingDisplay
             The display, drawn.
         """
-        labels = names = None
-        if y is not None:
-            labels, names = _class_labels(y, tags, tag_names)
-            check_consistent_length(Z, labels)
-            shown = np.isin(labels, names)
-            Z, labels = np.asarray(Z)[shown], labels[shown]
+        labels, names, Z = _labelled(Z, y, tags, tag_names)
         projected = _project(Z, method, perplexity, random_state)
         return cls(**projected, labels=labels, class_names=names).plot(ax=ax)
 
@@ -270,7 +267,85 @@ class EmbeddingDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, *, ax: Any = None, title: str | None = None) -> EmbeddingDisplay:
+    @classmethod
+    def compare(
+        cls,
+        embeddings: Mapping[str, Any],
+        y: Any = None,
+        *,
+        X: Any = None,
+        method: str = "pca",
+        tags: Sequence[Any] | None = None,
+        tag_names: Sequence[str] | None = None,
+        perplexity: float | None = None,
+        random_state: Any = None,
+        axes: Any = None,
+    ) -> dict[str, EmbeddingDisplay]:
+        """Draw several embeddings of the same clips side by side, in the same colours.
+
+        Such as raw slices, codes and logits, each projected by itself.
+
+        Parameters
+        ----------
+        embeddings : dict of str to array-like or transformer
+            By title: embeddings (n_clips, n_features), or a fitted transformer or
+            Pipeline that makes them of `X`. More than two axes are made two: all
+            values of a clip are its features.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags), default=None
+            Class labels, or an indicator matrix (zeros and ones) of tags.
+        X : array-like, list or Views, default=None
+            Clips, for transformers.
+        method : {"tsne", "pca"}, default="pca"
+            How features become two numbers. The first two of three components are
+            those of two.
+        tags : sequence of str or int, default=None
+            Names or column numbers of the tags to show, see `from_estimator`.
+        tag_names : sequence of str, default=None
+            Names of the columns of an indicator matrix; None are their numbers.
+        perplexity : float or None, default=None
+            How many neighbours count in t-SNE, see `from_estimator`.
+        random_state : int, RandomState instance or None, default=None
+            Seed of t-SNE, or of the solver of PCA for many clips.
+        axes : sequence of matplotlib Axes, default=None
+            Where to draw, one for each embedding. ``None`` makes a figure.
+
+        Returns
+        -------
+        displays : dict of str to EmbeddingDisplay
+            The displays by title, drawn. They share a figure and its only legend.
+        """
+        tables = {name: _table(name, Z, X) for name, Z in embeddings.items()}
+        if not tables:
+            raise ValueError("embeddings is empty: at least one is needed.")
+        sizes = {name: len(Z) for name, Z in tables.items()}
+        if len({*sizes.values()} | ({len(y)} if y is not None else set())) > 1:
+            raise ValueError(
+                f"Embeddings must be of the same clips; got {sizes} rows"
+                f"{'.' if y is None else f', and {len(y)} labels.'}"
+            )
+        displays = {}
+        for name, Z in tables.items():
+            labels, names, Z = _labelled(Z, y, tags, tag_names)
+            projected = _project(Z, method, perplexity, random_state)
+            displays[name] = cls(**projected, labels=labels, class_names=names)
+        own_figure = axes is None
+        if own_figure:
+            width = 4.2 * len(tables) + 1.5 * next(iter(displays.values()))._columns()
+            axes = _figure(1, len(tables), width)
+        axes = np.asarray(axes, dtype=object).ravel()
+        if len(axes) != len(tables):
+            raise ValueError(
+                f"axes must be one for each embedding, {len(tables)}; got {len(axes)}."
+            )
+        for ax, (name, display) in zip(axes, displays.items(), strict=True):
+            display.plot(ax=ax, title=str(name), legend=False)
+        if display.labels is not None:
+            display._add_legend(outside=own_figure)
+        return displays
+
+    def plot(
+        self, *, ax: Any = None, title: str | None = None, legend: bool = True
+    ) -> EmbeddingDisplay:
         """Draw the points.
 
         Parameters
@@ -279,19 +354,17 @@ class EmbeddingDisplay:
             Where to draw. ``None`` makes a figure.
         title : str or None, default=None
             Title of the axes.
+        legend : bool, default=True
+            Whether classes are named beside the points.
 
         Returns
         -------
         EmbeddingDisplay
             The display itself.
         """
-        pyplot = import_optional(
-            "matplotlib.pyplot", extra="plot", purpose="EmbeddingDisplay"
-        )
         own_figure = ax is None
         if own_figure:
-            width = 4.2 + 1.5 * self._n_legend_columns()
-            _, ax = pyplot.subplots(figsize=(width, 4.4), layout="constrained")
+            ax = _figure(1, 1, 4.2 + 1.5 * self._columns())
         self.ax_, self.figure_ = ax, ax.figure
         if self.pairs is not None:
             self._join_pairs()
@@ -308,7 +381,7 @@ class EmbeddingDisplay:
             )
         ax.set_aspect("equal", adjustable="datalim")
         self._label_axes(title)
-        if self.labels is not None:
+        if legend and self.labels is not None:
             self._add_legend(outside=own_figure)
         return self
 
@@ -339,7 +412,8 @@ class EmbeddingDisplay:
             for i, name in enumerate(names)
         ]
 
-    def _n_legend_columns(self) -> int:
+    def _columns(self) -> int:
+        """Columns of the legend."""
         return 0 if self.labels is None else -(-len(self._groups()) // MAX_ROWS)
 
     def _label_axes(self, title: str | None) -> None:
@@ -358,11 +432,52 @@ class EmbeddingDisplay:
     def _add_legend(self, *, outside: bool) -> None:
         handles, names = self.ax_.get_legend_handles_labels()
         options: dict[str, Any] = {"frameon": False, "fontsize": "small"}
-        options |= {"markerscale": 1.5, "ncols": self._n_legend_columns()}
+        options |= {"markerscale": 1.5, "ncols": self._columns()}
         if outside:
             self.figure_.legend(handles, names, loc="outside right upper", **options)
         else:
             self.ax_.legend(handles, names, **options)
+
+
+def _figure(n_rows: int, n_columns: int, width: float) -> Any:
+    """Axes of a new figure."""
+    pyplot = import_optional(
+        "matplotlib.pyplot", extra="plot", purpose="EmbeddingDisplay"
+    )
+    _, axes = pyplot.subplots(
+        n_rows, n_columns, figsize=(width, 4.4), layout="constrained"
+    )
+    return axes
+
+
+def _table(name: str, Z: Any, X: Any) -> np.ndarray:
+    """Embeddings that are given or to be computed, all values of a clip in a row."""
+    if hasattr(Z, "transform"):
+        if X is None:
+            raise ValueError(
+                f"Embedding {name!r} is a transformer, {type(Z).__name__}: pass X, "
+                "the clips to transform."
+            )
+        check_is_fitted(Z)
+        Z = Z.transform(X)
+    Z = np.asarray(Z)
+    return Z.reshape(len(Z), -1) if Z.ndim > 2 else Z
+
+
+def _labelled(
+    Z: Any,
+    y: Any,
+    tags: Sequence[Any] | None,
+    tag_names: Sequence[str] | None,
+) -> tuple[np.ndarray | None, list[str] | None, Any]:
+    """Names of the clips that are shown, all names, and embeddings of these clips."""
+    if y is None:
+        return None, None, Z
+    labels, names = _class_labels(y, tags, tag_names)
+    Z = np.asarray(Z)
+    check_consistent_length(Z, labels)
+    shown = np.isin(labels, names)
+    return labels[shown], names, Z[shown]
 
 
 def _project(

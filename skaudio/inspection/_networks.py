@@ -207,13 +207,19 @@ def highest(model: Model, clip: Clip, bias: bool) -> str:
     return able[-1]
 
 
-def record(
-    model: Model, clip: Clip, row: int, names: list[str], bias: bool
+def run(
+    model: Model,
+    clip: Clip,
+    row: int,
+    names: list[str],
+    *,
+    bias: bool,
+    stop: bool = True,
 ) -> Recording:
-    """Run a network on a clip, if there are maps of all layers."""
+    """Run a network on a clip, up to some layers or as far as it goes."""
     inputs = model.tensors(clip)
     try:
-        recording = recorded(model.module, inputs, names, bias=bias)
+        recording = recorded(model.module, inputs, names, bias=bias, stop=stop)
     except (RuntimeError, IndexError) as error:
         shapes = [view.shape for view in clip.values()]
         raise ValueError(
@@ -221,17 +227,26 @@ def record(
             f"{names[-1]!r}; clips are not cut or repeated here. Pass clips of about "
             f"the length that it was trained on. torch says: {error}"
         ) from error
+    missing = [name for name in names if name not in recording.outputs]
+    if missing and stop:
+        raise ValueError(f"layer={missing[0]!r} is not used by the network.")
+    return recording
+
+
+def record(
+    model: Model, clip: Clip, row: int, names: list[str], bias: bool
+) -> Recording:
+    """Run a network on a clip, if there are maps of all layers."""
+    recording = run(model, clip, row, names, bias=bias)
     for name in names:
-        if name not in recording.outputs:
-            raise ValueError(f"layer={name!r} is not used by the network.")
         try:
             recording.check(name)
         except TypeError as reason:
             raise TypeError(
                 f"Maps of layer {name!r} do not go back to the input: {reason}. They "
                 "go back through convolutions, normalisation, ReLU, ReLU6, LeakyReLU, "
-                f"max-pooling and changes of shape. "
-                + _says(model, _with_maps(model, inputs, bias))
+                "max-pooling and changes of shape. "
+                + _says(model, _with_maps(model, model.tensors(clip), bias))
             ) from None
     return recording
 

@@ -67,10 +67,10 @@ class SoftmaxAutoencoderClassifier(CodeOutputs, SegmentClassifier):
         the code is never dropped. 0 switches it off.
     max_epochs : int, default=200
         Number of passes over the training clips.
-    batch_size : int, default=512
+    batch_size : int, default=64
         Segments, or rows of a table, per training step and per forward pass in
         prediction.
-    lr : float, default=0.0001
+    lr : float, default=0.001
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
@@ -130,6 +130,12 @@ class SoftmaxAutoencoderClassifier(CodeOutputs, SegmentClassifier):
     TwoLayerClassifier : The paper's baseline.
     skaudio.views.MeanPoolView : The paper's input, means of 40 samples.
 
+    Notes
+    -----
+    The authors trained for 200 epochs of 6,000 slices with ``batch_size=512``,
+    ``lr=0.0001`` and ``lr_schedule="constant"``, which is too few steps for a few
+    hundred clips.
+
     References
     ----------
     Sawhney, Vasavada and Wang, "Latent Feature Extraction for Musical Genres from Raw
@@ -171,8 +177,8 @@ class SoftmaxAutoencoderClassifier(CodeOutputs, SegmentClassifier):
         augmentation: Augmentation | None = None,
         dropout: float = 0.1,
         max_epochs: int = 200,
-        batch_size: int = 512,
-        lr: float = 0.0001,
+        batch_size: int = 64,
+        lr: float = 0.001,
         optimizer: str = "adam",
         lr_schedule: Any = "one-cycle",
         segment_length: int | float | None = None,

@@ -38,10 +38,10 @@ class TwoLayerClassifier(SegmentClassifier):
         Probability of dropping a hidden unit. The paper's network has no dropout.
     max_epochs : int, default=200
         Number of passes over the training clips.
-    batch_size : int, default=512
+    batch_size : int, default=64
         Segments, or rows of a table, per training step and per forward pass in
         prediction.
-    lr : float, default=0.0001
+    lr : float, default=0.001
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
@@ -105,6 +105,12 @@ class TwoLayerClassifier(SegmentClassifier):
     SoftmaxAutoencoderClassifier : What it is the baseline of.
     skaudio.views.MeanPoolView : The paper's input, means of 40 samples.
 
+    Notes
+    -----
+    The authors trained for 200 epochs of 6,000 slices with ``batch_size=512``,
+    ``lr=0.0001`` and ``lr_schedule="constant"``, which is too few steps for a few
+    hundred clips.
+
     References
     ----------
     Sawhney, Vasavada and Wang, "Latent Feature Extraction for Musical Genres from Raw
@@ -136,8 +142,8 @@ class TwoLayerClassifier(SegmentClassifier):
         augmentation: Augmentation | None = None,
         dropout: float = 0.0,
         max_epochs: int = 200,
-        batch_size: int = 512,
-        lr: float = 0.0001,
+        batch_size: int = 64,
+        lr: float = 0.001,
         optimizer: str = "adam",
         lr_schedule: Any = "one-cycle",
         segment_length: int | float | None = None,

@@ -38,6 +38,7 @@ from skaudio.nn.losses import (
     SoftCrossEntropy,
     blend,
 )
+from skaudio.nn.mean_pool import MeanPool
 from skaudio.nn.mfcc import MFCC
 from skaudio.nn.mobilenet import ConvNorm, MobileNet
 from skaudio.nn.multiview import MultiViewCRNN
@@ -80,6 +81,7 @@ __all__ = [
     "GammatoneSpectrogram",
     "GatedConv1d",
     "GatedPair",
+    "MeanPool",
     "MelSpectrogram",
     "MobileNet",
     "MultiViewCRNN",

@@ -283,6 +283,7 @@ class FrontEnd(nn.Module):
 
     reach: int  # samples on either side that a frame can see
     hop_length: int
+    centre: float = 0.0  # sample in the middle of the first frame
 
     def __init__(
         self, power: float, scale: str | tuple[str, float], top_db: float | None
@@ -354,6 +355,8 @@ class SpectrumFrontEnd(FrontEnd):
         super().__init__(power, scale, top_db)
         self.spectrogram = spectrogram
         self.reach, self.hop_length = spectrogram.reach, spectrogram.hop_length
+        if spectrogram.center is not True:
+            self.centre = spectrogram.length / 2
 
     def levels(
         self, waveform: Tensor, borders: Tensor | None = None, offset: int = 0

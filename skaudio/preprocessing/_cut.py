@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,14 @@ def cut_clips(
     duration: float,
     sr: float | None = None,
     overlap: float = 0.5,
+    n_clips: int | None = None,
     short: str = "wrap",
 ) -> Bunch:
     """Cut recordings into clips of one duration, which may overlap.
 
     Clips start every ``duration * (1 - overlap)`` seconds, and the last one ends with
-    its recording, so that all of it is in some clip. Clips of one recording are much
+    its recording, so that all of it is in some clip; with `n_clips`, so many are cut
+    from its beginning, and what follows is left out. Clips of one recording are much
     alike: their `groups` keep them on one side of every split.
 
     Parameters
@@ -50,8 +53,11 @@ def cut_clips(
         arrays of frames. `Views` know theirs.
     overlap : float, default=0.5
         Share of a clip that it has in common with the next, below 1.
+    n_clips : int or None, default=None
+        Number of clips of every recording; None is as many as cover it.
     short : {"wrap", "pad", "drop", "raise"}, default="wrap"
-        What becomes of recordings that are shorter than a clip. "wrap" repeats them
+        What becomes of recordings that are shorter than a clip, or than `n_clips` of
+        them, each at its distance from the one before. "wrap" repeats recordings
         before their beginning, so that they end with their own end, as the code of the
         SwishNet paper's authors does. "pad" continues them, waveforms by zeros and
         other views by their last frame; "drop" leaves them out.
@@ -93,12 +99,13 @@ def cut_clips(
     >>> clips.X[-1]
     array([2., 0., 1., 2., 0., 1., 2., 0., 1., 2.])
     """
-    _check_options(duration, overlap, short)
+    _check_options(duration, overlap, n_clips, short)
     views, is_sound = _as_views(X, sr)
     check_consistent_length(views, y, groups)
-    rows, starts = _places(views, duration, overlap, short)
+    rows, starts, needed = _places(views, duration, overlap, n_clips, short)
     arrays = {
-        name: _cut(views, name, rows, starts, duration, short) for name in views.names
+        name: _cut(views, name, rows, starts, duration, needed[name], short)
+        for name in views.names
     }
     out: Any = Views(arrays, views.rates)
     if not isinstance(X, Views):
@@ -113,11 +120,16 @@ def cut_clips(
     )
 
 
-def _check_options(duration: float, overlap: float, short: str) -> None:
+def _check_options(duration: float, overlap: float, n_clips: Any, short: str) -> None:
     if not 0 < duration < np.inf:
         raise ValueError(f"duration must be positive seconds; got {duration!r}.")
     if not 0 <= overlap < 1:
         raise ValueError(f"overlap must be from 0 to below 1; got {overlap!r}.")
+    is_number = isinstance(n_clips, Integral) and int(n_clips) >= 1
+    if n_clips is not None and not is_number:
+        raise ValueError(
+            f"n_clips must be a number of clips, at least 1, or None; got {n_clips!r}."
+        )
     if short not in SHORT:
         raise ValueError(f"short must be one of {', '.join(SHORT)}; got {short!r}.")
 
@@ -182,49 +194,75 @@ def _objects(rows: list[np.ndarray]) -> np.ndarray:
 
 
 def _places(
-    views: Views, duration: float, overlap: float, short: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Recording and first second of every clip."""
-    rates = [rate for rate in views.rates.values() if rate is not None]
-    coarse, hop = min(rates), duration * (1 - overlap)
+    views: Views, duration: float, overlap: float, n_clips: int | None, short: str
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Recording and first second of every clip, and steps that a recording needs."""
+    coarse = min(rate for rate in views.rates.values() if rate is not None)
+    hop = duration * (1 - overlap)
     if hop * coarse < 1 - 1e-6:
         raise ValueError(
             f"Clips of {duration:g} s with overlap={overlap:g} start every {hop:.3g} "
             f"s; X has {coarse:g} steps per second. Lower overlap, or raise duration."
         )
+    first = _on_steps(np.arange(n_clips or 1) * hop, coarse)
+    needed = {
+        name: _step(first[-1], rate or 0) + to_steps(duration, rate or 0)
+        for name, rate in views.rates.items()
+    }
+    what = f"a clip of {duration:g} s"
+    if n_clips is not None and n_clips > 1:
+        what = f"{n_clips} clips of {duration:g} s every {hop:.4g} s"
+    are_short = _shorter(views, needed)
+    if are_short.any() and short == "raise":
+        row = int(np.argmax(are_short))
+        raise ValueError(
+            f"Row {row} of X has {views.durations[row]:.4g} s, less than {what}. Set "
+            "short to 'wrap', 'pad' or 'drop', or lower duration"
+            f"{'' if n_clips is None else ' or n_clips'}."
+        )
     found: list[np.ndarray] = []
-    seconds, are_short = views.durations, _shorter(views, duration)
-    for row, (available, is_short) in enumerate(zip(seconds, are_short, strict=True)):
-        if is_short and short == "raise":
-            raise ValueError(
-                f"Row {row} of X has {available:.4g} s, less than a clip of "
-                f"{duration:g} s. Set short to 'wrap', 'pad' or 'drop', or lower "
-                "duration."
-            )
-        room = 0.0 if is_short else available - duration
-        # half a step before the last clip, which ends with the recording
-        first = np.arange(0, max(room - 0.5 / coarse, 0), hop)
-        at = np.append(np.floor(first * coarse + 0.5) / coarse, max(room, 0.0))
-        found.append(at[:0] if is_short and short == "drop" else at)
+    for available, is_short in zip(views.durations, are_short, strict=True):
+        at = first
+        if is_short and short == "drop":
+            at = first[:0]
+        elif n_clips is None and not is_short:
+            at = _covering(available - duration, hop, coarse)
+        found.append(at)
     rows = np.repeat(np.arange(len(found)), [len(at) for at in found])
     if not len(rows):
         raise ValueError(
-            f"All {len(found)} recordings are shorter than a clip of {duration:g} s, "
-            "and left out. Lower duration, or set short to 'wrap' or 'pad'."
+            f"All {len(found)} recordings are shorter than {what}, and left out. Lower "
+            "duration, or set short to 'wrap' or 'pad'."
         )
-    return rows, np.concatenate(found)
+    return rows, np.concatenate(found), needed
 
 
-def _shorter(views: Views, duration: float) -> np.ndarray:
-    """Which recordings are shorter than a clip, in one view at least."""
+def _covering(room: float, hop: float, rate: float) -> np.ndarray:
+    """Starts at every hop, and one of a last clip, which ends with the recording."""
+    # the others end half a step before it
+    first = np.arange(0, max(room - 0.5 / rate, 0), hop)
+    return np.append(_on_steps(first, rate), max(room, 0.0))
+
+
+def _step(second: float, rate: float) -> int:
+    return int(np.floor(second * rate + 0.5))
+
+
+def _on_steps(seconds: np.ndarray, rate: float) -> np.ndarray:
+    starts: np.ndarray = np.floor(seconds * rate + 0.5) / rate
+    return starts
+
+
+def _shorter(views: Views, needed: dict[str, int]) -> np.ndarray:
+    """Which recordings have fewer steps than needed, in one view at least."""
     is_short = np.zeros(len(views), dtype=bool)
-    for name, rate in views.rates.items():
+    for name, n_steps in needed.items():
         n_frames = views.n_frames(name)
         if (n_frames == 0).any():
             raise ValueError(
                 f"Row {int(np.argmin(n_frames))} of X has no samples. Leave it out."
             )
-        is_short |= n_frames < to_steps(duration, rate or 0)
+        is_short |= n_frames < n_steps
     return is_short
 
 
@@ -234,6 +272,7 @@ def _cut(
     rows: np.ndarray,
     starts: np.ndarray,
     duration: float,
+    needed: int,
     short: str,
 ) -> np.ndarray:
     """Clips (n_clips, n_bins, n_steps) of one view."""
@@ -241,14 +280,16 @@ def _cut(
     n_steps = to_steps(duration, rate)
     dtype = np.result_type(*{recording.dtype for recording in recordings})
     out = np.empty((len(rows), len(recordings[0]), n_steps), dtype)
-    for clip, row, start in zip(out, rows, starts, strict=True):
+    for row, first_clip, n_clips in zip(
+        *np.unique(rows, return_index=True, return_counts=True), strict=True
+    ):
         recording = recordings[row]
-        missing = n_steps - recording.shape[1]
+        missing = needed - recording.shape[1]
         if missing > 0:
-            clip[:] = _lengthened(recording, missing, short)
-            continue
-        first = span(start, n_steps, rate, recording.shape[1])
-        clip[:] = recording[:, first : first + n_steps]
+            recording = _lengthened(recording, missing, short)
+        for i in range(first_clip, first_clip + n_clips):
+            first = span(starts[i], n_steps, rate, recording.shape[1])
+            out[i] = recording[:, first : first + n_steps]
     return out
 
 

@@ -142,12 +142,8 @@ def framing_of(view: BaseView) -> Framing:
             "recording is computed, they would differ. Set window (in seconds) to "
             "classify windows of the recording as clips, or take another view."
         )
-    spectrogram = getattr(module, "spectrogram", None)
-    first = 0.0
-    if spectrogram is not None and spectrogram.center is not True:
-        first = spectrogram.length / 2
     hop = round(view.sr / view.rate)
-    reach = 0 if module is None else module.reach
+    reach, first = (0, 0.0) if module is None else (module.reach, module.centre)
     # and a hop at least: what is nearest to a frame then lies within the recording
     return Framing(hop, max(reach, hop), first, view._shortest)
 

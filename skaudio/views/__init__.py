@@ -4,6 +4,7 @@ from skaudio._utils._container import Views
 from skaudio.views._coala import CoalaView
 from skaudio.views._cqt import CQTView
 from skaudio.views._gammatone import GammatoneView
+from skaudio.views._mean_pool import MeanPoolView
 from skaudio.views._mel import MelView
 from skaudio.views._mfcc import MFCCView
 from skaudio.views._raw import RawView
@@ -15,6 +16,7 @@ __all__ = [
     "CoalaView",
     "GammatoneView",
     "MFCCView",
+    "MeanPoolView",
     "MelView",
     "RawView",
     "STFTView",

@@ -120,6 +120,11 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         """How many samples a clip needs."""
         return 1
 
+    @property
+    def _needs(self) -> tuple[str, str]:
+        """What `_shortest` is, and what to set for shorter clips."""
+        return "1", "nothing"
+
     def _named_views(self) -> dict[str, BaseView]:
         self._validate_params()
         return {self.kind: self}
@@ -207,26 +212,58 @@ def _compute_part(
 ) -> list[tuple[list[np.ndarray], list[float]]]:
     """Views and tops of some clips; what overflows is NaN."""
     computed: list[tuple[list[np.ndarray], list[float]]] = [([], []) for _ in views]
-    for dtype, clips in groupby(part.waveforms, key=lambda clip: clip.dtype.name):
+    waveforms = _long_enough(views, part, report)
+    for dtype, clips in groupby(waveforms, key=lambda clip: clip.dtype.name):
         of_dtype = _compute_clips(views, list(clips), dtype)
         for (arrays, tops), (new_arrays, new_tops) in zip(
             computed, of_dtype, strict=True
         ):
             arrays.extend(new_arrays)
             tops.extend(new_tops)
-    for i, waveform in enumerate(part.waveforms):
+    for i, waveform in enumerate(waveforms):
         of_clip = [arrays[i] for arrays, _ in computed]
         if all(map(all_finite, of_clip)) or not all_finite(waveform):
             continue
-        item, row = part.clips[i], part.rows[i]
-        name = shown(item) if is_path(item) else f"Clip {row} of X"
-        message = overflow(name, waveform, waveform.dtype)
-        if views[0].on_error == "raise":
-            raise ValueError(message)
-        report.add(row, item, message)
+        message = overflow(_name_of(part, i), waveform, waveform.dtype)
+        _note(views, part, i, message, report)
         for (arrays, _), array in zip(computed, of_clip, strict=True):
             arrays[i] = np.full_like(array, np.nan)
     return computed
+
+
+def _long_enough(
+    views: Sequence[BaseView], part: Part, report: Report
+) -> list[np.ndarray]:
+    """Waveforms of clips; those too short for a view are NaN, or an error."""
+    view = max(views, key=lambda view: view._shortest)
+    waveforms = list(part.waveforms)
+    for i, waveform in enumerate(waveforms):
+        n_samples = len(waveform)
+        if n_samples >= view._shortest or not all_finite(waveform):
+            continue
+        needed, change = view._needs
+        message = (
+            f"{_name_of(part, i)} is too short: {type(view).__name__} needs {needed} "
+            f"samples or more; got {n_samples}. Set {change} or a duration to which "
+            "clips are padded, or leave it out."
+        )
+        _note(views, part, i, message, report)
+        waveforms[i] = np.full_like(waveform, np.nan)
+    return waveforms
+
+
+def _name_of(part: Part, i: int) -> str:
+    item = part.clips[i]
+    return shown(item) if is_path(item) else f"Clip {part.rows[i]} of X"
+
+
+def _note(
+    views: Sequence[BaseView], part: Part, i: int, message: str, report: Report
+) -> None:
+    """Raise the error of a clip, or note it, by the policy of the views."""
+    if views[0].on_error == "raise":
+        raise ValueError(message)
+    report.add(part.rows[i], part.clips[i], message)
 
 
 def _compute_clips(

@@ -54,6 +54,11 @@ class FrameView(BaseView):
         """How many samples a clip needs."""
         return 1 if self.center else self._framing()[0]
 
+    @property
+    def _needs(self) -> tuple[str, str]:
+        """What `_shortest` is, and what to set for shorter clips."""
+        return f"n_fft={self._shortest}", "center=True, a smaller n_fft"
+
     def _framing(self) -> tuple[int, int, int]:
         """Samples of the transform, of the window and from frame to frame."""
         win_length, hop_length = self.win_length, self.hop_length

@@ -20,7 +20,7 @@ from skaudio._training._options._augmentation import Augmentation
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
 from skaudio.persistence import load, save
 from skaudio.preprocessing import ViewScaler
-from skaudio.views import MelView, RawView, make_view_union
+from skaudio.views import MeanPoolView, MelView, RawView, make_view_union
 
 SR = 8000
 NET = {"width": 0.05, "max_epochs": 2, "random_state": 0}
@@ -151,6 +151,13 @@ def test_segments_are_cuts_whatever_the_frames(clips, options):
     for name in names:
         views.set_params(**{f"{name}__{key}": v for key, v in options.items()})
     check_cuts(views, waves, atol=2e-4)
+
+
+def test_segments_of_means_are_cuts(clips):
+    """Also beside a view with another grid, and where the end fills no mean."""
+    waves = [wave for wave in clips[0] if len(wave) >= 40]
+    views = make_view_union(MeanPoolView(sr=SR, pool_size=40), RawView(sr=SR))
+    check_cuts(views, waves, atol=1e-6)
 
 
 @pytest.mark.parametrize("hop_length", [160, 200, 1000])

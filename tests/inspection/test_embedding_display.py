@@ -329,3 +329,75 @@ def test_any_rows_can_be_joined():
     display = EmbeddingDisplay(embedding=np.eye(3, 2), pairs=rows).plot()
     (segment,) = display.ax_.collections[0].get_segments()
     assert_array_equal(segment, np.eye(3, 2)[[0, 2]])
+
+
+# ------------------------------------------------------------------------ side by side
+
+
+def test_several_embeddings_side_by_side(clusters):
+    """Each projected by itself; the same classes, colours and one legend."""
+    Z, y = clusters
+    rng = np.random.default_rng(1)
+    scaler = StandardScaler().fit(Z)
+    slices = rng.normal(size=(len(y), 1, 20))
+    embeddings = {"raw": slices, "codes": scaler, "logits": Z[:, :3]}
+    displays = EmbeddingDisplay.compare(embeddings, y, X=Z)
+    assert list(displays) == ["raw", "codes", "logits"]
+    (figure,) = {display.figure_ for display in displays.values()}
+    assert [ax.get_title(loc="left") for ax in figure.axes] == list(displays)
+    assert legend_of(displays["raw"]) == sorted(NAMES)
+    tables = {
+        "raw": slices[:, 0],
+        "codes": scaler.transform(Z),
+        "logits": Z[:, :3],
+    }
+    colors = []
+    for name, table in tables.items():
+        expected = draw(table, y, method="pca")
+        assert_allclose(displays[name].embedding, expected.embedding)
+        colors.append([c.get_facecolor() for c in displays[name].ax_.collections])
+        assert displays[name].ax_.get_legend() is None
+    assert_array_equal(colors[0], colors[1])
+    assert_array_equal(colors[0], colors[2])
+
+
+def test_two_of_three_components_are_the_two(clusters):
+    """The authors fit three and draw two."""
+    Z, _ = clusters
+    (display,) = EmbeddingDisplay.compare({"codes": Z}).values()
+    expected = PCA(3).fit_transform(Z)[:, :2]
+    signs = np.sign((display.embedding * expected).sum(axis=0))
+    assert_allclose(display.embedding * signs, expected, atol=1e-9)
+    assert display.figure_.legends == []
+
+
+def test_side_by_side_on_given_axes(clusters, pyplot):
+    Z, y = clusters
+    figure, axes = pyplot.subplots(1, 2)
+    tags = np.stack([y == "rain", y == "dog"], axis=1).astype(int)
+    options = {"tags": ["rain"], "tag_names": ["rain", "dog"]}
+    displays = EmbeddingDisplay.compare({"a": Z, "b": -Z}, tags, axes=axes, **options)
+    assert [len(display.embedding) for display in displays.values()] == [15, 15]
+    assert figure.legends == []
+    assert axes[0].get_legend() is None
+    assert axes[1].get_legend() is not None
+    with pytest.raises(ValueError, match="axes must be one for each embedding, 3; got"):
+        EmbeddingDisplay.compare({"a": Z, "b": Z, "c": Z}, axes=axes)
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "message"),
+    [
+        ({}, "embeddings is empty: at least one is needed"),
+        ({"a": StandardScaler()}, "'a' is a transformer, StandardScaler: pass X"),
+        (
+            {"a": np.ones((4, 2)), "b": np.ones((5, 2))},
+            r"same clips; got {'a': 4, 'b': 5} rows, and 4 labels",
+        ),
+    ],
+)
+def test_what_cannot_be_side_by_side(embeddings, message):
+    with pytest.raises(ValueError, match=message):
+        EmbeddingDisplay.compare(embeddings, [0, 1, 0, 1])
+    with pytest.raises(NotFittedError):
+        EmbeddingDisplay.compare({"a": StandardScaler()}, X=np.ones((4, 2)))

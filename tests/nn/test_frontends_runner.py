@@ -8,6 +8,7 @@ from skaudio.nn import (
     MFCC,
     ConstantQ,
     GammatoneSpectrogram,
+    MeanPool,
     MelSpectrogram,
     Spectrogram,
     runner,
@@ -21,6 +22,7 @@ from skaudio.nn.runner import (
 from skaudio.views import (
     CQTView,
     GammatoneView,
+    MeanPoolView,
     MelView,
     MFCCView,
     RawView,
@@ -58,6 +60,7 @@ def test_batches_are_runs_of_equal_length(batch_size):
         MelSpectrogram(sr=8000, **FRAMES),
         GammatoneSpectrogram(sr=8000, **FRAMES),
         Spectrogram(**FRAMES),
+        MeanPool(pool_size=7),
         MFCC(sr=8000, **FRAMES, delta=1),
         ConstantQ(sr=8000, hop_length=180, n_bins=72),
         ConstantQ(sr=8000, hop_length=180, n_bins=12, bins_per_octave=3),
@@ -119,6 +122,7 @@ LONG = {
     "gammatone, reflected behind": GammatoneView(
         sr=22050, center="start", pad_mode="reflect", hop_length=300
     ),
+    "means": MeanPoolView(pool_size=300),
     "stft": STFTView(sr=22050, scale="db", top_db=40.0, pad_mode="edge"),
     "mfcc": MFCCView(sr=22050, delta=2),
     "mfcc and energy": MFCCView(

@@ -7,7 +7,14 @@ import torch
 from sklearn.model_selection import GroupKFold
 
 from skaudio.preprocessing import cut_clips
-from skaudio.views import MelView, RawView, Views, make_view_union
+from skaudio.views import (
+    MeanPoolView,
+    MelView,
+    RawView,
+    Views,
+    ViewUnion,
+    make_view_union,
+)
 
 
 def frames(n_frames, first=0.0):
@@ -96,6 +103,71 @@ def test_short_recordings(n_samples, n_clip):
     assert dropped.rows.tolist() == dropped.groups.tolist() == [1]
 
 
+def test_so_many_clips_from_the_beginning():
+    """What follows them is left out, and the last one is where it would be anyway."""
+    X = [np.arange(95.0), np.arange(40.0)]
+    clips = cut_clips(X, ["a", "b"], sr=10, duration=1.0, overlap=0.0, n_clips=4)
+    assert clips.starts.tolist() == [0, 1, 2, 3] * 2
+    assert clips.rows.tolist() == [0] * 4 + [1] * 4
+    assert clips.y == ["a"] * 4 + ["b"] * 4
+    np.testing.assert_array_equal(clips.X[:4], np.arange(40.0).reshape(4, 10))
+    half = cut_clips(X, sr=10, duration=1.0, n_clips=3)
+    assert half.starts.tolist() == [0, 0.5, 1.0] * 2
+    assert half.X[:, 0].tolist() == [0, 5, 10] * 2
+    one = cut_clips(X, sr=10, duration=1.0, n_clips=1)
+    np.testing.assert_array_equal(one.X, [np.arange(10.0)] * 2)
+
+
+def test_recordings_without_so_many_clips():
+    X = [1 + np.arange(25.0), 1 + np.arange(30.0), 1 + np.arange(7.0)]
+    options = {"sr": 10, "duration": 1.0, "overlap": 0.0, "n_clips": 3}
+    message = r"Row 0 of X has 2.5 s, less than 3 clips of 1 s every 1 s. .* or n_clips"
+    with pytest.raises(ValueError, match=message):
+        cut_clips(X, **options, short="raise")
+    assert cut_clips(X, **options, short="drop").rows.tolist() == [1] * 3
+    with pytest.raises(ValueError, match="All 1 recordings are shorter than 3 clips"):
+        cut_clips(X[2:], **options, short="drop")
+    padded = cut_clips(X, **options, short="pad")
+    wrapped = cut_clips(X, **options, short="wrap")
+    for clips in (padded, wrapped):
+        assert clips.rows.tolist() == [0] * 3 + [1] * 3 + [2] * 3
+        np.testing.assert_array_equal(clips.X[3:6].ravel(), X[1])
+    assert padded.X[:3].ravel().tolist() == [*X[0], *[0] * 5]
+    assert padded.X[6:].ravel().tolist() == [*X[2], *[0] * 23]
+    assert wrapped.X[:3].ravel().tolist() == [*X[0][-5:], *X[0]]
+    assert wrapped.X[6:].ravel().tolist() == np.resize(X[2], 5 * 7)[-30:].tolist()
+
+
+def test_slices_of_the_softmax_autoencoder():
+    """20 slices of 500 means of 40 samples, by the authors' code on whole tracks."""
+    rng = np.random.default_rng(0)
+    tracks = [rng.uniform(-1, 1, n).astype("f4") for n in (600_000, 661_500, 400_000)]
+    clips = cut_clips(
+        MeanPoolView().transform(tracks),
+        [3, 1, 2],
+        sr=22050 / 40,
+        duration=500 / 551.25,
+        overlap=0.0,
+        n_clips=20,
+        short="raise",
+    )
+    assert clips.X.shape == (60, 1, 500)
+    assert clips.y == [3] * 20 + [1] * 20 + [2] * 20
+    assert clips.groups.tolist() == clips.rows.tolist()
+    pooled = [track[:400_000].reshape(-1, 40).mean(axis=1) for track in tracks]
+    expected = np.concatenate([values.reshape(20, 500) for values in pooled])
+    np.testing.assert_allclose(clips.X[:, 0], expected, atol=1e-7)
+    views = ViewUnion([("raw", MeanPoolView())]).transform(tracks)
+    again = cut_clips(views, duration=500 / 551.25, overlap=0.0, n_clips=20)
+    np.testing.assert_array_equal(again.X["raw"], clips.X)
+    with pytest.raises(ValueError, match=r"Row 1 of X has 18\.1.* less than 20 clips"):
+        cut_clips(
+            MeanPoolView().transform([tracks[0], tracks[2][:-1]]),
+            **{"sr": 551.25, "duration": 500 / 551.25, "overlap": 0.0, "n_clips": 20},
+            short="raise",
+        )
+
+
 def test_short_views_are_continued_by_their_last_frame():
     X = Views({"mel": frames(3, first=5)[None]}, {"mel": 10.0})
     clip = cut_clips(X, duration=0.5, short="pad").X["mel"][0]
@@ -150,6 +222,8 @@ def test_containers():
     [
         ({"duration": 0.0}, "duration must be positive seconds; got 0.0"),
         ({"overlap": 1.0}, "overlap must be from 0 to below 1; got 1.0"),
+        ({"n_clips": 0}, "n_clips must be a number of clips, at least 1, or None; got"),
+        ({"n_clips": 2.0}, "n_clips must be a number of clips, at least 1, or None"),
         ({"short": "tile"}, "short must be one of wrap, pad, drop, raise; got 'tile'"),
         ({"sr": None}, "sr must be the steps of X per second"),
         ({"overlap": 0.95}, "start every 0.05 s; X has 10 steps per second. Lower"),

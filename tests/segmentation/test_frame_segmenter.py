@@ -36,6 +36,7 @@ from skaudio.segmentation._sources import OnePass, Windows
 from skaudio.views import (
     CoalaView,
     GammatoneView,
+    MeanPoolView,
     MelView,
     MFCCView,
     RawView,
@@ -97,6 +98,22 @@ def test_blocks_equal_the_whole(name, block, clips, recording):
     nearest = np.floor((times - first) / hop + 0.5).astype(int)
     nearest = nearest.clip(0, expected.shape[1] - 1)
     assert_allclose(found, expected[:, nearest], atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [0.13, 60])
+def test_means_of_samples_in_blocks(block, clips, recording):
+    """They lie half a hop behind their first sample: two are as near to a time."""
+    view = MeanPoolView(sr=SR, pool_size=80)
+    model = make_pipeline(view, ViewScaler(), Convolution()).fit(*clips)
+    segmenter = segmenter_of(model, block=block, median=1, hop=0.01)
+    assert source_of(segmenter).centre == 40
+    (found,), _ = segmenter.predict_frames_proba([recording])
+    expected = whole(model, recording)
+    assert found.shape == expected.shape
+    before = np.concatenate([expected[:, :1], expected[:, :-1]], axis=1)
+    off = [np.abs(found - frames).max(axis=0) for frames in (before, expected)]
+    assert np.minimum(*off).max() < 1e-5
+    assert np.abs(before - expected).max() > 1e-4  # which tells them apart
 
 
 def test_a_loader_and_a_search_are_seen_through(clips, recording, frame_model):

@@ -21,6 +21,7 @@ from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
 from skaudio.views import (
     CQTView,
     GammatoneView,
+    MeanPoolView,
     MelView,
     MFCCView,
     RawView,
@@ -39,6 +40,7 @@ VIEWS = {
     "mfcc": MFCCView(sr=SR, delta=2),
     "cqt": CQTView(sr=SR, n_bins=72),
     "raw": RawView(sr=SR),
+    "means": MeanPoolView(sr=SR, pool_size=10),
 }
 
 
@@ -78,7 +80,7 @@ def test_rows_do_not_depend_on_each_other(view, sounds):
 
 
 def test_ragged_is_one_by_one(view, sounds):
-    clips = ragged(sounds[0])
+    clips = [clip for clip in ragged(sounds[0]) if len(clip) >= view._shortest]
     out = view.transform(clips)
     assert out.shape == (len(clips),)
     assert out.dtype == object
@@ -138,7 +140,7 @@ def test_what_overflows_is_the_error_of_its_clip(view, sounds, dtype):
     huge = X.copy()
     huge[1] *= 1e30 if dtype == "float32" else 1e300
     for clips in (huge, list(huge)):
-        if view.kind == "raw":  # computes nothing
+        if view.kind in ("raw", "meanpool"):  # nothing is larger than the samples
             assert np.isfinite(view.transform(clips)).all()
             continue
         view.set_params(on_error="raise")
@@ -280,7 +282,8 @@ TORTURE = {
 
 @pytest.mark.parametrize("name", TORTURE)
 def test_odd_clips_are_finite(view, name):
-    out = view.transform([TORTURE[name]])
+    clip = TORTURE[name]
+    out = view.transform([clip if clip.size > 1 else np.ones(view._shortest, "f4")])
     assert out.shape[0] == 1
     assert out.shape[2] >= 1
     assert np.isfinite(out).all()
@@ -425,6 +428,46 @@ def test_magnitudes_of_four_seconds_are_librosas():
     assert view.rate == 11025 / 256
     power = clone(view).set_params(power=2.0).transform(y)[0]
     np.testing.assert_allclose(power, expected**2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_samples", [40, 79, 80, 4001])
+def test_means_of_samples_side_by_side(n_samples):
+    """What does not fill a mean is dropped."""
+    y = np.random.default_rng(0).standard_normal(n_samples).astype(np.float32)
+    found = MeanPoolView().transform([y])
+    n = n_samples // 40
+    assert found.shape == (1, 1, n)
+    expected = [y[40 * i : 40 * (i + 1)].mean() for i in range(n)]
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-7)
+    assert MeanPoolView().rate == 551.25
+
+
+@pytest.mark.parametrize(
+    ("view", "needed"),
+    [
+        (MeanPoolView(sr=SR), "MeanPoolView needs pool_size=40"),
+        (MelView(sr=SR, n_fft=40, n_mels=4, center=False), "MelView needs n_fft=40"),
+        (STFTView(sr=SR, n_fft=40, center=False), "STFTView needs n_fft=40"),
+    ],
+)
+def test_a_clip_that_is_too_short_is_an_error_of_its_own(view, needed):
+    long = np.ones(100, np.float32)
+    X = [long, long[:39], long]
+    for source in (view, ViewUnion([("raw", RawView(sr=SR)), ("it", view)])):
+        with pytest.raises(ValueError, match=f"Clip 1 of X is too short: {needed} .*9"):
+            source.transform(X)
+    view = clone(view).set_params(on_error="warn")
+    with pytest.warns(UserWarning, match="row 1: Clip 1 of X is too short"):
+        out = view.transform(X)
+    assert [error["row"] for error in view.errors_] == [1]
+    assert [np.isnan(array).all() for array in out] == [False, True, False]
+    np.testing.assert_array_equal(out[2], view.transform([long])[0])
+    union = ViewUnion([("raw", RawView(sr=SR, on_error="nan")), ("it", view)])
+    views = union.set_params(it__on_error="nan").transform(X)
+    assert np.isnan(views["raw"][1]).all()
+    assert np.isfinite(views["raw"][2]).all()
+    padded = clone(view).set_params(duration=0.01).transform(X)
+    assert np.isfinite(padded).all()
 
 
 def test_librosas_parameters_mean_the_same():
