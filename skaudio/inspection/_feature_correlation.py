@@ -7,9 +7,9 @@ from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 from torch import Tensor
 
+from skaudio._utils._random import derived_generator, draw_seed
 from skaudio.inspection._networks import Clip, Model, run
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _pearson(responses: np.ndarray) -> np.ndarray:
 
 def _draws(n_clips: int, n_bootstraps: int, random_state: Any) -> np.ndarray:
     """How often each clip is drawn, (n_bootstraps, n_clips)."""
-    rng = check_random_state(random_state)
+    rng = derived_generator(draw_seed(random_state))
     share = np.full(n_clips, 1 / n_clips)
     return rng.multinomial(n_clips, share, size=n_bootstraps).astype(float)
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
 from skaudio._audio._report import Report
 from skaudio._utils._container import Views
@@ -77,13 +77,6 @@ class Model:
         check_is_fitted(model)
         return cls(model.net_.module_, [s for s in steps if s is not None], model)
 
-    @property
-    def parameter(self) -> Tensor:
-        """Some weight of the network, for its device and type."""
-        tensors = [*self.module.parameters(), *self.module.buffers()]
-        floats = [t for t in tensors if t.is_floating_point()]
-        return floats[0] if floats else torch.zeros(())
-
     def names_of(self, layers: list[int | str]) -> list[str]:
         """Names of layers that are given by number or name."""
         if not hasattr(self.module, "hidden_layers"):
@@ -112,11 +105,12 @@ class Model:
 
     def tensors(self, clip: Clip) -> Any:
         """A clip as the module takes it."""
-        like = self.parameter
-        views = {
-            name: torch.from_numpy(np.ascontiguousarray(view))[None].to(like)
-            for name, view in clip.items()
-        }
+        weights = [*self.module.parameters(), *self.module.buffers()]
+        floats = [weight for weight in weights if weight.is_floating_point()]
+        views = {}
+        for name, view in clip.items():
+            x = torch.from_numpy(np.ascontiguousarray(view))[None]
+            views[name] = x.to(floats[0]) if floats else x
         if self.estimator is None and list(views) == ["view"]:
             (x,) = views.values()
             names = (
