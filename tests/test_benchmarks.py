@@ -155,7 +155,7 @@ def test_plain_deconvolution_is_the_same_computation(auralisation):
         for n, shape in ((4, (4, 1)), (3, (3, 4)))
     ]
     layers = [(weight, bias.double()) for weight, bias in layers]
-    network = torch.nn.Sequential()
+    network = torch.nn.Sequential(torch.nn.Unflatten(1, (1, 19)))
     for weight, bias in layers:
         conv = torch.nn.utils.skip_init(
             torch.nn.Conv2d, *weight.shape[1::-1], 3, padding=1, dtype=torch.float64
@@ -163,7 +163,7 @@ def test_plain_deconvolution_is_the_same_computation(auralisation):
         conv.load_state_dict({"weight": weight, "bias": bias})
         network += torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.MaxPool2d(2))
     x = torch.rand(1, 1, 19, 14, generator=generator, dtype=torch.float64)
-    maps = deconvolve(network, x[0], "5")[0]
+    maps = deconvolve(network, x[0], "6")[0]
     arrays = [(weight.numpy(), bias.numpy()) for weight, bias in layers]
     for feature in range(3):
         in_torch = auralisation.plain(x, layers, feature).numpy()
