@@ -163,7 +163,7 @@ def test_plain_deconvolution_is_the_same_computation(auralisation):
         conv.load_state_dict({"weight": weight, "bias": bias})
         network += torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.MaxPool2d(2))
     x = torch.rand(1, 1, 19, 14, generator=generator, dtype=torch.float64)
-    maps = deconvolve(network, x[0], "6")[0]
+    maps = deconvolve(network, x[0].numpy(), "6")[0]
     arrays = [(weight.numpy(), bias.numpy()) for weight, bias in layers]
     for feature in range(3):
         in_torch = auralisation.plain(x, layers, feature).numpy()
