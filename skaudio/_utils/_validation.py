@@ -154,7 +154,9 @@ def _n_columns(X: Any, rows: list[Any] | None) -> int | None:
 
 def is_table(X: Any) -> bool:
     """Whether `check_views` reads X as one frame of bins per clip."""
-    return getattr(X, "ndim", 2) != 3 and _ragged_views(X) is None
+    if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
+        return False
+    return _ragged_views(X) is None
 
 
 def _ragged_views(X: Any) -> list[np.ndarray] | None:

@@ -107,7 +107,7 @@ def effective_kernel_size(
     if given is not None:
         scales = dict.fromkeys(scales, given)
     rows = []
-    for prefix, part, view in _on_views(module):
+    for prefix, part, view in _on_views(module, next(iter(n_bins), None)):
         bins = n_bins.get(view) or _bins_of(module, part, view)
         scale = scales.get(view) or given or Scale()
         rows += [
@@ -116,7 +116,7 @@ def effective_kernel_size(
         ]
     if not rows:
         raise ValueError(
-            f"{type(module).__name__} has no convolution, so its layers see all of a "
+            f"{type(estimator).__name__} has no convolution: its layers see all of a "
             "frame or of a segment. Pass a convolutional network, such as a "
             "SpectrogramCNNClassifier."
         )
@@ -222,17 +222,20 @@ def _of_layers(n_layers: int) -> nn.Module:
         )
 
 
-def _on_views(module: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Prefix of names, module and name of the view, for the parts on single views."""
+def _on_views(module: Any, first: str | None) -> Iterator[tuple[str, Any, Any]]:
+    """Prefix of names, module and name of the view, for the parts on single views.
+
+    ``first`` is the name of the first view, where a module does not know it.
+    """
     if isinstance(module, MultiViewCRNN):
         for i, (view, encoder) in enumerate(
             zip(module.view_names, module.encoders, strict=True)
         ):
             yield f"encoders.{i}.", encoder, view
     elif hasattr(module, "network"):
-        yield "network.", module.network, next(iter(module.branch_names), None)
+        yield "network.", module.network, next(iter(module.branch_names), first)
     else:
-        yield "", module, None
+        yield "", module, first
 
 
 def _bins_of(module: Any, part: Any, view: Any) -> int:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
 from skaudio._training._loss_weights import UniformWeights
 from skaudio._training._trainer import Trainer
@@ -30,6 +31,25 @@ def toy():
         "raw": rng.normal(size=(60, 1, 1000)).astype(np.float32),
     }
     return Views(arrays, {"mel": 50.0, "raw": 1000.0}), y, np.arange(60) // 2
+
+
+# ------------------------------------------------------------------ modes
+
+
+class Switches(Callback):
+    """Notes the modes in which a step ends, and leaves the network in eval mode."""
+
+    def on_batch_end(self, net, **kwargs):
+        self.modes = {m.training for m in net.module_.modules()}
+        net.module_.eval()
+
+
+def test_every_step_trains_whatever_a_callback_leaves_behind(toy):
+    X, y, _ = toy
+    switches = Switches()
+    clf = CRNNClassifier(**NET, segment_length=10, callbacks=[switches])
+    clf.fit(X["mel"], y)
+    assert switches.modes == {True}
 
 
 # ------------------------------------------------------------------ watched clips

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
+from skaudio.embedding import CoalaEmbedder
 from skaudio.inspection import effective_kernel_size
 from skaudio.neural_network import (
     CRNNClassifier,
@@ -30,7 +31,15 @@ from skaudio.nn import (
 )
 from skaudio.nn.blocks import HalveFrequency
 from skaudio.preprocessing import ViewScaler
-from skaudio.views import MelView, MFCCView, RawView, STFTView, Views, make_view_union
+from skaudio.views import (
+    CoalaView,
+    MelView,
+    MFCCView,
+    RawView,
+    STFTView,
+    Views,
+    make_view_union,
+)
 
 SR = 8000
 PAPER = {"sr": 11025, "n_fft": 512, "hop_length": 256}
@@ -226,6 +235,16 @@ def test_bands_are_not_in_hertz(sound):
         assert sizes["field_hz"].isna().all()
 
 
+def test_an_embedder_of_patches(sound):
+    """A network that does not name its view: 43 patches of windows of 1024 samples."""
+    tags = np.eye(2, dtype=int)[sound[1]]
+    view = CoalaView(sr=8000, min_duration=6.5)
+    coala = CoalaEmbedder(width=0.02, views=view, max_epochs=1, random_state=0)
+    sizes = effective_kernel_size(coala.fit(sound[0], tags))
+    assert list(sizes.index) == [f"audio_encoder.blocks.{i}" for i in range(5)]
+    assert_allclose(sizes["field_ms"], [320.0, 704.0, 1472.0, 3008.0, 6080.0])
+
+
 def test_rates_of_views_and_of_arrays(sound):
     Z = np.random.default_rng(0).normal(size=(4, 8, 20)).astype(np.float32)
     clf = SpectrogramCNNClassifier(**SMALL)
@@ -273,7 +292,9 @@ def test_networks_on_samples(sound):
 
 def test_networks_without_convolutions(sound):
     flat = SelfNormalizingClassifier(hidden_layer_sizes=(3,), views=PLAIN, **NET)
-    with pytest.raises(ValueError, match="OneBranch has no convolution, so its layers"):
+    with pytest.raises(
+        ValueError, match="SelfNormalizingClassifier has no convolution:"
+    ):
         effective_kernel_size(flat.fit(*sound))
     with pytest.raises(ValueError, match="SelfNormalizingNet has no convolution"):
         effective_kernel_size(built(SelfNormalizingNet, 6, 2, hidden_layer_sizes=(3,)))

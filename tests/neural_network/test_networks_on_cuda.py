@@ -1,4 +1,4 @@
-"""The light networks on a GPU: trained there, and the same on a CPU afterwards."""
+"""Networks on a GPU: trained there, and the same on a CPU afterwards."""
 
 import copy
 
@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from sklearn.frozen import FrozenEstimator
 
+from skaudio.embedding import AutoencoderEmbedder
+from skaudio.inspection import deconvolve
 from skaudio.neural_network import (
     DistilledClassifier,
     MobileNetClassifier,
     SelfNormalizingClassifier,
+    SoftmaxAutoencoderClassifier,
+    SpectrogramCNNClassifier,
     SwishNetClassifier,
+    TwoLayerClassifier,
 )
 from skaudio.views import Views
 
@@ -20,6 +25,9 @@ NETWORKS = [
     SwishNetClassifier(strided=False, causal=False, **SHORT),
     MobileNetClassifier(width=0.1, **SHORT),
     SelfNormalizingClassifier(hidden_layer_sizes=(16, 8), **SHORT),
+    SoftmaxAutoencoderClassifier(encoder_sizes=(16, 8), **SHORT),
+    SpectrogramCNNClassifier(width=0.1, **SHORT),
+    TwoLayerClassifier(n_hidden=16, **SHORT),
 ]
 
 
@@ -31,15 +39,19 @@ def clips():
     return Views({"mfcc": X.astype(np.float32)}, {"mfcc": 100.0}), y
 
 
+def moved_to_cpu(fitted):
+    moved = copy.deepcopy(fitted)
+    moved.device = "cpu"
+    return copy.deepcopy(moved)  # the network is rebuilt where it is to run
+
+
 @pytest.mark.gpu
 @pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: type(n).__name__)
 def test_cuda_is_close_to_cpu(network, clips):
     X, y = clips
     fitted = network.fit(X, y)
-    on_cpu = copy.deepcopy(fitted)
-    on_cpu.device = "cpu"
-    on_cpu = copy.deepcopy(on_cpu)  # the network is rebuilt where it is to run
+    on_cpu = moved_to_cpu(fitted)
     proba = on_cpu.predict_proba(X)
     np.testing.assert_allclose(fitted.predict_proba(X), proba, atol=2e-3)
     if hasattr(fitted, "predict_frames_proba"):
@@ -55,8 +67,39 @@ def test_distillation_on_cuda(clips):
     teacher = MobileNetClassifier(width=0.1, **SHORT).fit(X, y)
     student = SwishNetClassifier(**SHORT)
     distilled = DistilledClassifier(student, FrozenEstimator(teacher)).fit(X, y)
-    on_cpu = copy.deepcopy(distilled.student_)
-    on_cpu.device = "cpu"
-    proba = copy.deepcopy(on_cpu).predict_proba(X)
+    proba = moved_to_cpu(distilled.student_).predict_proba(X)
     np.testing.assert_allclose(distilled.predict_proba(X), proba, atol=2e-3)
     assert distilled.history_[-1]["train_loss"] < distilled.history_[0]["train_loss"]
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+def test_codes_on_cuda(clips):
+    X, y = clips
+    for model in (
+        AutoencoderEmbedder(encoder_sizes=(16, 8), **SHORT),
+        SoftmaxAutoencoderClassifier(encoder_sizes=(16, 8), **SHORT),
+    ):
+        fitted = model.fit(X, y)
+        on_cpu = moved_to_cpu(fitted)
+        codes = fitted.transform(X)
+        np.testing.assert_allclose(codes, on_cpu.transform(X), atol=2e-3)
+        np.testing.assert_allclose(
+            fitted.inverse_transform(codes), on_cpu.inverse_transform(codes), atol=2e-3
+        )
+        np.testing.assert_allclose(
+            fitted.score_samples(X), on_cpu.score_samples(X), rtol=1e-2
+        )
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize(
+    "network", [NETWORKS[2], SpectrogramCNNClassifier(width=0.1, **SHORT)]
+)
+def test_deconvolution_on_cuda(network, clips):
+    X, y = clips
+    fitted = network.fit(X, y)
+    there = deconvolve(fitted, X[:2], layer=1)
+    here = deconvolve(moved_to_cpu(fitted), X[:2], layer=1)
+    np.testing.assert_allclose(there, here, atol=2e-2 * np.abs(here).max())
