@@ -121,7 +121,8 @@ class FeatureCorrelationDisplay:
             )
         ax.set_xticks(range(len(layers)), _short(layers), rotation=30, ha="right")
         ax.set(xlabel="layer", ylabel="correlation of responses")
-        ax.legend(title="clips differ in", frameon=False)
+        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        ax.legend(title="clips differ in", frameon=False, **place)
         ax.spines[["top", "right"]].set_visible(False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
