@@ -24,8 +24,8 @@ from skaudio.views import STFTView
 # %%
 # A network of five layers
 # ------------------------
-# It sees magnitudes of the short-time Fourier transform, compressed a little, and has an
-# eighth of the paper's filters, which trains in seconds.
+# It sees magnitudes of the short-time Fourier transform, compressed a little, and has
+# an eighth of the paper's filters, which trains in seconds.
 
 sr = 8000  # Hz
 X, y = make_sounds(n_clips=96, n_classes=4, duration=1.5, sr=sr, random_state=0)
@@ -40,10 +40,10 @@ print(f"Accuracy on other sounds: {cnn.score(X[test], y[test]):.0%}")
 # %%
 # From a feature back to the spectrogram
 # --------------------------------------
-# :func:`~skaudio.inspection.deconvolve` follows every feature map of a layer back to the
-# input. Pooling puts values where the maximum was, so that maps of high layers still
-# have the time and frequency of what they are of. Here those of the second layer that
-# are largest in a clip are drawn, above spectrograms of what they sound like.
+# :func:`~skaudio.inspection.deconvolve` follows every feature map of a layer back to
+# the input. Pooling puts values where the maximum was, so that maps of high layers
+# still have the time and frequency of what they are of. Here those of the second layer
+# that are largest in a clip are drawn, above spectrograms of what they sound like.
 
 place = 80 + int(np.flatnonzero(y[test] == "harmonic")[0])
 clip = X[place : place + 1]
@@ -56,22 +56,22 @@ plt.show()
 # %%
 # Listen to it
 # ------------
-# The maps are used as masks on the transform of the clip, which is then inverted. A
-# display shows players of the clip and of its features.
+# The maps are used as masks on the transform of the clip, which is then inverted. These
+# are the sounds of the picture; a notebook shows them when a cell ends in ``display``.
 
-display
+display.auralization.to_table()
 
 # %%
 # Higher layers have fewer and coarser maps: they let through what decides on the class,
 # wherever it is. :func:`~skaudio.inspection.auralize` makes the sounds of any number of
 # clips, and its ``save`` writes them to a folder.
 
-top = auralize(cnn, X[test][:4], layer=4, feature=[0, 1, 2])
+top = auralize(cnn, X[test][:2], layer=4, feature=[0, 1, 2])
 top.to_table(max_duration=1.5)
 
 # %%
-# With the phases of the clip instead of its magnitudes, maps are heard as they are, also
-# where the clip is soft.
+# With the phases of the clip instead of its magnitudes, maps are heard as they are,
+# also where the clip is soft.
 
 auralize(cnn, clip, layer=1, feature=display.auralization.features, method="phase")
 
