@@ -23,7 +23,7 @@ test: export SCIPY_ARRAY_API = 1
 
 .PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
 	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
-	bench-softmax-autoencoder bench-segmentation bench-probes bench-threads clean
+	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads clean
 .DELETE_ON_ERROR:
 
 help:
@@ -83,6 +83,9 @@ bench-swishnet: $(VENV)/.installed-bench
 
 bench-softmax-autoencoder: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers/softmax_autoencoder.py --budget $(BUDGET) $(if $(DATA),--data "$(DATA)")
+
+bench-auralisation: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/papers/auralisation.py --budget $(BUDGET) --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
 
 bench-segmentation: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/segmentation.py --peers

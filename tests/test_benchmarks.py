@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from skaudio.inspection import deconvolve
 from skaudio.nn import SampleCNN
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -136,3 +137,77 @@ def test_seeds_are_averaged():
     ]
     accuracy = papers.summary(rows)["rates"]["8000"]["accuracy"]
     assert accuracy == {"seeds": [50.0, 60.0], "mean": 55.0}
+
+
+# --------------------------------------------------------------- softmax autoencoder
+
+
+def test_intervals_and_splits_of_slices():
+    papers = script("papers", "softmax_autoencoder")
+    found = papers.merged([{"test": 50.0}, {"test": 52.0}])["test"]
+    assert found["mean"] == 51.0
+    # Student's t of one degree of freedom, 12.706, times a standard error of 1
+    assert found["interval"] == pytest.approx(12.706, rel=1e-4)
+    assert papers.merged([[1.0, 2.0], [3.0, 4.0]]) == {"mean": [2.0, 3.0]}
+    slices = {
+        "X": np.zeros((80, 1, 500)),
+        "y": np.repeat(["a", "b"], 40),
+        "groups": np.repeat(np.arange(16), 5),
+    }
+    divided = {}
+    for kind in papers.SPLITS:
+        train, test = papers.split(kind, slices, 0)
+        assert len(train) + len(test) == 80
+        both = set(slices["groups"][train]) & set(slices["groups"][test])
+        divided[kind] = len(both)
+    assert divided["grouped"] == 0 < divided["random"]
+
+
+# -------------------------------------------------------------------- auralisation
+
+
+@pytest.fixture(scope="module")
+def auralisation():
+    return script("papers", "auralisation")
+
+
+def test_plain_deconvolution_is_the_same_computation(auralisation):
+    """Otherwise a ratio would be one of two things."""
+    generator = torch.Generator().manual_seed(0)
+    layers = [
+        (torch.randn(*shape, 3, 3, generator=generator).double(), torch.zeros(n) + 0.1)
+        for n, shape in ((4, (4, 1)), (3, (3, 4)))
+    ]
+    layers = [(weight, bias.double()) for weight, bias in layers]
+    network = torch.nn.Sequential(torch.nn.Unflatten(1, (1, 19)))
+    for weight, bias in layers:
+        conv = torch.nn.utils.skip_init(
+            torch.nn.Conv2d, *weight.shape[1::-1], 3, padding=1, dtype=torch.float64
+        )
+        conv.load_state_dict({"weight": weight, "bias": bias})
+        network += torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.MaxPool2d(2))
+    x = torch.rand(1, 1, 19, 14, generator=generator, dtype=torch.float64)
+    maps = deconvolve(network, x[0].numpy(), "6")[0]
+    arrays = [(weight.numpy(), bias.numpy()) for weight, bias in layers]
+    for feature in range(3):
+        in_torch = auralisation.plain(x, layers, feature).numpy()
+        np.testing.assert_allclose(in_torch, maps[feature], atol=1e-12)
+        in_scipy = auralisation.plain_scipy(x[0].numpy(), arrays, feature)
+        np.testing.assert_allclose(in_scipy, maps[feature], atol=1e-12)
+
+
+def test_folds_are_averaged(auralisation):
+    results = [
+        {
+            "job": f"magnitudes {fold}",
+            "figures": {"train": 90.0, "test": accuracy, "seconds": 1.0},
+        }
+        for fold, accuracy in enumerate([50.0, 60.0], 1)
+    ]
+    report = auralisation.mean_of_folds(results)
+    assert list(report) == ["magnitudes"]
+    assert report["magnitudes"]["folds"] == 2
+    test = report["magnitudes"]["test"]
+    assert test["mean"] == 55
+    # 12.706 standard errors of two folds, and each is 5
+    assert test["interval"] == pytest.approx(63.53, abs=0.01)

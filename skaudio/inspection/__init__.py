@@ -6,6 +6,10 @@ from skaudio.inspection._blending_display import BlendingDisplay
 from skaudio.inspection._deconvolution import deconvolve
 from skaudio.inspection._deconvolution_display import DeconvolutionDisplay
 from skaudio.inspection._embedding_display import EmbeddingDisplay
+from skaudio.inspection._feature_correlation import feature_correlation
+from skaudio.inspection._feature_correlation_display import (
+    FeatureCorrelationDisplay,
+)
 from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 from skaudio.inspection._kernel_size import effective_kernel_size
 from skaudio.inspection._players import PlayerTable
@@ -18,6 +22,7 @@ __all__ = [
     "BlendingDisplay",
     "DeconvolutionDisplay",
     "EmbeddingDisplay",
+    "FeatureCorrelationDisplay",
     "FilterSpectrumDisplay",
     "PlayerTable",
     "ReconstructionDisplay",
@@ -27,4 +32,5 @@ __all__ = [
     "auralize",
     "deconvolve",
     "effective_kernel_size",
+    "feature_correlation",
 ]

@@ -83,7 +83,7 @@ class Auralization:
     ...     view=RawView(sr=8000),
     ... )
     >>> auralization.to_table()
-    PlayerTable of 1 rows: clip, source, feature 3, feature 5
+    PlayerTable of 3 rows: clip, feature, sound
     """
 
     sounds: np.ndarray
@@ -105,7 +105,7 @@ class Auralization:
         clips: Sequence[int] | None = None,
         max_duration: float | None = None,
     ) -> PlayerTable:
-        """Make a table with a row for every clip: its sound, and that of its features.
+        """Make a table of players: of every clip its sound, and those of its features.
 
         Parameters
         ----------
@@ -117,15 +117,22 @@ class Auralization:
         Returns
         -------
         table : PlayerTable
-            Players scale every sound to a peak of 1.
+            A row for each sound. Players scale it to a peak of 1.
         """
         clips = list(range(len(self.sources)) if clips is None else clips)
-        columns = {"source": [self.sources[clip] for clip in clips]}
-        for i, feature in enumerate(self.features):
-            columns[f"feature {feature}"] = [self.sounds[clip][i] for clip in clips]
+        rows = [
+            (clip, name, sound)
+            for clip in clips
+            for name, sound in zip(
+                ["source", *map(str, self.features)],
+                [self.sources[clip], *self.sounds[clip]],
+                strict=True,
+            )
+        ]
+        of_clip, names, sounds = map(list, zip(*rows, strict=True))
         return PlayerTable(
-            columns,
-            {"clip": clips},
+            sounds,
+            {"clip": of_clip, "feature": names},
             sr=_whole(self.sr),
             max_duration=max_duration,
             normalize=True,

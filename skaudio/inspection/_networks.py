@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from torch import Tensor, nn
+from torch import nn
 
 from skaudio._audio._report import Report
 from skaudio._training._network_of import leaves_of, network_of
@@ -50,13 +50,6 @@ class Model:
         steps, estimator = network_of(model)
         return cls(estimator.net_.module_, leaves_of(steps), estimator)
 
-    @property
-    def parameter(self) -> Tensor:
-        """Some weight of the network, for its device and type."""
-        tensors = [*self.module.parameters(), *self.module.buffers()]
-        floats = [t for t in tensors if t.is_floating_point()]
-        return floats[0] if floats else torch.zeros(())
-
     def names_of(self, layers: list[int | str]) -> list[str]:
         """Names of layers that are given by number or name."""
         if not hasattr(self.module, "hidden_layers"):
@@ -85,16 +78,17 @@ class Model:
 
     def tensors(self, clip: Clip) -> Any:
         """A clip as the module takes it."""
-        like = self.parameter
-        views = {
-            name: torch.from_numpy(np.ascontiguousarray(view))[None].to(like)
-            for name, view in clip.items()
-        }
+        weights = [*self.module.parameters(), *self.module.buffers()]
+        floats = [weight for weight in weights if weight.is_floating_point()]
+        views = {}
+        for name, view in clip.items():
+            x = torch.from_numpy(np.ascontiguousarray(view))[None]
+            views[name] = x.to(floats[0]) if floats else x
         if self.estimator is not None or len(views) > 1:
             return views
         (x,) = views.values()
-        name = getattr(self.module, "view_names", (None,))[0]
-        return x if name is None else {name: x}
+        known: tuple[str, ...] = getattr(self.module, "view_names", ())
+        return {known[0]: x} if known else x
 
 
 class _Network(BaseEstimator):
@@ -178,13 +172,19 @@ def highest(model: Model, clip: Clip, bias: bool) -> str:
     return able[-1]
 
 
-def record(
-    model: Model, clip: Clip, row: int, names: list[str], bias: bool
+def run(
+    model: Model,
+    clip: Clip,
+    row: int,
+    names: list[str],
+    *,
+    bias: bool,
+    stop: bool = True,
 ) -> Recording:
-    """Run a network on a clip, if there are maps of all layers."""
+    """Run a network on a clip, up to some layers or as far as it goes."""
     inputs = model.tensors(clip)
     try:
-        recording = recorded(model.module, inputs, names, bias=bias)
+        recording = recorded(model.module, inputs, names, bias=bias, stop=stop)
     except (RuntimeError, IndexError) as error:
         shapes = [view.shape for view in clip.values()]
         raise ValueError(
@@ -192,17 +192,26 @@ def record(
             f"{names[-1]!r}; clips are not cut or repeated here. Pass clips of about "
             f"the length that it was trained on. torch says: {error}"
         ) from error
+    missing = [name for name in names if name not in recording.outputs]
+    if missing and stop:
+        raise ValueError(f"layer={missing[0]!r} is not used by the network.")
+    return recording
+
+
+def record(
+    model: Model, clip: Clip, row: int, names: list[str], bias: bool
+) -> Recording:
+    """Run a network on a clip, if there are maps of all layers."""
+    recording = run(model, clip, row, names, bias=bias)
     for name in names:
-        if name not in recording.outputs:
-            raise ValueError(f"layer={name!r} is not used by the network.")
         try:
             recording.check(name)
         except TypeError as reason:
             raise TypeError(
                 f"Maps of layer {name!r} do not go back to the input: {reason}. They "
                 "go back through convolutions, normalisation, ReLU, ReLU6, LeakyReLU, "
-                f"max-pooling and changes of shape. "
-                + _says(model, _with_maps(model, inputs, bias))
+                "max-pooling and changes of shape. "
+                + _says(model, _with_maps(model, model.tensors(clip), bias))
             ) from None
     return recording
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import soxr
 from sklearn.base import BaseEstimator
 
 from skaudio._audio._load import load_clips
@@ -20,6 +21,7 @@ from skaudio._utils._files import replacing
 from skaudio._utils._text import shortened
 from skaudio._utils._validation import check_clips
 
+LOWEST_RATE = 3000  # Hz that Chromium plays
 LEFT = 'style="text-align: left"'  # notebooks and themes set tables to the right
 PAGE = """\
 <!DOCTYPE html>
@@ -57,8 +59,8 @@ class PlayerTable:
         ``("violin", 0.93)``. Entries of lists have a line each; HTML in a text is shown
         as text.
     sr : int
-        Rate of the players in Hz. Files are resampled to it; arrays are taken to be at
-        it.
+        Rate of the sounds in Hz. Files are resampled to it; arrays are taken to be at
+        it. Below 3000 Hz, which not all browsers play, it is written at a multiple.
     max_duration : float or None, default=None
         Seconds that longer clips are cut off at; None plays all.
     normalize : bool, default=False
@@ -231,6 +233,9 @@ def _warn_of_clipping(name: Any, peaks: Sequence[float]) -> None:
 
 
 def _data_uri(wave: np.ndarray, sr: int) -> str:
+    factor = -(-LOWEST_RATE // sr)
+    if factor > 1:
+        wave, sr = soxr.resample(wave, sr, factor * sr), factor * sr
     file = io.BytesIO()
     soundfile.write(file, wave, sr, format="WAV", subtype="PCM_16")
     return "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()

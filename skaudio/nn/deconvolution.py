@@ -241,8 +241,9 @@ def recorded(
     named = inputs if isinstance(inputs, dict) else {"": inputs}
     recording = Recording(named, bias)
     recording.watch(network, [*layers] if stop else [*layers, "no such layer"])
-    ends = _Reached if stop else Exception
+    # layers above may need another length, and are not what is asked for
+    ends = (_Reached,) if stop else (RuntimeError, ValueError, IndexError)
     device = next(iter(named.values())).device
-    with without_autocast(device), torch.no_grad(), suppress(ends), recording:
+    with without_autocast(device), torch.no_grad(), suppress(*ends), recording:
         network(inputs)
     return recording

@@ -196,7 +196,8 @@ def test_sounds_are_shown_as_players():
     found = auralize(by_itself(), sounds()[0][:2], 1, [0, 2])
     table = found.to_table()
     assert isinstance(table, PlayerTable)
-    assert len(table) == 2
+    assert len(table) == 6
+    assert repr(table) == "PlayerTable of 6 rows: clip, feature, sound"
     assert table.to_html().count("<audio") == 6
     assert found._repr_html_() == table.to_html()
     assert repr(found).startswith("Auralization of 2 clips, features [0, 2] of layer")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skaudio.inspection import DeconvolutionDisplay, auralize, deconvolve
@@ -117,8 +118,9 @@ def test_notebooks_show_players(tmp_path):
     for (wave, sr), expected in zip(
         wavs, [found.sources[1], *found.sounds[1]], strict=True
     ):
-        assert sr == SR
-        assert_allclose(wave, expected / np.abs(expected).max(), atol=2**-14)
+        assert sr == 2 * SR  # browsers play no sound of 2 kHz
+        expected = soxr.resample(expected / np.abs(expected).max(), SR, sr)
+        assert_allclose(wave, expected.clip(-1, 1), atol=2**-14)
     display.save(tmp_path / "page.html")
     assert table in (tmp_path / "page.html").read_text()
 

@@ -186,3 +186,16 @@ def test_files_that_cannot_be_read_are_named(waves, tmp_path):
     (tmp_path / "text.wav").write_text("no sound")
     with pytest.raises(ValueError, match=r"text\.wav is not audio"):
         PlayerTable([waves[0], tmp_path / "text.wav"], sr=SR)
+
+
+def test_rates_that_browsers_do_not_play_are_raised():
+    times = np.arange(550) / 550
+    wave = (0.5 * np.sin(2 * np.pi * 100 * times)).astype(np.float32)
+    table = PlayerTable([wave], sr=550).to_html()
+    (data,) = re.findall(r'src="data:audio/wav;base64,([^"]*)"', table)
+    found, sr = soundfile.read(io.BytesIO(base64.b64decode(data)))
+    assert sr == 6 * 550  # the first multiple of 3 kHz and more
+    assert len(found) == 6 * 550
+    spectrum = np.abs(np.fft.rfft(found))
+    assert spectrum.argmax() == 100  # a second, so bins are in Hz
+    assert np.abs(found[300:-300]).max() == pytest.approx(0.5, abs=0.01)
