@@ -211,7 +211,8 @@ class TrainingSegments(Dataset):
         self.epoch = 0
         n_axes = bool(augmentation.freq_mask) + bool(augmentation.time_mask)
         self.n_masks = 2 * n_axes * len(source.n_steps)
-        changes = augmentation.mix, augmentation.gain, augmentation.snr, self.n_masks
+        a = augmentation
+        changes = a.mix, a.gain, a.shift, a.snr, self.n_masks
         has_room = source.durations.max() > source.length
         self.has_draws = has_room or any(changes)
 

@@ -79,7 +79,13 @@ def test_clips_that_are_segments_draw_nothing_and_are_what_they_would_be():
 
 @pytest.mark.parametrize(
     ("n_frames", "changes"),
-    [(5, {}), (4, {"mix": "mixup"}), (4, {"time_mask": 0.1}), (4, {"freq_mask": 0.1})],
+    [
+        (5, {}),
+        (3, {"shift": True}),
+        (4, {"mix": "mixup"}),
+        (4, {"time_mask": 0.1}),
+        (4, {"freq_mask": 0.1}),
+    ],
 )
 def test_what_has_room_or_changes_is_drawn(n_frames, changes):
     assert segments_of(n_frames, **changes).has_draws
