@@ -24,6 +24,7 @@ class Changes(Protocol):
     mix: str | None
     mix_probability: float
     mix_alpha: float
+    shift: bool
     freq_mask: float
     time_mask: float
 
