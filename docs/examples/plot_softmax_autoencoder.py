@@ -75,7 +75,9 @@ print(accuracy.round(2).to_string())
 # Accuracy over training
 # ----------------------
 # ``X_test`` was only watched. To see the accuracy on the training slices as well, watch
-# these in another training.
+# these in another training. The training loss of the autoencoder is the weighted sum of
+# both of its losses, its test loss is that of the classes alone, which is why they do
+# not start together.
 
 TrainingDisplay.from_estimator(networks)
 plt.show()

@@ -57,7 +57,7 @@ def generator(seed: int, epoch: int, row: int, stream: int = 0) -> np.random.Gen
 def uniform(seed: int, epoch: int, rows: Sequence[int], size: int) -> np.ndarray:
     """Numbers (n_clips, size) from 0 to 1: the first ones of every clip's `generator`.
 
-    One generator is set to all clips in turn: making one takes seven times as long.
+    One generator is set to all clips in turn, as making one for each takes longer.
     """
     bits = np.random.Philox(key=seed)
     numbers, state = np.random.Generator(bits), bits.state

@@ -106,8 +106,7 @@ class CodeOutputs(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SegmentEsti
     """A `SegmentEstimator` whose network is an autoencoder on one view."""
 
     _standardises = False  # what is reconstructed are the values as they are
-    # layers this small gain nothing from either
-    mixed_precision = compile = False
+    mixed_precision = compile = False  # no parameters of these estimators
 
     def _read(self, X: Any, reset: bool, network: Any = None) -> Any:
         if reset:

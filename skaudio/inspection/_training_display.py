@@ -23,7 +23,9 @@ WORDS = {"train": "training", "valid": "validation", "test": "test"}
 class TrainingDisplay:
     """Losses, scores and learning rate of networks over the epochs of their training.
 
-    Where validation loss parts from training loss a network overfits; where a score
+    Where validation loss parts from training loss a network overfits, unless it has
+    several losses: then that of the training is their weighted sum, and the others are
+    of the output that decides alone. Where a score
     still rises at the end it was trained too short. Scores are accuracies, or mean
     average precisions of tags, on the clips held out by ``validation_fraction`` and on
     those to watch, ``X_test`` of `fit`. What was not recorded is left out.

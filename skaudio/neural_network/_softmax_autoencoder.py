@@ -115,7 +115,8 @@ class SoftmaxAutoencoderClassifier(CodeOutputs, SegmentClassifier):
         Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss,
         test_score, lr, seconds``; scores are accuracies, or mean average precisions of
         tags. Figures of validation are NaN without ``validation_fraction``, those of
-        the test without ``X_test``.
+        the test without ``X_test``. The loss of the training is the weighted sum of
+        reconstruction and classification, the others are of the classification alone.
     loss_history_ : list of dict
         Per epoch and term of the loss: ``step, epoch, term, valid_loss, test_loss,
         weight`` and others; empty without held-out or watched clips.

@@ -40,7 +40,7 @@ class SpectrogramCNNClassifier(SegmentClassifier):
         Random changes of training segments; None makes none.
     width : float, default=1.0
         Factor on the numbers of filters and hidden units. The default is the paper's
-        network, for a GPU; 0.25 trains on a CPU in minutes.
+        network, for a GPU; 0.25 is for a CPU.
     dropout : float, default=0.5
         Probability of dropping an output of a pooled convolution or a fully connected
         layer. 0 switches it off.
