@@ -18,7 +18,7 @@ ROWS = {
     "autoencoder": "softmax autoencoder",
     "autoencoder, authors' steps": "softmax autoencoder, authors' steps",
     "autoencoder, weights of the code": "softmax autoencoder, weights of the code",
-    "autoencoder, sum": "softmax autoencoder, `reduction=\"sum\"`",
+    "autoencoder, sum": 'softmax autoencoder, `reduction="sum"`',
     "autoencoder, linear output": "softmax autoencoder, linear output",
     "autoencoder, no reconstruction": "softmax autoencoder, `gamma=0`",
     "autoencoder; slices scaled": "softmax autoencoder, slices scaled",
@@ -54,9 +54,7 @@ def accuracy_table(report: dict[str, Any], origin: str) -> list[str]:
     ]
     for system, label in ROWS.items():
         jobs = [found[f"{case}: {system}"] for case in CASES]
-        cells = [
-            f"{figure(job['test'])} ({job['train']['mean']:.0f})" for job in jobs
-        ]
+        cells = [f"{figure(job['test'])} ({job['train']['mean']:.0f})" for job in jobs]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     sizes = [
         "/".join(f"{n:.0f}" for n in found[f"{case}: two-layer"]["slices"]["mean"])

@@ -139,6 +139,30 @@ def test_seeds_are_averaged():
     assert accuracy == {"seeds": [50.0, 60.0], "mean": 55.0}
 
 
+# --------------------------------------------------------------- softmax autoencoder
+
+
+def test_intervals_and_splits_of_slices():
+    papers = script("papers", "softmax_autoencoder")
+    found = papers.merged([{"test": 50.0}, {"test": 52.0}])["test"]
+    assert found["mean"] == 51.0
+    # Student's t of one degree of freedom, 12.706, times a standard error of 1
+    assert found["interval"] == pytest.approx(12.706, rel=1e-4)
+    assert papers.merged([[1.0, 2.0], [3.0, 4.0]]) == {"mean": [2.0, 3.0]}
+    slices = {
+        "X": np.zeros((80, 1, 500)),
+        "y": np.repeat(["a", "b"], 40),
+        "groups": np.repeat(np.arange(16), 5),
+    }
+    divided = {}
+    for kind in papers.SPLITS:
+        train, test = papers.split(kind, slices, 0)
+        assert len(train) + len(test) == 80
+        both = set(slices["groups"][train]) & set(slices["groups"][test])
+        divided[kind] = len(both)
+    assert divided["grouped"] == 0 < divided["random"]
+
+
 # -------------------------------------------------------------------- auralisation
 
 

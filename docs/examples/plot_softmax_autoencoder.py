@@ -2,11 +2,11 @@
 Codes that hold a sound and its class
 =====================================
 
-The Deep Softmax Autoencoder (Sawhney, Vasavada and Wang, 2018) makes a code of 64 numbers
-of a short slice of sound, from which one part of the network reconstructs the slice, and
-another tells its class. In this example recordings are cut into slices as in the paper,
-slices are divided in two ways, and codes are compared with those of an autoencoder that
-knows no classes.
+The Deep Softmax Autoencoder (Sawhney, Vasavada and Wang, 2018) makes a code of 64
+numbers of a short slice of sound, from which one part of the network reconstructs the
+slice, and another tells its class. In this example recordings are cut into slices as in
+the paper, slices are divided in two ways, and codes are compared with those of an
+autoencoder that knows no classes.
 """
 
 import matplotlib.pyplot as plt
@@ -41,17 +41,16 @@ recordings = np.sin(2 * np.pi * pitch[:, None] * times + rng.uniform(0, 6, (80, 
 recordings += rng.normal(size=recordings.shape)
 view = MeanPoolView(sr=sr, pool_size=pool_size)
 pooled = Views({"mean": view.transform(recordings)}, {"mean": view.rate})
-slices = cut_clips(
-    pooled, labels, duration=n_values / view.rate, overlap=0, n_clips=10
-)
+slices = cut_clips(pooled, labels, duration=n_values / view.rate, overlap=0, n_clips=10)
 X, y, groups = slices.X["mean"], slices.y, slices.groups
 print(X.shape)
 
 # %%
 # Two ways to divide them
 # -----------------------
-# Drawn at random, slices of one recording are on both sides, and what is measured is how
-# well recordings are known again. Drawn by recording, it is how well classes are.
+# Drawn at random, slices of one recording are on both sides, and what is measured is
+# also how well recordings are known again. Drawn by recording, it is how well classes
+# are told in new ones.
 
 networks = {
     "two layers": TwoLayerClassifier(max_epochs=40, random_state=0),
@@ -98,8 +97,9 @@ plt.show()
 # %%
 # Slices, codes and logits
 # ------------------------
-# The same slices of new recordings, in two principal components each. Numbers behind the
-# pictures: the silhouette, and the accuracy of a linear classifier of the embedding.
+# The same slices of new recordings, in two principal components each. Numbers behind
+# the pictures: the silhouette, and the accuracy of a linear classifier of the
+# embedding.
 
 vanilla = AutoencoderEmbedder(
     output_activation="linear", max_epochs=40, random_state=0
@@ -118,8 +118,8 @@ print(table.round(2).to_string(index=False))
 # %%
 # Back to sound
 # -------------
-# What a code holds can be heard: slices of the test, and what the decoder makes of their
-# codes. Every value stands for the samples that it is the mean of.
+# What a code holds can be heard: slices of the test, and what the decoder makes of
+# their codes. Every value stands for the samples that it is the mean of.
 
 rows = [int(np.flatnonzero(y[test] == name)[0]) for name in model.classes_]
 chosen = X[test][rows]

@@ -142,7 +142,7 @@ class SegmentNet(NeuralNet):
         return {"loss": loss, "y_pred": outputs}
 
     def _set_modes(self) -> None:
-        """Training mode, but for what is frozen; the walk is as long as a small step."""
+        """Train all that is not frozen; setting modes takes as long as a small step."""
         frozen, trained = self._modes
         if any(m.training for m in frozen) or not all(m.training for m in trained):
             self.module_.train()

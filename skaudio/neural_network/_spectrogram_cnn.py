@@ -48,7 +48,7 @@ class SpectrogramCNNClassifier(SegmentClassifier):
         Number of passes over the training clips.
     batch_size : int, default=32
         Segments per training step and per forward pass in prediction.
-    lr : float, default=0.001
+    lr : float, default=0.003
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
         Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
@@ -155,7 +155,7 @@ class SpectrogramCNNClassifier(SegmentClassifier):
         dropout: float = 0.5,
         max_epochs: int = 60,
         batch_size: int = 32,
-        lr: float = 0.001,
+        lr: float = 0.003,
         optimizer: str = "adam",
         lr_schedule: Any = "one-cycle",
         segment_length: int | float | None = None,
