@@ -10,6 +10,7 @@ import numpy as np
 from skaudio._utils._container import stack_or_object
 from skaudio.inspection._networks import (
     Model,
+    are_several,
     check_features,
     highest,
     layers_of,
@@ -41,9 +42,9 @@ def deconvolve(
     computed between the input and a layer is one of these is seen while it is computed,
     whatever network it is. It holds for the convolutions of `SpectrogramCNNClassifier`,
     `CRNNClassifier`, `MultiViewBlendingClassifier`, `SampleCNNClassifier`,
-    `FrameLevelCNNClassifier`, `MobileNetClassifier` and `CoalaTagClassifier`; not for
-    fully connected and recurrent layers, attention, and the gates of
-    `SwishNetClassifier`.
+    `FrameLevelCNNClassifier`, `MobileNetClassifier` and, on patches of 96 frames,
+    `CoalaTagClassifier` and `CoalaEmbedder`; not for fully connected and recurrent
+    layers, attention, and the gates of `SwishNetClassifier`.
 
     Parameters
     ----------
@@ -119,7 +120,6 @@ def deconvolve(
     (2, 2, 129, 51)
     """
     model = Model.of(estimator)
-    several = isinstance(layer, (list, tuple))
     names = layers_of(model, layer)
     found: list[list[np.ndarray]] = [[] for _ in names or [""]]
     for row, clip in enumerate(model.clips(X)):
@@ -129,4 +129,4 @@ def deconvolve(
             features = check_features(feature, recording.n_features(name), name)
             maps.append(recording.maps(name, features).cpu().numpy())
     arrays = [stack_or_object(maps) for maps in found]
-    return arrays if several else arrays[0]
+    return arrays if are_several(layer) else arrays[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -161,12 +161,17 @@ def layers_of(model: Model, layer: Any) -> list[str]:
     """Names of layers; none where the highest with maps is to be found."""
     if layer is None:
         return []
-    return model.names_of(list(layer) if isinstance(layer, (list, tuple)) else [layer])
+    return model.names_of(list(layer) if are_several(layer) else [layer])
+
+
+def are_several(layer: Any) -> bool:
+    """Whether layers are a list of some kind, not a number or name."""
+    return isinstance(layer, Iterable) and not isinstance(layer, str)
 
 
 def highest(model: Model, clip: Clip, bias: bool) -> str:
     """Name of the highest layer with maps."""
-    able = _with_maps(model, model.tensors(clip), bias)
+    able = _with_maps(model, clip, bias)
     if not able:
         raise TypeError(_says(model, able))
     return able[-1]
@@ -193,6 +198,8 @@ def run(
             f"the length that it was trained on. torch says: {error}"
         ) from error
     missing = [name for name in names if name not in recording.outputs]
+    if len(missing) == len(names) and not stop:
+        return run(model, clip, row, names[:1], bias=bias)  # which says why not
     if missing and stop:
         raise ValueError(f"layer={missing[0]!r} is not used by the network.")
     return recording
@@ -211,16 +218,16 @@ def record(
                 f"Maps of layer {name!r} do not go back to the input: {reason}. They "
                 "go back through convolutions, normalisation, ReLU, ReLU6, LeakyReLU, "
                 "max-pooling and changes of shape. "
-                + _says(model, _with_maps(model, model.tensors(clip), bias))
+                + _says(model, _with_maps(model, clip, bias))
             ) from None
     return recording
 
 
-def _with_maps(model: Model, inputs: Any, bias: bool) -> list[str]:
+def _with_maps(model: Model, clip: Clip, bias: bool) -> list[str]:
     """Layers that have maps."""
     modules = [name for name, _ in model.module.named_modules() if name]
     layers = list(getattr(model.module, "hidden_layers", modules))
-    recording = recorded(model.module, inputs, layers, bias=bias, stop=False)
+    recording = run(model, clip, 0, layers or [""], bias=bias, stop=False)
     able = []
     for layer in layers:
         with suppress(TypeError, KeyError):

@@ -25,7 +25,7 @@ from skaudio.nn.steps import Call, Maps, Opaque, Step, tensors_in
 
 STEPS = steps.STEPS | pooled.STEPS
 MOST_MAPS = 16  # at once
-MOST_VALUES = 2**23  # of all maps at once: 32 MB
+MOST_VALUES = 2**22  # of all maps at once: 16 MB
 
 
 class _Reached(Exception):

@@ -70,6 +70,8 @@ def test_layers_have_numbers_and_names():
     assert_array_equal(both[1], maps[:, [2, 0]])
     one, all_ = deconvolve(model, X, 0, 1), deconvolve(model, X, 0)
     assert_allclose(one, all_[:, 1:2], rtol=1e-5, atol=1e-6)
+    for some in ((0, 1), np.array([0, 1]), range(2)):
+        assert [maps.shape[1] for maps in deconvolve(model, X, some)] == [3, 3]
     within = deconvolve(model, X, f"{network.hidden_layers[0]}.conv", 0)
     assert within.shape == (1, 1, 33, 32)
 
@@ -255,6 +257,9 @@ def test_clips_that_the_network_cannot_take():
     X = sounds()[0]
     with pytest.raises(ValueError, match=r"clip 1, of shape \(1, 5\), up to layer"):
         deconvolve(on_waveforms(), [X[0], X[0][:5]], 3)
+    for layer in (None, [0, 1]):  # too short for the lowest
+        with pytest.raises(ValueError, match=r"clip 0, of shape \(1, 2\), up to layer"):
+            deconvolve(on_waveforms(), [X[0][:2]], layer)
     with pytest.raises(ValueError, match=r"NaN"):
         deconvolve(by_itself(), [X[0], X[0] * np.nan])
     with pytest.raises(ValueError, match=r"NaN"):
