@@ -23,12 +23,12 @@ WORDS = {"train": "training", "valid": "validation", "test": "test"}
 class TrainingDisplay:
     """Losses, scores and learning rate of networks over the epochs of their training.
 
-    Where validation loss parts from training loss a network overfits, unless it has
-    several losses: then that of the training is their weighted sum, and the others are
-    of the output that decides alone. Where a score
+    Where validation loss parts from training loss a network overfits; where a score
     still rises at the end it was trained too short. Scores are accuracies, or mean
     average precisions of tags, on the clips held out by ``validation_fraction`` and on
-    those to watch, ``X_test`` of `fit`. What was not recorded is left out.
+    those to watch, ``X_test`` of `fit`. What was not recorded is left out. Of a network
+    with several losses, that of the training is their weighted sum, the others are of
+    the output that decides, so that they need not be alike.
 
     Use :meth:`from_estimator` or :meth:`from_history` to make one.
 
