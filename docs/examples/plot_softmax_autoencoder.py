@@ -115,7 +115,7 @@ embeddings = {
 EmbeddingDisplay.compare(embeddings, y[test])
 plt.show()
 table = separation_table(embeddings, y[test], groups[test])
-print(table.round(2).to_string(index=False))
+print(table.drop(columns="n_folds").round(2).to_string(index=False))
 
 # %%
 # Back to sound
@@ -134,13 +134,13 @@ def as_sound(values):
     return np.repeat(values[:, 0], pool_size * 16000 // sr, axis=1)
 
 
+kinds = {"slice": chosen, "softmax autoencoder": back, "no classes": again}
 PlayerTable(
-    {
-        "slice": as_sound(chosen),
-        "softmax autoencoder": as_sound(back),
-        "no classes": as_sound(again),
-    },
+    [as_sound(values)[i] for i in range(len(rows)) for values in kinds.values()],
     sr=16000,
-    labels={"class": model.classes_.tolist()},
+    labels={
+        "class": np.repeat(model.classes_, len(kinds)).tolist(),
+        "from": list(kinds) * len(rows),
+    },
     normalize=True,
 )

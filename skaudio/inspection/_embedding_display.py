@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ METHODS = ("tsne", "pca")
 MARKERS = "os^DvPX*<>p"
 PERPLEXITY = 30  # scikit-learn's default
 MAX_ROWS = 20  # of a column of the legend
+MOST_IN_A_ROW = 3  # embeddings, so that their names can be read
 
 
 class EmbeddingDisplay:
@@ -284,7 +286,8 @@ class EmbeddingDisplay:
     ) -> dict[str, EmbeddingDisplay]:
         """Draw several embeddings of the same clips side by side, in the same colours.
 
-        Such as raw slices, codes and logits, each projected by itself.
+        Such as raw slices, codes and logits, each projected by itself. More than three
+        are drawn in several rows.
 
         Parameters
         ----------
@@ -334,8 +337,8 @@ class EmbeddingDisplay:
             displays[name] = cls(**projected, labels=labels, class_names=names)
         own_figure = axes is None
         if own_figure:
-            width = 4.2 * len(tables) + 1.5 * next(iter(displays.values()))._columns()
-            axes = _figure(1, len(tables), width)
+            legend = next(iter(displays.values()))._columns()
+            axes = _figure(len(tables), legend)
         axes = np.asarray(axes, dtype=object).ravel()
         if len(axes) != len(tables):
             raise ValueError(
@@ -368,7 +371,7 @@ class EmbeddingDisplay:
         """
         own_figure = ax is None
         if own_figure:
-            ax = _figure(1, 1, 4.2 + 1.5 * self._columns())
+            (ax,) = _figure(1, self._columns())
         self.ax_, self.figure_ = ax, ax.figure
         if self.pairs is not None:
             self._join_pairs()
@@ -443,15 +446,22 @@ class EmbeddingDisplay:
             self.ax_.legend(handles, names, **options)
 
 
-def _figure(n_rows: int, n_columns: int, width: float) -> Any:
-    """Axes of a new figure."""
+def _figure(n_axes: int, n_legend_columns: int) -> Any:
+    """Axes of a new figure, in a row, or in a square if they are many."""
     pyplot = import_optional(
         "matplotlib.pyplot", extra="plot", purpose="EmbeddingDisplay"
     )
+    n_columns = n_axes if n_axes <= MOST_IN_A_ROW else math.ceil(math.sqrt(n_axes))
+    n_rows = math.ceil(n_axes / n_columns)
     _, axes = pyplot.subplots(
-        n_rows, n_columns, figsize=(width, 4.4), layout="constrained"
+        *(n_rows, n_columns),
+        figsize=(4.2 * n_columns + 1.5 * n_legend_columns, 4.4 * n_rows),
+        layout="constrained",
+        squeeze=False,
     )
-    return axes
+    for ax in axes.flat[n_axes:]:
+        ax.remove()
+    return axes.flat[:n_axes]
 
 
 def _embedded(name: Any, Z: Any, X: Any) -> np.ndarray:

@@ -372,6 +372,21 @@ def test_two_of_three_components_are_the_two(clusters):
     assert display.figure_.legends == []
 
 
+@pytest.mark.parametrize(
+    ("n", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (5, (2, 3))]
+)
+def test_many_are_in_several_rows(clusters, n, shape):
+    """In a single one their names could not be read."""
+    Z, y = clusters
+    displays = EmbeddingDisplay.compare({f"layer {i}": Z for i in range(n)}, y)
+    axes = [display.ax_ for display in displays.values()]
+    grid = axes[0].get_gridspec()
+    assert (grid.nrows, grid.ncols) == shape
+    places = [ax.get_subplotspec().num1 for ax in axes]
+    assert places == list(range(n))
+    assert axes[0].figure.axes == axes
+
+
 def test_side_by_side_on_given_axes(clusters, pyplot):
     Z, y = clusters
     figure, axes = pyplot.subplots(1, 2)
