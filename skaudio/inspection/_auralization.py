@@ -21,6 +21,7 @@ from skaudio.inspection._networks import (
     Model,
     Sounding,
     check_features,
+    check_numbers,
     highest,
     layers_of,
     record,
@@ -102,14 +103,14 @@ class Auralization:
     def to_table(
         self,
         *,
-        clips: Sequence[int] | None = None,
+        clips: int | Sequence[int] | None = None,
         max_duration: float | None = None,
     ) -> PlayerTable:
         """Make a table of players: of every clip its sound, and those of its features.
 
         Parameters
         ----------
-        clips : sequence of int or None, default=None
+        clips : int, sequence of int or None, default=None
             Which clips, from 0; None is all of them.
         max_duration : float or None, default=None
             Seconds that longer clips are cut off at; None plays all.
@@ -119,7 +120,8 @@ class Auralization:
         table : PlayerTable
             A row for each sound. Players scale it to a peak of 1.
         """
-        clips = list(range(len(self.sources)) if clips is None else clips)
+        what = f"there are {len(self.sources)} clips"
+        clips = check_numbers("clips", clips, len(self.sources), what)
         rows = [
             (clip, name, sound)
             for clip in clips

@@ -245,13 +245,19 @@ def _says(model: Model, able: list[str]) -> str:
 
 def check_features(feature: Any, n_features: int, layer: str) -> list[int]:
     """Numbers of features that a layer has."""
-    if feature is None:
-        return list(range(n_features))
-    chosen = np.atleast_1d(np.asarray(feature))
+    what = f"layer {layer!r} has {n_features} feature maps"
+    return check_numbers("feature", feature, n_features, what)
+
+
+def check_numbers(parameter: str, given: Any, n: int, what: str) -> list[int]:
+    """Numbers below ``n``, of one or of several, or all of them."""
+    if given is None:
+        return list(range(n))
+    chosen = np.atleast_1d(np.asarray(given))
     whole = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu"
-    if not whole or chosen.min() < 0 or chosen.max() >= n_features:
+    if not whole or chosen.min() < 0 or chosen.max() >= n:
         raise ValueError(
-            f"feature must be a number from 0 to {n_features - 1}, or a list of these, "
-            f"as layer {layer!r} has {n_features} feature maps; got {feature!r}."
+            f"{parameter} must be a number from 0 to {n - 1}, or a list of these, as "
+            f"{what}; got {given!r}."
         )
     return [int(i) for i in chosen]

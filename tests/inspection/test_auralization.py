@@ -203,6 +203,14 @@ def test_sounds_are_shown_as_players():
     assert repr(found).startswith("Auralization of 2 clips, features [0, 2] of layer")
 
 
+@pytest.mark.parametrize("clips", [[], [1], -1, [0.5], "0", [True]])
+def test_clips_to_show_that_are_not_there(clips):
+    heard = auralize(by_itself(), sounds()[0][:1], 1, 0)
+    assert len(heard.to_table(clips=0)) == 2
+    with pytest.raises(ValueError, match="clips must be a number from 0 to 0, or a li"):
+        heard.to_table(clips=clips)
+
+
 # --------------------------------------------------------------------- one of sense
 BANDS = {"low": (150, 350), "high": (600, 800)}
 FREQUENCIES = np.fft.rfftfreq(1000, 1 / SR)
