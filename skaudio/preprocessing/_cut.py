@@ -102,9 +102,9 @@ def cut_clips(
     _check_options(duration, overlap, n_clips, short)
     views, is_sound = _as_views(X, sr)
     check_consistent_length(views, y, groups)
-    rows, starts, needed = _places(views, duration, overlap, n_clips, short)
+    rows, starts, missing = _places(views, duration, overlap, n_clips, short)
     arrays = {
-        name: _cut(views, name, rows, starts, duration, needed[name], short)
+        name: _cut(views, name, rows, starts, duration, missing, short)
         for name in views.names
     }
     out: Any = Views(arrays, views.rates)
@@ -195,8 +195,8 @@ def _objects(rows: list[np.ndarray]) -> np.ndarray:
 
 def _places(
     views: Views, duration: float, overlap: float, n_clips: int | None, short: str
-) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """Recording and first second of every clip, and steps that a recording needs."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Recording and first second of every clip, and seconds that recordings lack."""
     coarse = min(rate for rate in views.rates.values() if rate is not None)
     hop = duration * (1 - overlap)
     if hop * coarse < 1 - 1e-6:
@@ -212,7 +212,8 @@ def _places(
     what = f"a clip of {duration:g} s"
     if n_clips is not None and n_clips > 1:
         what = f"{n_clips} clips of {duration:g} s every {hop:.4g} s"
-    are_short = _shorter(views, needed)
+    missing = _missing(views, needed)
+    are_short = missing > 0
     if are_short.any() and short == "raise":
         row = int(np.argmax(are_short))
         raise ValueError(
@@ -234,7 +235,7 @@ def _places(
             f"All {len(found)} recordings are shorter than {what}, and left out. Lower "
             "duration, or set short to 'wrap' or 'pad'."
         )
-    return rows, np.concatenate(found), needed
+    return rows, np.concatenate(found), missing
 
 
 def _covering(room: float, hop: float, rate: float) -> np.ndarray:
@@ -253,17 +254,17 @@ def _on_steps(seconds: np.ndarray, rate: float) -> np.ndarray:
     return starts
 
 
-def _shorter(views: Views, needed: dict[str, int]) -> np.ndarray:
-    """Which recordings have fewer steps than needed, in one view at least."""
-    is_short = np.zeros(len(views), dtype=bool)
+def _missing(views: Views, needed: dict[str, int]) -> np.ndarray:
+    """Seconds that recordings lack, in the view that lacks most."""
+    missing = np.zeros(len(views))
     for name, n_steps in needed.items():
         n_frames = views.n_frames(name)
         if (n_frames == 0).any():
             raise ValueError(
                 f"Row {int(np.argmin(n_frames))} of X has no samples. Leave it out."
             )
-        is_short |= n_frames < n_steps
-    return is_short
+        missing = np.maximum(missing, (n_steps - n_frames) / views.rates[name])
+    return missing
 
 
 def _cut(
@@ -272,7 +273,7 @@ def _cut(
     rows: np.ndarray,
     starts: np.ndarray,
     duration: float,
-    needed: int,
+    missing: np.ndarray,
     short: str,
 ) -> np.ndarray:
     """Clips (n_clips, n_bins, n_steps) of one view."""
@@ -284,9 +285,8 @@ def _cut(
         *np.unique(rows, return_index=True, return_counts=True), strict=True
     ):
         recording = recordings[row]
-        missing = needed - recording.shape[1]
-        if missing > 0:
-            recording = _lengthened(recording, missing, short)
+        if missing[row] > 0:  # all views by as much, so that they stay together
+            recording = _lengthened(recording, _step(missing[row], rate), short)
         for i in range(first_clip, first_clip + n_clips):
             first = span(starts[i], n_steps, rate, recording.shape[1])
             out[i] = recording[:, first : first + n_steps]

@@ -252,3 +252,16 @@ def test_rates_of_views():
         cut_clips(Views(arrays, {"mel": None}), duration=1.0)
     with pytest.raises(ValueError, match="Views have rates of their own: leave sr out"):
         cut_clips(Views(arrays, {"mel": 10.0}), sr=10, duration=1.0)
+
+
+def test_views_that_end_apart_are_repeated_at_the_same_times():
+    """Centred frames go half a window further than the samples, others stop before."""
+    seconds = {"samples": np.arange(400) / 400, "centred": np.arange(51) / 50}
+    seconds["not centred"] = np.arange(49) / 50
+    rates = {"samples": 400.0, "centred": 50.0, "not centred": 50.0}
+    views = Views({name: t[None, None] for name, t in seconds.items()}, rates)
+    clips = cut_clips(views, duration=0.1, overlap=0, n_clips=20, short="wrap")
+    late = clips.starts > 1.1  # what is repeated comes before
+    first = {name: clips.X[name][late, 0, 0] for name in rates}
+    for name in ("centred", "not centred"):
+        np.testing.assert_allclose(first[name], first["samples"], atol=1e-9)
