@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from skaudio._utils._types import ViewsLike
 
@@ -28,9 +29,11 @@ def known_rates(X: ViewsLike) -> dict[str, float]:
 def check_single_view(estimator: Any, X: ViewsLike) -> None:
     """Refuse several views where a network takes one."""
     if len(X.names) > 1:
+        several = is_classifier(estimator)
         raise ValueError(
-            f"{type(estimator).__name__} takes one view, but X has {list(X.names)}. "
-            f"Pass X.select([{X.names[0]!r}]), or use MultiViewBlendingClassifier."
+            f"{type(estimator).__name__} takes one view, but gets {list(X.names)}. "
+            f"Pass one of them, of Views X.select([{X.names[0]!r}])"
+            f"{', or use MultiViewBlendingClassifier' if several else ''}."
         )
 
 

@@ -257,7 +257,7 @@ def test_one_view_inside(clips):
 
 def test_crnn_takes_one_view_inside(clips):
     waves, y = clips
-    with pytest.raises(ValueError, match="takes one view, but X has"):
+    with pytest.raises(ValueError, match="takes one view, but gets"):
         CRNNClassifier(views=union("mel", "raw"), **NET).fit(waves, y)
 
 

@@ -108,3 +108,12 @@ def test_a_deep_one_of_the_paper():
     assert n_parameters == 421_556
     assert model.transform(X).shape == (4, 64)
     assert (model.transform(X) >= 0).all()
+
+
+def test_one_view_only():
+    X = np.random.default_rng(0).normal(size=(4, 3, 5))
+    two = Views({"a": X, "b": X}, {"a": 10.0, "b": 10.0})
+    with pytest.raises(
+        ValueError, match=r"gets \['a', 'b'\]. .*\.select\(\['a'\]\)\.$"
+    ):
+        AutoencoderEmbedder().fit(two)

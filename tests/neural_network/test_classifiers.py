@@ -215,7 +215,7 @@ def test_views_are_found_by_name(toy):
 
 def test_crnn_takes_one_view(toy):
     X, y, _ = toy
-    with pytest.raises(ValueError, match=r"takes one view, but X has \['mel', 'cqt'"):
+    with pytest.raises(ValueError, match=r"takes one view, but gets \['mel', 'cqt'"):
         CRNNClassifier(**NET).fit(X, y)
 
 

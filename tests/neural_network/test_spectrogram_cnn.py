@@ -125,5 +125,5 @@ def test_without_hidden_layers(views):
 
 def test_one_view_at_a_time(views):
     X = Views(dict.fromkeys("ab", views[0]["stft"]), {"a": 100.0, "b": 100.0})
-    with pytest.raises(ValueError, match="takes one view, but X has"):
+    with pytest.raises(ValueError, match="takes one view, but gets"):
         SpectrogramCNNClassifier(**NET).fit(X, views[1])
