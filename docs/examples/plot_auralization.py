@@ -3,7 +3,7 @@ Hear what a network hears
 =========================
 
 A convolutional network can be followed back from a feature to the sound that excites
-it. Choi, Fazekas, Sandler and Kim (2015) did so with a network of five layers, and
+it. Choi, Kim, Fazekas and Sandler (2015) did so with a network of five layers, and
 listened to the result. This example trains such a network on made-up sounds for a few
 seconds, and makes its features audible.
 """

@@ -87,9 +87,8 @@ def feature_correlation(
 
     References
     ----------
-    Choi, Fazekas, Sandler and Kim, "Auralisation of deep convolutional neural networks:
-    listening to learned features", ISMIR 2015, late-breaking session. Their formula
-    was not published.
+    Choi, Fazekas and Sandler, "Explaining deep convolutional neural networks on music
+    classification", arXiv:1607.02444, 2016, for the idea.
 
     Examples
     --------

@@ -36,8 +36,8 @@ class FeatureCorrelationDisplay:
 
     References
     ----------
-    Choi, Fazekas, Sandler and Kim, "Auralisation of deep convolutional neural networks:
-    listening to learned features", ISMIR 2015, late-breaking session.
+    Choi, Fazekas and Sandler, "Explaining deep convolutional neural networks on music
+    classification", arXiv:1607.02444, 2016, for the idea.
 
     Examples
     --------
