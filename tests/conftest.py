@@ -7,8 +7,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # spinning threads slow small nets down
 
 import pickle
 import sys
+from functools import partial
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -17,6 +19,19 @@ from skaudio.datasets import make_sounds
 pytest_plugins = ["published"]  # in tests/plugins
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_workers():
+    """Idle processes of joblib stay, as long as the tests may take.
+
+    They leave after 300 s by default, and a call that comes just then may wait forever
+    for those that are leaving: on a busy machine that happened between two tests.
+    """
+    loky = joblib.parallel.BACKENDS["loky"]
+    joblib.register_parallel_backend("loky", partial(loky, idle_worker_timeout=7200))
+    yield
+    joblib.register_parallel_backend("loky", loky)
 
 
 @pytest.fixture(scope="session")
