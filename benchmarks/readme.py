@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import _readme_auralisation as auralisation
+import _readme_softmax_autoencoder as autoencoder
 import _readme_swishnet as swishnet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -451,6 +453,27 @@ TABLES: list[tuple[str, str, Any]] = [
     ("swishnet_cost", "swishnet_cpu", with_origin(swishnet.cost_table)),
     ("swishnet_over_time", "swishnet_cpu", with_origin(swishnet.over_time_table)),
     ("segmentation", "segmentation", with_origin(swishnet.hour_lines)),
+    (
+        "softmax_autoencoder",
+        "softmax_autoencoder_cpu",
+        with_origin(autoencoder.accuracy_table),
+    ),
+    (
+        "softmax_autoencoder_codes",
+        "softmax_autoencoder_cpu",
+        with_origin(autoencoder.codes_table),
+    ),
+    (
+        "softmax_autoencoder_speed",
+        "softmax_autoencoder_cpu",
+        with_origin(autoencoder.speed_line),
+    ),
+    ("auralisation", "auralisation_cpu", with_origin(auralisation.accuracy_line)),
+    (
+        "feature_correlation",
+        "auralisation_cpu",
+        with_origin(auralisation.correlation_table),
+    ),
 ]
 
 
