@@ -75,8 +75,8 @@ def codes_table(report: dict[str, Any], origin: str) -> list[str]:
     """Separation of classes in embeddings, and what is left of the power."""
     found = report["results"]["codes"]
     lines = [
-        "| | " + " | ".join(f"{c}: silhouette, probe" for c in CASES) + " | power left "
-        "of training and test slices (by note; by source) |",
+        "| silhouette, probe | instruments, random | by note | ESC-10, random | by "
+        "source | power left of training and test slices (by note; by source) |",
         "|---" * (len(CASES) + 2) + "|",
     ]
     for scaled in ("as they are", "scaled"):
@@ -91,11 +91,12 @@ def codes_table(report: dict[str, Any], origin: str) -> list[str]:
                 parts = [row.get(f"power left in {part}") for part in ("train", "test")]
                 left += [", ".join(f"{p['mean']:.0f} %" for p in parts if p)]
             cells.append("; ".join(filter(None, left)))
-            lines.append(f"| {label}, slices {scaled} | {' | '.join(cells)} |")
+            lines.append(f"| {label} ({scaled}) | {' | '.join(cells)} |")
     note = (
         "Silhouette of the test slices, and accuracy in per cent on them of a softmax "
-        "regression of the training slices' embeddings; both autoencoders with the "
-        f"published ReLU at their output. {origin}"
+        "regression of the training slices' embeddings, of slices as they are and "
+        "scaled to a deviation of 1; both autoencoders with the published ReLU at "
+        f"their output. {origin}"
     )
     return [*lines, "", note]
 

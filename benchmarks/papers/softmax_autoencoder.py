@@ -325,13 +325,19 @@ def run(task: str, job: str, seed: int, args: argparse.Namespace) -> dict[str, A
     return found
 
 
-def merged(figures: list[Any]) -> Any:
-    """Figures of all seeds: mean, half of the 95 % interval of the mean, and each."""
+def merged(figures: list[Any], brief: bool = False) -> Any:
+    """Figures of all seeds: mean, half of the 95 % interval of the mean, and each.
+
+    Of those per class, and of arrays, there is the mean only.
+    """
     if isinstance(figures[0], dict):
-        return {key: merged([part[key] for part in figures]) for key in figures[0]}
+        return {
+            key: merged([part[key] for part in figures], brief or key == "classes")
+            for key in figures[0]
+        }
     values = np.array(figures, dtype=float)
     mean = values.mean(axis=0).tolist()
-    if values.ndim > 1 or len(values) < 2:
+    if brief or values.ndim > 1 or len(values) < 2:
         return {"mean": mean}
     half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
     return {"mean": mean, "interval": float(half), "seeds": values.tolist()}
