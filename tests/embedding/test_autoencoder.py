@@ -59,7 +59,7 @@ def test_labels_are_ignored_and_one_seed_repeats(tones):
     assert not np.allclose(codes, other)
 
 
-def test_training_on_all_dropout_and_views(tones):
+def test_views_inside_and_segments():
     """Sound, pooled, in segments: the paper's input inside the embedder."""
     rng = np.random.default_rng(0)
     sound = rng.normal(size=(8, 4000)).astype(np.float32)
