@@ -214,6 +214,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             TrainingOptions.of(self),
             augmentation,
             self._start(network),
+            self._advice(),
         )
         source = partial(self._training_source, views, sound, augmentation)
         trained = trainer.train(
@@ -229,6 +230,16 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self.history_ = trained.history
         self.net_ = self._inference_net(trained.weights)
         return trained
+
+    def _advice(self) -> str:
+        """What makes a long training shorter, by the parameters that there are."""
+        now = {
+            "width": getattr(self, "width", None),
+            "segment_length": f"{self._spec.seconds:.3g} s",
+            "max_epochs": self.max_epochs,
+        }
+        lower = [f"{k} (it is {v})" for k, v in now.items() if hasattr(self, k)]
+        return f" To make it shorter, lower {', '.join(lower)}; or train on a GPU."
 
     def _further_set(self, X: Any, encode: EncodeTest) -> SegmentDataset:
         """Clips to evaluate during training, with their targets."""
