@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from skorch.utils import freeze_parameter
 
 from skaudio._training._divergence import LOSSES
-from skaudio._training._options._schedules import SCHEDULES
+from skaudio._training._options._schedules import CONSTANT, SCHEDULES, as_schedule
 from skaudio.nn.layers import copy_of_state
 
 
-def learning_rate(schedule: Any, n_steps: int, has_validation: bool) -> Callback:
+def learning_rate(
+    schedule: Any, n_steps: int, max_epochs: int, has_validation: bool
+) -> Callback:
     """Make the callback that sets the learning rate.
 
     Parameters
     ----------
-    schedule : str, PlateauSchedule or CosineRestarts
-        Name in `SCHEDULES`, or what sets the rate by its own rule.
-    n_steps : int
-        Steps of the whole training.
+    schedule : str, PlateauSchedule, CosineRestarts or WarmupDecay
+        A name, or what sets the rate by its own rule.
+    n_steps, max_epochs : int
+        Steps and epochs of the whole training.
     has_validation : bool
         Whether there is a validation loss to watch.
     """
-    if schedule in SCHEDULES:
+    schedule = as_schedule(schedule)
+    if isinstance(schedule, str):
         return StepSchedule(schedule, n_steps)
     schedule._validate_params()
     if not schedule._watches_validation:
+        schedule._check_epochs(max_epochs)
         return EpochSchedule(schedule)
     if not has_validation:
         raise ValueError(
@@ -50,25 +56,32 @@ def set_rate(net: Any, lr: float) -> None:
 
 
 class StepSchedule(Callback):
-    """A rate for every step, from the progress through training."""
+    """A rate for every step, from the progress through training.
+
+    ``n_steps`` of this and the others are what the rate depends on: the steps of the
+    whole training, or None.
+    """
 
     STATE = ("step",)
+    stage = 0
 
     def __init__(self, name: str, n_steps: int) -> None:
         self.name = name
-        self.n_steps = n_steps
+        self.n_steps = None if name == CONSTANT else n_steps
         self.step = 0
 
     def on_batch_begin(self, net: Any, **kwargs: Any) -> None:
         """Scale the base rate for the coming step."""
-        set_rate(net, net.lr * SCHEDULES[self.name](self.step / max(1, self.n_steps)))
+        progress = self.step / max(1, self.n_steps or 1)
+        set_rate(net, net.lr * SCHEDULES[self.name](progress))
         self.step += 1
 
 
 class EpochSchedule(Callback):
-    """A rate for every epoch, from its number: `CosineRestarts`."""
+    """A rate for every epoch, from its number: `CosineRestarts`, `WarmupDecay`."""
 
     STATE: tuple[str, ...] = ()
+    stage, n_steps = 0, None
 
     def __init__(self, schedule: Any) -> None:
         self.schedule = schedule
@@ -82,6 +95,7 @@ class PlateauSteps(Callback):
     """Lower the rate by a `PlateauSchedule` and the validation loss of every epoch."""
 
     STATE = ("stage", "n_waited", "best_loss", "best_state")
+    n_steps = None
 
     def __init__(self, schedule: Any) -> None:
         self.schedule = schedule
@@ -98,7 +112,8 @@ class PlateauSteps(Callback):
         loss = net.history[-1]["valid_loss"]
         if loss < self.best_loss:
             self.best_loss, self.n_waited = loss, 0
-            self.best_state = copy_of_state(net.module_)
+            with net.as_evaluated():
+                self.best_state = copy_of_state(net.module_)
             return
         self.n_waited += 1
         if self.n_waited > self.schedule.patience:
@@ -111,6 +126,19 @@ class PlateauSteps(Callback):
         if self.best_state:  # unless every loss was NaN
             net.module_.load_state_dict(self.best_state)
         net.optimizer_.state.clear()
+        if net.average is not None:
+            net.average.restart(net)
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Warn of a training that ends before its last stage does."""
+        if not net.is_finished:
+            warnings.warn(
+                f"max_epochs={net.max_epochs} ended training in stage {self.stage + 1} "
+                f"of {self.schedule.n_stages} of lr_schedule={self.schedule!r}. Raise "
+                "max_epochs, or take a schedule that fits it, such as 'one-cycle'.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
 
 
 class Records(Callback):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._estimator import FittedNetwork, SegmentEstimator
-from skaudio._training._labels import ClassLabels, TagIndicators, target_of
+from skaudio._training._known_tags import KnownTagsMixin
+from skaudio._training._labels import (
+    ClassLabels,
+    TagIndicators,
+    target_of,
+)
 from skaudio._training._targets import Arrays, Target
 from skaudio._training._trainer import Trained
 from skaudio._utils._container import Views
@@ -20,14 +25,25 @@ from skaudio._utils._sklearn import _fit_context
 MakeTarget = Callable[[Any, Views, Any, Any], tuple[Any, Arrays]]
 
 
-class SegmentClassifier(ClassifierMixin, SegmentEstimator):
+class SegmentClassifier(KnownTagsMixin, SegmentEstimator):
     """Trains a network on classes or tags; predictions are means over segments."""
 
     _target: ClassLabels | TagIndicators
     _target_kinds: ClassVar[tuple[type[Target], ...]] = (ClassLabels, TagIndicators)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, groups=None, X_test=None, y_test=None, checkpoint=None):
+    def fit(
+        self,
+        X,
+        y,
+        groups=None,
+        sample_weight=None,
+        X_valid=None,
+        y_valid=None,
+        X_test=None,
+        y_test=None,
+        checkpoint=None,
+    ):
         """Train the network on clips and their labels.
 
         Parameters
@@ -38,10 +54,21 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
             that computes its views itself: waveforms (n_clips, n_samples), or a list
             of waveforms or paths.
         y : array-like of shape (n_clips,) or (n_clips, n_tags)
-            Class labels of any type, or an indicator matrix (zeros and ones) of tags.
+            Class labels of any type, or an indicator matrix of tags: zeros, ones, and
+            NaN where it is unknown whether a clip has a tag, which then counts neither
+            in the loss nor in scores.
         groups : array-like of shape (n_clips,), default=None
             Source of each clip. With ``validation_fraction``, no source is divided
             between training and validation.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weight of each clip in the loss of its batch, which is a weighted mean, and
+            in the statistics of batch normalisation. A clip without weight might as
+            well not be there. None weighs all clips alike.
+        X_valid : like X, default=None
+            Clips to validate with: they take the place of clips that
+            ``validation_fraction`` would hold out.
+        y_valid : like y, default=None
+            Labels of ``X_valid``.
         X_test : like X, default=None
             Clips to watch during training: their losses are recorded, and nothing
             depends on them.
@@ -70,7 +97,10 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
         ConvergenceWarning
             If training diverged after the model that is kept.
         """
-        self._fit_labels(X, y, groups, (X_test, y_test), checkpoint)
+        self._fit_labels(
+            *(X, y, groups, sample_weight),
+            *((X_valid, y_valid), (X_test, y_test), checkpoint),
+        )
         return self
 
     def _fit_labels(
@@ -78,6 +108,8 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
         X: Any,
         y: Any,
         groups: Any,
+        sample_weight: Any,
+        valid: tuple[Any, Any],
         test: tuple[Any, Any],
         checkpoint: Any,
         network: FittedNetwork | None = None,
@@ -88,24 +120,27 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
         ``make_target`` checks y and says what to learn from it, which its ``encode``
         then says of further clips.
         """
-        X_test, y_test = test
-        if (X_test is None) != (y_test is None):
-            raise ValueError("X_test and y_test go together; got only one of them.")
 
         def encode(views: Views) -> tuple[Target, Arrays]:
             target, arrays = make_target(self, views, y, self.class_weight)
             self.classes_ = target.classes
             return target, arrays
 
-        def encode_test(target: Any, views: Views) -> Arrays:
-            arrays: Arrays = target.encode(self, views, y_test)
-            return arrays
+        def further(clips: tuple[Any, Any], name: str) -> tuple[Any, Any] | None:
+            X, y = clips
+            if (X is None) != (y is None):
+                raise ValueError(
+                    f"X_{name} and y_{name} go together; got only one of them."
+                )
+            return None if X is None else (X, partial(_encode, self, y))
 
         return self._fit(
             X,
             encode,
             groups=groups,
-            test=None if X_test is None else (X_test, encode_test),
+            sample_weight=sample_weight,
+            valid=further(valid, "valid"),
+            test=further(test, "test"),
             checkpoint=checkpoint,
             network=network,
         )
@@ -173,3 +208,8 @@ class SegmentClassifier(ClassifierMixin, SegmentEstimator):
         # a table of features is no sound
         tags.classifier_tags.poor_score = self._source is not None
         return tags
+
+
+def _encode(estimator: Any, y: Any, target: Any, views: Views) -> Arrays:
+    arrays: Arrays = target.encode(estimator, views, y)
+    return arrays

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from skaudio._training._net import OPTIMIZERS
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._options._cosine import CosineRestarts
+from skaudio._training._options._optimizer import OPTIMIZERS, Optimizer
 from skaudio._training._options._plateau import PlateauSchedule
-from skaudio._training._options._schedules import PLATEAU, SCHEDULES
+from skaudio._training._options._schedules import NAMED, SCHEDULES
+from skaudio._training._options._validation import FRACTION, Validation
+from skaudio._training._options._warmup import WarmupDecay
 from skaudio._utils._constraints import COUNT, POSITIVE
 from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions
 from skaudio.views._base import ViewSource
@@ -23,11 +25,12 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "max_epochs": [COUNT],
     "batch_size": [Interval(Integral, 2, None, closed="left")],
     "lr": [POSITIVE],
-    "optimizer": [StrOptions(set(OPTIMIZERS))],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), Optimizer],
     "lr_schedule": [
-        StrOptions({*SCHEDULES, PLATEAU}),
+        StrOptions({*SCHEDULES, *NAMED}),
         PlateauSchedule,
         CosineRestarts,
+        WarmupDecay,
     ],
     "segment_length": [
         None,
@@ -35,11 +38,7 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
         Interval(RealNotInt, 0, None, closed="neither"),
     ],
     "n_segments": [COUNT],
-    "validation_fraction": [
-        None,
-        COUNT,
-        Interval(RealNotInt, 0, 1, closed="neither"),
-    ],
+    "validation_fraction": [*FRACTION, Validation],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "callbacks": [list, tuple, None],
     "device": [str],

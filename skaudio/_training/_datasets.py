@@ -16,6 +16,7 @@ from skaudio._training import _random_draws
 from skaudio._training._random_draws import Changes
 from skaudio._utils._types import ViewsLike
 from skaudio.nn.devices import moved
+from skaudio.nn.losses import SAMPLE_WEIGHT
 
 WAVEFORM = "waveform"  # name of the sound in a batch whose views are computed later
 
@@ -256,11 +257,16 @@ class TrainingSegments(Dataset):
 
     def _mixed_targets(self, rows: np.ndarray, draws: _random_draws.Draws) -> Arrays:
         ratio = _ratio(draws)[:, None]
+
+        def mixed(name: str, own: np.ndarray, partner: np.ndarray) -> np.ndarray:
+            if name == SAMPLE_WEIGHT:
+                weights: np.ndarray = ratio[:, 0] * own + (1 - ratio[:, 0]) * partner
+                return weights
+            return self.mix(name, own, partner, ratio)
+
         return {
             name: torch.from_numpy(
-                self.mix(name, t[rows], t[draws.partner], ratio).astype(
-                    self.source.dtype
-                )
+                mixed(name, t[rows], t[draws.partner]).astype(self.source.dtype)
             )
             for name, t in self.targets.items()
         }

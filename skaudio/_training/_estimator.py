@@ -42,8 +42,10 @@ from skaudio._training._trainer import (
 from skaudio._training._user_callbacks import copies_of
 from skaudio._utils._container import Views
 from skaudio._utils._random import draw_seed
-from skaudio._utils._validation import check_views
+from skaudio._utils._sklearn import _safe_indexing
+from skaudio._utils._validation import check_sample_weight, check_views
 from skaudio.nn.devices import available_device, resolve_device
+from skaudio.nn.losses import SAMPLE_WEIGHT
 from skaudio.preprocessing._view_scaler import ViewScaler
 
 # parameters that a fitted estimator does without
@@ -156,6 +158,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         encode: Encode,
         *,
         groups: Any = None,
+        sample_weight: Any = None,
+        valid: tuple[Any, EncodeTest] | None = None,
         test: tuple[Any, EncodeTest] | None = None,
         checkpoint: Any = None,
         network: FittedNetwork | None = None,
@@ -170,9 +174,13 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             Makes the target and its arrays, one row per clip, of the views of X.
         groups : array-like or None
             Source of each clip.
+        sample_weight : array-like or None
+            Weight of each clip in the loss; clips without weight are left out.
+        valid : tuple or None
+            Clips to validate with, and a callable that makes the arrays of their
+            target, of the target and their views; None holds out some of X.
         test : tuple or None
-            Clips to watch, and a callable that makes the arrays of their target, of the
-            target and their views.
+            Clips to watch, likewise.
         checkpoint : path-like or None
             File for the state of training.
         network : FittedNetwork or None
@@ -186,6 +194,13 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self._target, targets = encode(views)
         self._target.check_views(views.names)
         check_consistent_length(views, groups)
+        if sample_weight is not None:
+            weights = check_sample_weight(views, sample_weight)
+            rows = np.flatnonzero(weights)
+            targets = {name: array[rows] for name, array in targets.items()}
+            targets[SAMPLE_WEIGHT] = weights[rows]
+            views, sound = views[rows], None if sound is None else sound[rows]
+            groups = None if groups is None else _safe_indexing(groups, rows)
         seed = self._draw_seed(checkpoint)
         if network is None:
             self._spec = SegmentSpec.of(views, self._segment_length(views), seed)
@@ -206,7 +221,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
                 *(views, targets, groups, source),
                 waveforms=None if sound is None else sound.waveforms,
             ),
-            test=None if test is None else self._test_set(*test),
+            valid=None if valid is None else self._further_set(*valid),
+            test=None if test is None else self._further_set(*test),
             checkpoint=checkpoint,
             settings=self._settings(),
         )
@@ -214,8 +230,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self.net_ = self._inference_net(trained.weights)
         return trained
 
-    def _test_set(self, X: Any, encode: EncodeTest) -> SegmentDataset:
-        """Clips to watch during training, with their targets."""
+    def _further_set(self, X: Any, encode: EncodeTest) -> SegmentDataset:
+        """Clips to evaluate during training, with their targets."""
         views, _ = self._read(X, reset=False)
         self._spec.check(self, views)
         return self._spec.dataset(views, encode(self._target, views))

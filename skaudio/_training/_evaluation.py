@@ -12,15 +12,19 @@ from skorch.callbacks import Callback
 from skaudio._segments import clip_means
 from skaudio._training._datasets import n_in_whole_batches
 from skaudio._training._loss_weights import LossWeights
+from skaudio._training._options._validation import (
+    ALL,
+    LAST,
+    LAST_STAGE,
+    LOSS,
+    Validation,
+)
 from skaudio._training._targets import Target
 from skaudio.nn.layers import copy_of_state
 
-# Segments of a clip are alike: more of them cost time and add little
-N_SEGMENTS = 1
-
 
 class FixedSegments:
-    """The middle segments of some clips, the same at every evaluation.
+    """Segments of some clips, the same at every evaluation.
 
     Parameters
     ----------
@@ -28,12 +32,17 @@ class FixedSegments:
         Clips and their targets.
     target : Target
         What the network is trained to do.
+    n_segments : int or "all", default=1
+        See `Validation`.
     """
 
-    def __init__(self, data: Any, target: Target) -> None:
+    def __init__(self, data: Any, target: Target, n_segments: int | str = 1) -> None:
         self.data = data
         self.target = target
-        self.rows, self.starts = data.even_segments(N_SEGMENTS)
+        if n_segments == ALL:
+            self.rows, self.starts = data.side_by_side()
+        else:
+            self.rows, self.starts = data.even_segments(n_segments)
         if target.whole_batches:  # neighbours are often alike, and hard to tell apart
             order = np.random.default_rng(0).permutation(len(self.rows))
             self.rows, self.starts = self.rows[order], self.starts[order]
@@ -70,6 +79,10 @@ class Evaluation(Callback):
         What the network is trained to do.
     loss_weights : LossWeights
         How terms are weighted.
+    validation : Validation
+        Which model is the best, and which is kept.
+    rate : Callback
+        What sets the learning rate, and has a ``stage``.
     period : int
         Steps between evaluations.
     n_evaluations : int
@@ -77,7 +90,7 @@ class Evaluation(Callback):
     """
 
     STATE = (
-        *("step", "epoch", "last", "records"),
+        *("step", "epoch", "stage", "last", "records"),
         *("best_score", "best_state", "best_weights", "best_step"),
     )
 
@@ -86,6 +99,8 @@ class Evaluation(Callback):
         parts: dict[str, FixedSegments],
         target: Target,
         loss_weights: LossWeights,
+        validation: Validation,
+        rate: Any,
         *,
         period: int,
         n_evaluations: int,
@@ -93,13 +108,20 @@ class Evaluation(Callback):
         self.parts = parts
         self.target = target
         self.loss_weights = loss_weights
+        self.validation = validation
+        self.rate = rate
         self.period = period
         self.n_evaluations = n_evaluations
-        self.step = self.epoch = self.best_step = 0
+        self.step = self.epoch = self.stage = self.best_step = 0
         self.last: dict[str, float] = {}
         self.best_score = -np.inf
         self.best_state: dict[str, torch.Tensor] = {}
         self.records: list[dict[str, Any]] = []
+
+    @property
+    def n_evaluations_needed(self) -> int | None:
+        """What the weights of the terms depend on of the length of training."""
+        return self.loss_weights.horizon(self.n_evaluations)
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Evaluate before the first step: the starting point of all curves."""
@@ -126,13 +148,19 @@ class Evaluation(Callback):
             net.history.record(key, value)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Evaluate the last model too, then go back to the best one."""
+        """Evaluate the last model too, then go back to the one that is kept."""
         if self.step % self.period:
             self._evaluate(net)
         if self.best_state:
             net.module_.load_state_dict(self.best_state)
+        elif net.average is not None:
+            net.module_.load_state_dict(net.average.average)
 
     def _evaluate(self, net: Any) -> None:
+        with net.as_evaluated():
+            self._evaluate_module(net)
+
+    def _evaluate_module(self, net: Any) -> None:
         results = {key: part.evaluate(net) for key, part in self.parts.items()}
         losses = {key: losses for key, (losses, _) in results.items()}
         if "valid" in losses:
@@ -154,11 +182,19 @@ class Evaluation(Callback):
         loss = self._loss(net, losses["valid"])
         score = -loss if score is None else score
         self.last |= {"valid_loss": loss, "valid_score": score}
-        # later models win ties; of one that has diverged, a score says nothing
-        if np.isfinite(loss) and score >= self.best_score:
-            self.best_score, self.best_step = score, self.step
-            self.best_state = copy_of_state(net.module_)
+        # of a model that has diverged, a score says nothing
+        if np.isfinite(loss):
+            self._keep(net, -loss if self.validation.monitor == LOSS else score)
+
+    def _keep(self, net: Any, score: float) -> None:
+        """Keep a model unless there is a better one; later ones win ties."""
+        keep, stage = self.validation.keep, self.rate.stage
+        is_new_stage = keep == LAST_STAGE and stage != self.stage
+        if keep == LAST or is_new_stage or score >= self.best_score:
+            self.best_score, self.best_step, self.stage = score, self.step, stage
             self.best_weights = self.rule.weights.copy()
+            if keep != LAST:
+                self.best_state = copy_of_state(net.module_)
 
     def _loss(self, net: Any, losses: dict[str, float]) -> float:
         """Loss of the output that decides; of others, the weighted sum of the terms."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from skaudio._training._targets import Arrays, Target
 from skaudio._utils._text import shortened
-from skaudio._utils._validation import check_labels, check_tags
+from skaudio._utils._validation import are_tags, check_labels, check_tags
 from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy
 
 TARGET = "label"
@@ -180,18 +180,18 @@ class TagIndicators(_Classes):
         cls, estimator: Any, X: Any, y: Any, class_weight: Any = None
     ) -> tuple[Self, Arrays]:
         """Check y; return the target and the indicator matrix."""
-        tags = check_tags(estimator, X, y)
+        tags = check_tags(estimator, X, y, unknown=True)
         target = cls(np.arange(tags.shape[1]), class_weight)
-        return target, {TARGET: tags.astype(np.float32)}
+        return target, {TARGET: tags}
 
     def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
         """Indicators of further clips, of as many tags."""
-        tags = check_tags(estimator, X, y)
+        tags = check_tags(estimator, X, y, unknown=True)
         if tags.shape[1] != len(self.classes):
             raise ValueError(
                 f"y_test has {tags.shape[1]} tags, but y has {len(self.classes)}."
             )
-        return {TARGET: tags.astype(np.float32)}
+        return {TARGET: tags}
 
     def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
         """Binary cross-entropy, its weights from the training clips."""
@@ -207,32 +207,35 @@ class TagIndicators(_Classes):
             weights = [self.class_weight.get(k, 1.0) for k in range(n_tags)]
             return np.tile(weights, (2, 1))
         counts = np.stack([(tags == 0).sum(axis=0), (tags == 1).sum(axis=0)])
+        n_known = counts.sum(axis=0)
         # a tag that all or no clips have has nothing to balance
-        return np.where(counts.all(axis=0), len(tags) / (2 * np.maximum(counts, 1)), 1)
+        return np.where(counts.all(axis=0), n_known / (2 * np.maximum(counts, 1)), 1)
 
     def strata(self, arrays: Arrays, n_clips: int) -> np.ndarray:
         """The rarest tag of every clip; -1 without tags."""
-        return rarest_tags(arrays[TARGET])
+        return rarest_tags(arrays[TARGET] == 1)
 
     def mix(
         self, name: str, own: np.ndarray, partner: np.ndarray, ratio: np.ndarray
     ) -> np.ndarray:
-        """Shares of the tags of both."""
+        """Shares of the tags of both; unknown where one is, of what is mixed."""
         mixed: np.ndarray = ratio * own + (1 - ratio) * partner
-        return mixed
+        return np.where(ratio == 1, own, mixed)
 
     def activate(self, output: Tensor) -> np.ndarray:
         """Probabilities of segments from their logits."""
         return torch.sigmoid(output).cpu().numpy()
 
     def score(self, predictions: np.ndarray, arrays: Arrays) -> float:
-        """Average precision, mean over tags that occur."""
+        """Average precision, mean over tags that occur; unknown ones do not count."""
         truth = arrays[TARGET]
-        occurring = np.flatnonzero(truth.any(axis=0))
+        occurring = np.flatnonzero((truth == 1).any(axis=0))
         if not len(occurring):
             return 0.0
+        known = [~np.isnan(truth[:, k]) for k in occurring]
         scores = [
-            average_precision_score(truth[:, k], predictions[:, k]) for k in occurring
+            average_precision_score(truth[rows, k], predictions[rows, k])
+            for k, rows in zip(occurring, known, strict=True)
         ]
         return float(np.mean(scores))
 
@@ -288,8 +291,22 @@ def rarest_tags(tags: np.ndarray) -> np.ndarray:
 
 def is_indicator(y: Any) -> bool:
     """Whether y is an indicator matrix of tags, rather than class labels."""
-    is_matrix = getattr(y, "ndim", 1) == 2 or isinstance(y, (list, tuple))
-    return is_matrix and type_of_target(y) == "multilabel-indicator"
+    if getattr(y, "ndim", 1) != 2 and not isinstance(y, (list, tuple)):
+        return False
+    if has_unknown_tags(y):
+        return True
+    return bool(type_of_target(y) == "multilabel-indicator")
+
+
+def has_unknown_tags(y: Any) -> bool:
+    """Whether y is a matrix of zeros, ones and NaN."""
+    if hasattr(y, "toarray"):  # of what a sparse matrix leaves out, all is known
+        return False
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return values.ndim == 2 and bool(np.isnan(values).any()) and are_tags(values)
 
 
 def target_of(

@@ -37,6 +37,10 @@ class LossWeights(Protocol):
     def begin(self, terms: tuple[str, ...], n_evaluations: int) -> WeightRule:
         """Make the weights of a training with room for some evaluations."""
 
+    def horizon(self, n_evaluations: int) -> int | None:
+        """What weights depend on of the number of evaluations; None: nothing."""
+        return None
+
     def period(self, n_batches: int, n_evaluated: int, batch_size: int) -> int:
         """Steps between evaluations of ``n_evaluated`` segments; an epoch."""
         return n_batches

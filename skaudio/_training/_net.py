@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
+from skaudio._training._average import WeightAverage
 from skaudio._training._identity import identity_of
 from skaudio._training._user_callbacks import is_raised_by_code
 from skaudio.nn.blocks import seed_dropout
@@ -22,19 +24,8 @@ from skaudio.nn.devices import (
 from skaudio.nn.folding import folded
 from skaudio.nn.initialisation import seeded_initialisation
 from skaudio.nn.layers import OfWeights, layer_outputs
-from skaudio.nn.losses import blend
-
-OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "adam": {"optimizer": torch.optim.Adam},
-    "adamw": {"optimizer": torch.optim.AdamW},
-    "sgd": {"optimizer": torch.optim.SGD},
-    "nesterov": {
-        "optimizer": torch.optim.SGD,
-        "optimizer__momentum": 0.9,
-        "optimizer__nesterov": True,
-    },
-}
-
+from skaudio.nn.losses import SAMPLE_WEIGHT, blend
+from skaudio.nn.weighted_norm import weighted_normalisation
 
 POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "max": lambda x: x.amax(-1),
@@ -96,6 +87,7 @@ class SegmentNet(NeuralNet):
         self.training_input = training_input
         self.target_inputs = target_inputs
         self.is_finished = False  # set by what ends training early
+        self.average: WeightAverage | None = None  # sets itself
         self.for_inference = OfWeights(_for_inference)
         self.digest = OfWeights(_digest)
         super().__init__(*args, **kwargs)
@@ -122,6 +114,13 @@ class SegmentNet(NeuralNet):
         forward = torch.compile(self.module_) if self.compiled else self.module_
         self.__dict__["_forward"] = forward
 
+    def as_evaluated(self) -> AbstractContextManager[None]:
+        """Lend the module the weights that are evaluated: averaged ones, if there are.
+
+        Training goes on from its own.
+        """
+        return nullcontext() if self.average is None else self.average.applied(self)
+
     def set_loss_weights(self, terms: tuple[str, ...], weights: np.ndarray) -> None:
         """Put weights of the loss's terms on the device, for the next steps."""
         dtype = getattr(torch, self.dtype)
@@ -135,7 +134,8 @@ class SegmentNet(NeuralNet):
         targets = moved(targets, self.device)
         inputs = self.training_input(segments.to(self.device))
         inputs |= {name: targets[name] for name in self.target_inputs}
-        outputs = self._outputs(self._forward, inputs)
+        with weighted_normalisation(targets.get(SAMPLE_WEIGHT)):
+            outputs = self._outputs(self._forward, inputs)
         losses = self.criterion_(outputs, targets, inputs)
         loss = blend(in_order(losses, self.terms), self.loss_weights)
         loss.backward()

@@ -8,8 +8,17 @@ from sklearn.base import BaseEstimator
 
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._options._blending import NAMED, as_blending
-from skaudio._training._options._plateau import PlateauSchedule
-from skaudio._training._options._schedules import PLATEAU
+from skaudio._training._options._optimizer import OPTIMIZERS, as_optimizer
+from skaudio._training._options._schedules import NAMED as SCHEDULES
+from skaudio._training._options._schedules import as_schedule
+from skaudio._training._options._validation import as_validation
+
+# parameters whose values may be names of objects: the names, and what makes one
+_NAMED: dict[str, tuple[Any, Any]] = {
+    "blending": (NAMED, as_blending),
+    "lr_schedule": (SCHEDULES, as_schedule),
+    "optimizer": (OPTIMIZERS, as_optimizer),
+}
 
 
 def object_of(parameter: str, value: Any) -> Any:
@@ -20,14 +29,15 @@ def object_of(parameter: str, value: Any) -> Any:
     parameter : str
         Its name.
     value : object
-        A name, or None.
+        A name, a number or None.
     """
     if parameter == "augmentation" and value is None:
         return Augmentation()
-    if parameter == "lr_schedule" and value == PLATEAU:
-        return PlateauSchedule()
-    if parameter == "blending" and isinstance(value, str) and value in NAMED:
-        return as_blending(value)
+    if parameter == "validation_fraction" and not hasattr(value, "get_params"):
+        return as_validation(value)
+    for name, (known, made) in _NAMED.items():
+        if parameter == name and isinstance(value, str) and value in known:
+            return made(value)
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skaudio._training._average import WeightAverage
 from skaudio._training._callbacks import FromWeights, Records, Start, learning_rate
 from skaudio._training._checkpoint import Checkpoint
 from skaudio._training._checkpoint_file import read
@@ -24,18 +24,17 @@ from skaudio._training._datasets import (
 )
 from skaudio._training._divergence import diverged_in, is_finite, raise_or_warn
 from skaudio._training._evaluation import Evaluation, FixedSegments
+from skaudio._training._held_out import checked_rows, held_out
 from skaudio._training._identity import identity_of
 from skaudio._training._loss_weights import LossWeights
-from skaudio._training._net import OPTIMIZERS, SegmentNet
+from skaudio._training._net import SegmentNet
 from skaudio._training._options._augmentation import Augmentation
-from skaudio._training._options._plateau import PlateauSchedule
-from skaudio._training._options._schedules import PLATEAU
+from skaudio._training._options._optimizer import Optimizer, as_optimizer
+from skaudio._training._options._validation import LAST, Validation, as_validation
 from skaudio._training._spec import SegmentSpec
 from skaudio._training._targets import Target
 from skaudio._training._user_callbacks import checked_callbacks, extra_records
 from skaudio._utils._container import Views
-from skaudio._utils._random import derived_generator
-from skaudio.model_selection._split import StratifiedGroupShuffleSplit
 from skaudio.nn.devices import available_device, resolve_device
 
 # Parameters that do not change what is learned
@@ -43,6 +42,7 @@ NOT_IDENTIFYING = (
     *("verbose", "device", "callbacks", "random_state", "compile", "n_segments"),
     # known as seconds, as clips and as weights to start from
     *("segment_length", "validation_fraction", "weights"),
+    "max_epochs",  # as what depends on it
 )
 
 
@@ -53,9 +53,9 @@ class TrainingOptions:
     max_epochs: int
     batch_size: int
     lr: float
-    optimizer: str
+    optimizer: Optimizer
     lr_schedule: Any
-    validation_fraction: float | int | None
+    validation_fraction: Validation
     callbacks: Any
     device: str
     mixed_precision: bool
@@ -65,7 +65,10 @@ class TrainingOptions:
     @classmethod
     def of(cls, estimator: Any) -> Self:
         """Take the parameters of an estimator."""
-        return cls(**{f.name: getattr(estimator, f.name) for f in fields(cls)})
+        given = {f.name: getattr(estimator, f.name) for f in fields(cls)}
+        given["optimizer"] = as_optimizer(given["optimizer"])
+        given["validation_fraction"] = as_validation(given["validation_fraction"])
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ class Trainer:
         self,
         clips: Clips,
         *,
+        valid: SegmentDataset | None = None,
         test: SegmentDataset | None = None,
         checkpoint: Any = None,
         settings: dict[str, Any] | None = None,
@@ -175,6 +179,8 @@ class Trainer:
         ----------
         clips : Clips
             What to learn from.
+        valid : SegmentDataset or None, default=None
+            Clips to validate with, instead of some that are held out.
         test : SegmentDataset or None, default=None
             Clips to watch.
         checkpoint : path-like or None, default=None
@@ -187,24 +193,25 @@ class Trainer:
         trained : Trained
             Weights and records.
         """
-        strata = self.target.strata(clips.targets, len(clips.views))
-        train, valid, check = self._split(strata, clips.groups)
+        self.options.optimizer._validate_params()
+        self.options.validation_fraction._validate_params()
+        train, sets = self._split(clips, valid, test)
         source, training_input = clips.source(train)
         targets = {name: array[train] for name, array in clips.targets.items()}
         data = self._segments(source, targets)
-        rows = {"train": check, "valid": valid}
-        parts = {k: self._part(clips, r) for k, r in rows.items() if r is not None}
-        if test is not None:
-            parts["test"] = FixedSegments(test, self.target)
-        evaluation, records, rate = self._callbacks(parts, len(data))
-        callbacks = [evaluation, records, rate]
+        n_segments = self.options.validation_fraction.n_segments
+        parts = {k: FixedSegments(s, self.target, n_segments) for k, s in sets.items()}
+        average, evaluation, records, rate = self._callbacks(parts, len(data))
+        callbacks = [*average, evaluation, records, rate]
         if self.start is not None:
             callbacks.insert(0, FromWeights(self.start))
         callbacks += checked_callbacks(self.options.callbacks)
         if checkpoint is not None:  # the last one, for the state of all others
             path, seed = Path(checkpoint), self.spec.seed
-            identity = self._identity(settings or {}, clips, valid)
-            parts_of = data, evaluation, records, [rate]
+            needs = [rate.n_steps, evaluation.n_evaluations_needed]
+            settings = {**(settings or {}), "max_epochs": needs}
+            identity = self._identity(settings, clips, train, valid)
+            parts_of = data, evaluation, records, [rate, *average]
             callbacks.append(Checkpoint(path, read(path), identity, seed, *parts_of))
         net = new_net(
             self.module,
@@ -235,50 +242,58 @@ class Trainer:
             self.target.whole_batches,
         )
 
-    def _split(self, strata: np.ndarray, groups: Any) -> tuple[Any, Any, Any]:
-        """Rows to train on, to validate with, and to check training losses with."""
-        fraction = self.options.validation_fraction
-        if fraction is None:
-            return np.arange(len(strata)), None, None
-        whole = isinstance(fraction, Integral)
-        size: dict[str, Any] = {"groups_per_class" if whole else "test_size": fraction}
-        splitter = StratifiedGroupShuffleSplit(
-            n_splits=1, random_state=self.spec.seed, **size
-        )
-        train, valid = next(splitter.split(np.zeros(len(strata)), strata, groups))
-        if not self.loss_weights.watches_training:
-            return train, valid, None
-        rng = derived_generator(self.spec.seed)
-        return train, valid, _same_strata(strata, train, valid, rng)
+    def _split(
+        self, clips: Clips, valid: SegmentDataset | None, test: SegmentDataset | None
+    ) -> tuple[np.ndarray, dict[str, SegmentDataset]]:
+        """Rows to train on, and the clips that are evaluated, by what they are for."""
+        seed, sets = self.spec.seed, {}
+        strata = self.target.strata(clips.targets, len(clips.views))
+        if valid is None:
+            validation = self.options.validation_fraction
+            train, rows = held_out(strata, clips.groups, validation, seed)
+            valid = None if rows is None else self._set(clips, rows)
+        else:
+            train = np.arange(len(strata))
+        if valid is not None:
+            if self.loss_weights.watches_training:
+                of_valid = self.target.strata(valid.targets, len(valid))
+                rows = checked_rows(strata, train, of_valid, seed)
+                sets["train"] = self._set(clips, rows)
+            sets["valid"] = valid
+        return train, sets if test is None else {**sets, "test": test}
 
-    def _part(self, clips: Clips, rows: np.ndarray) -> FixedSegments:
+    def _set(self, clips: Clips, rows: np.ndarray) -> SegmentDataset:
         targets = {name: array[rows] for name, array in clips.targets.items()}
-        return FixedSegments(self.spec.dataset(clips.views[rows], targets), self.target)
+        return self.spec.dataset(clips.views[rows], targets)
 
     def _callbacks(
-        self, parts: dict[str, FixedSegments], n_clips: int
-    ) -> tuple[Evaluation, Records, Any]:
-        """What evaluates, records, and sets the learning rate."""
+        self, parts: dict[str, FixedSegments], n_segments: int
+    ) -> tuple[list[WeightAverage], Evaluation, Records, Any]:
+        """What averages, evaluates, records, and sets the learning rate."""
         options = self.options
         whole = self.target.whole_batches
-        n_batches = n_batches_of(n_clips, options.batch_size, whole)
+        n_batches = n_batches_of(n_segments, options.batch_size, whole)
         n_steps = n_batches * options.max_epochs
         n_evaluated = sum(len(parts[k]) for k in ("train", "valid") if k in parts)
         period = self.loss_weights.period(n_batches, n_evaluated, options.batch_size)
+        rate = learning_rate(
+            options.lr_schedule, n_steps, options.max_epochs, "valid" in parts
+        )
         evaluation = Evaluation(
-            parts,
-            self.target,
-            self.loss_weights,
+            *(parts, self.target, self.loss_weights, options.validation_fraction, rate),
             period=period,
             n_evaluations=n_steps // period,
         )
-        is_plateau = options.lr_schedule == PLATEAU
-        schedule = PlateauSchedule() if is_plateau else options.lr_schedule
-        rate = learning_rate(schedule, n_steps, "valid" in parts)
-        return evaluation, Records(options.verbose), rate
+        horizon = options.optimizer.average_epochs * n_batches
+        average = [WeightAverage(horizon)] if horizon else []
+        return average, evaluation, Records(options.verbose), rate
 
     def _identity(
-        self, settings: dict[str, Any], clips: Clips, valid: np.ndarray | None
+        self,
+        settings: dict[str, Any],
+        clips: Clips,
+        train: np.ndarray,
+        valid: SegmentDataset | None,
     ) -> dict[str, str]:
         """Everything that the result depends on, by name, each as a digest."""
         found = {name: identity_of(value) for name, value in settings.items()}
@@ -286,7 +301,11 @@ class Trainer:
         found |= {name: identity_of(value) for name, value in clips.identity().items()}
         of_target = self.target.identity()
         found |= {name: identity_of(value) for name, value in of_target.items()}
-        found["validation clips"] = identity_of(valid)
+        found["training clips"] = identity_of(train)
+        if valid is not None:
+            found["X_valid, y_valid"] = identity_of([valid.clips, valid.targets])
+        how = self.options.validation_fraction.get_params()
+        found["validation"] = identity_of(how | {"fraction": None})  # as clips
         if self.start is not None:
             found["weights to start from"] = identity_of(dict(self.start.weights))
             found["frozen layers"] = identity_of(list(self.start.frozen))
@@ -301,12 +320,13 @@ class Trainer:
     ) -> None:
         """Refuse a network that has diverged, or warn if a better one was kept."""
         epoch = diverged_in(history, "valid" in evaluation.parts)
-        kept = evaluation.best_step
+        is_last = evaluation.validation.keep == LAST
+        kept = 0 if is_last else evaluation.best_step
         if not is_finite(net.module_):
             epoch, kept = epoch or len(history), 0
         elif epoch is None and kept == 0:  # nobody looked at the end
             rows = np.arange(min(len(clips.views), self.options.batch_size))
-            losses, _ = self._part(clips, rows).evaluate(net)
+            losses, _ = FixedSegments(self._set(clips, rows), self.target).evaluate(net)
             if not np.isfinite(list(losses.values())).all():
                 epoch = len(history)
         if epoch is not None:
@@ -345,7 +365,7 @@ def new_net(
         **module,
         **spec.module_arguments(module["module"]),
         **sizes,
-        **OPTIMIZERS[options.optimizer],
+        **options.optimizer._arguments(),
         criterion=criterion,
         lr=options.lr,
         max_epochs=options.max_epochs,
@@ -383,18 +403,3 @@ def inference_net(
         }
     )
     return net
-
-
-def _same_strata(
-    strata: np.ndarray, train: np.ndarray, valid: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """As many training clips of every stratum as there are validation clips of it.
-
-    Otherwise the difference of both losses is one of classes, not of overfitting.
-    """
-    shuffled = rng.permutation(train)
-    chosen = [
-        shuffled[strata[shuffled] == k][:count]
-        for k, count in zip(*np.unique(strata[valid], return_counts=True), strict=True)
-    ]
-    return np.sort(np.concatenate(chosen))

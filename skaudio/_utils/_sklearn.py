@@ -23,6 +23,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_feature_names_in,
+    _check_sample_weight,
     _num_samples,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "_BaseComposition",
     "_check_feature_names",
     "_check_feature_names_in",
+    "_check_sample_weight",
     "_fit_context",
     "_get_output_config",
     "_num_samples",

@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._rows import clips_of, to_numpy
+from skaudio._utils._sklearn import _check_sample_weight
 from skaudio._utils._types import FLOATS, is_path
 
 MOST_BINS = 2048  # of a table that networks take for one frame of bins per clip
@@ -259,20 +260,49 @@ def check_labels(estimator: Any, X: Any, y: Any) -> np.ndarray:
     return labels
 
 
-def check_tags(estimator: Any, X: Any, y: Any) -> np.ndarray:
-    """Tags of every clip of X, as an indicator matrix of zeros and ones."""
+def check_tags(estimator: Any, X: Any, y: Any, unknown: bool = False) -> np.ndarray:
+    """Tags of every clip of X as zeros and ones, and NaN if some may be unknown."""
     tags: np.ndarray = check_array(
-        y, accept_sparse=True, dtype=None, input_name="y", estimator=estimator
+        y,
+        accept_sparse=True,
+        dtype=None,
+        ensure_all_finite="allow-nan" if unknown else True,
+        input_name="y",
+        estimator=estimator,
     )
     if hasattr(tags, "toarray"):
         tags = tags.toarray()
     check_consistent_length(X, tags)
-    if not np.isin(tags, (0, 1)).all():
+    if not are_tags(tags):
         raise ValueError(
-            "Tags must be an indicator matrix of zeros and ones; got the values "
+            f"Tags must be an indicator matrix of zeros and ones"
+            f"{', NaN where unknown' if unknown else ''}; got the values "
             f"{np.unique(tags)[:5].tolist()}."
         )
-    return tags.astype(np.int64)
+    return tags.astype(np.float32)
+
+
+def are_tags(values: np.ndarray) -> bool:
+    """Whether an array holds zeros, ones and NaN only."""
+    is_unknown = values != values
+    return bool((is_unknown | np.isin(values, (0, 1))).all())
+
+
+def check_sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
+    """Weights of clips: as many as X has rows, finite, not negative, not all zero."""
+    weights: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weights < 0).any():
+        row = int(np.argmax(weights < 0))
+        raise ValueError(
+            f"sample_weight must not be negative; that of clip {row} is "
+            f"{weights[row]:g}."
+        )
+    if not weights.any():
+        raise ValueError(
+            "All of sample_weight are zero, so there is nothing to learn from. Give at "
+            "least some clips a positive weight."
+        )
+    return weights
 
 
 def check_soft_labels(

@@ -167,7 +167,15 @@ class AutoencoderEmbedder(CodeOutputs):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, groups=None, checkpoint=None):
+    def fit(
+        self,
+        X,
+        y=None,
+        groups=None,
+        sample_weight=None,
+        X_valid=None,
+        checkpoint=None,
+    ):
         """Learn to reconstruct clips.
 
         Parameters
@@ -182,6 +190,12 @@ class AutoencoderEmbedder(CodeOutputs):
         groups : array-like of shape (n_clips,), default=None
             Source of each clip. With ``validation_fraction``, no source is divided
             between training and validation.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weight of each clip in the loss of its batch, which is a weighted mean. A
+            clip without weight might as well not be there. None weighs all alike.
+        X_valid : like X, default=None
+            Clips to validate with: they take the place of clips that
+            ``validation_fraction`` would hold out.
         checkpoint : path-like, default=None
             File that keeps the state of training after every epoch, about three times
             as large as the network. If it is there, training goes on from it, to the
@@ -209,7 +223,14 @@ class AutoencoderEmbedder(CodeOutputs):
         def encode(views: Views) -> tuple[NoTarget, dict[str, np.ndarray]]:
             return NoTarget(SquaredError()), {}
 
-        self._fit(X, encode, groups=groups, checkpoint=checkpoint)
+        self._fit(
+            X,
+            encode,
+            groups=groups,
+            sample_weight=sample_weight,
+            valid=None if X_valid is None else (X_valid, lambda target, views: {}),
+            checkpoint=checkpoint,
+        )
         return self
 
     def score(self, X, y=None):

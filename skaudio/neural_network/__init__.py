@@ -3,7 +3,10 @@
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._options._blending import Blending
 from skaudio._training._options._cosine import CosineRestarts
+from skaudio._training._options._optimizer import Optimizer
 from skaudio._training._options._plateau import PlateauSchedule
+from skaudio._training._options._validation import Validation
+from skaudio._training._options._warmup import WarmupDecay
 from skaudio.neural_network._coala_tag import CoalaTagClassifier
 from skaudio.neural_network._crnn import CRNNClassifier
 from skaudio.neural_network._distilled import DistilledClassifier
@@ -29,6 +32,7 @@ __all__ = [
     "FrameLevelCNNClassifier",
     "MobileNetClassifier",
     "MultiViewBlendingClassifier",
+    "Optimizer",
     "PlateauSchedule",
     "SampleCNNClassifier",
     "SelfNormalizingClassifier",
@@ -36,4 +40,6 @@ __all__ = [
     "SpectrogramCNNClassifier",
     "SwishNetClassifier",
     "TwoLayerClassifier",
+    "Validation",
+    "WarmupDecay",
 ]

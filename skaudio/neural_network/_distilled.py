@@ -126,7 +126,18 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.scale_by_temperature = scale_by_temperature
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, groups=None, X_test=None, y_test=None, checkpoint=None):
+    def fit(
+        self,
+        X,
+        y,
+        groups=None,
+        sample_weight=None,
+        X_valid=None,
+        y_valid=None,
+        X_test=None,
+        y_test=None,
+        checkpoint=None,
+    ):
         """Train the student on clips, their labels and the teacher's probabilities.
 
         Parameters
@@ -138,6 +149,15 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         groups : array-like of shape (n_clips,), default=None
             Source of each clip. With ``validation_fraction``, no source is divided
             between training and validation.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weight of each clip in the loss of its batch, which is a weighted mean, and
+            in the statistics of batch normalisation. A clip without weight might as
+            well not be there. None weighs all clips alike.
+        X_valid : like X, default=None
+            Clips to validate with: they take the place of clips that
+            ``validation_fraction`` would hold out.
+        y_valid : like y, default=None
+            Labels of ``X_valid``.
         X_test : like X, default=None
             Clips to watch during training: their losses are recorded, and nothing
             depends on them.
@@ -175,14 +195,13 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         steps = steps_before(student.steps[:-1]) if is_pipeline else None
         if steps is not None:
             steps.fit(X, y)
-        student, of_test = _final(student), y_test
-        if X_test is not None and y_test is not None:
-            of_test = y_test, self._probabilities(X_test)
+        student = _final(student)
         student._fit_labels(
             before(steps, X),
             (y, self._probabilities(X)),
-            groups,
-            (before(steps, X_test), of_test),
+            *(groups, sample_weight),
+            (before(steps, X_valid), self._with_probabilities(X_valid, y_valid)),
+            (before(steps, X_test), self._with_probabilities(X_test, y_test)),
             checkpoint,
             make_target=self._soft_labels,
         )
@@ -193,6 +212,10 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.history_ = student.history_
         copy_features_in(self.student_, self)
         return self
+
+    def _with_probabilities(self, X: Any, y: Any) -> Any:
+        """Labels of further clips, if there are any, and what the teacher says."""
+        return y if X is None or y is None else (y, self._probabilities(X))
 
     def _probabilities(self, X: Any) -> np.ndarray:
         """Probabilities of the teacher, in the order of sorted classes."""

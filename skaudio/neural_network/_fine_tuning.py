@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._classifier import MakeTarget, SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
 from skaudio._training._estimator import FittedNetwork
+from skaudio._training._known_tags import KnownTagsMixin
 from skaudio._training._labels import ClassLabels, target_of
 from skaudio._training._network_of import network_of
 from skaudio._training._parameters import ObjectParameters
@@ -25,7 +26,7 @@ AUTO = "auto"
 
 
 class FineTunedClassifier(
-    MetaEstimatorMixin, ClassifierMixin, ObjectParameters, BaseEstimator
+    MetaEstimatorMixin, KnownTagsMixin, ObjectParameters, BaseEstimator
 ):
     """Train a fitted network further, on other clips and perhaps other classes.
 
@@ -132,7 +133,18 @@ class FineTunedClassifier(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, groups=None, X_test=None, y_test=None, checkpoint=None):
+    def fit(
+        self,
+        X,
+        y,
+        groups=None,
+        sample_weight=None,
+        X_valid=None,
+        y_valid=None,
+        X_test=None,
+        y_test=None,
+        checkpoint=None,
+    ):
         """Train the network further on clips and their labels.
 
         Parameters
@@ -144,6 +156,15 @@ class FineTunedClassifier(
         groups : array-like of shape (n_clips,), default=None
             Source of each clip. With ``validation_fraction``, no source is divided
             between training and validation.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weight of each clip in the loss of its batch, which is a weighted mean, and
+            in the statistics of batch normalisation. A clip without weight might as
+            well not be there. None weighs all clips alike.
+        X_valid : like X, default=None
+            Clips to validate with: they take the place of clips that
+            ``validation_fraction`` would hold out.
+        y_valid : like y, default=None
+            Labels of ``X_valid``.
         X_test : like X, default=None
             Clips to watch during training: their losses are recorded, and nothing
             depends on them.
@@ -178,9 +199,10 @@ class FineTunedClassifier(
             )
         self.frozen_layers_ = _frozen_layers(first.net_.module_, self.freeze)
         tuned = first._as_trained().set_params(**self._settings(first))
+        valid = before(steps, X_valid), y_valid
         test = before(steps, X_test), y_test
         tuned._fit_labels(
-            *(before(steps, X), y, groups, test, checkpoint),
+            *(before(steps, X), y, groups, sample_weight, valid, test, checkpoint),
             network=FittedNetwork(first, self.frozen_layers_, self.reset_head),
             make_target=_same_outputs(first) if self._keeps_head(first) else target_of,
         )

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SAMPLE_WEIGHT = "sample_weight"  # among targets: weights (n_clips,) of clips
+
 
 class BranchCrossEntropy(nn.Module):
     """Categorical cross-entropy of every branch (Eq. 1 of Phan et al., ICASSP 2021).
@@ -44,8 +46,10 @@ class BranchCrossEntropy(nn.Module):
         inputs: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Mean loss of every branch of ``outputs``; ``inputs`` are not needed."""
-        labels = targets[self.target]
+        labels, of_clips = targets[self.target], targets.get(SAMPLE_WEIGHT)
         weight, share = self.class_weight, None
+        if of_clips is not None:
+            return self._weighted(outputs, labels, of_clips)
         if weight is not None and labels.ndim == 1:
             # a batch of classes without weight has no mean: its loss is zero
             has_weight = weight[labels].sum() > 0
@@ -57,9 +61,27 @@ class BranchCrossEntropy(nn.Module):
         }
         return losses if share is None else {k: share * v for k, v in losses.items()}
 
+    def _weighted(
+        self, outputs: Mapping[str, Tensor], labels: Tensor, of_clips: Tensor
+    ) -> dict[str, Tensor]:
+        weight = self.class_weight
+        total = of_clips
+        if weight is not None and labels.ndim == 1:
+            total = of_clips * weight[labels]
+        return {
+            name: _mean(
+                F.cross_entropy(logits, labels, weight=weight, reduction="none"),
+                of_clips,
+                total,
+            )
+            for name, logits in outputs.items()
+        }
+
 
 class BranchTagEntropy(nn.Module):
-    """Binary cross-entropy of every branch, mean over clips and tags.
+    """Binary cross-entropy of every branch, mean over clips and tags that are known.
+
+    Tags that are NaN are unknown, and count for nothing.
 
     Parameters
     ----------
@@ -92,12 +114,23 @@ class BranchTagEntropy(nn.Module):
     ) -> dict[str, Tensor]:
         """Mean loss of every branch of ``outputs``; ``inputs`` are not needed."""
         tags = targets[self.target].to(next(iter(outputs.values())).dtype)
+        of_clips = targets.get(SAMPLE_WEIGHT)
+        counts = ~tags.isnan()
+        tags = torch.where(counts, tags, 0)
         weight = None
         if self.tag_weight is not None:  # tags may be shares of absent and present
             absent, present = self.tag_weight.unbind()
             weight = torch.lerp(absent.expand_as(tags), present.expand_as(tags), tags)
+        shares = counts.to(tags.dtype)
+        if of_clips is not None:
+            shares = shares * of_clips[:, None].to(tags.dtype)
         return {
-            name: F.binary_cross_entropy_with_logits(logits, tags, weight=weight)
+            name: _mean(
+                F.binary_cross_entropy_with_logits(
+                    logits, tags, weight=weight, reduction="none"
+                ),
+                shares,
+            )
             for name, logits in outputs.items()
         }
 
@@ -162,15 +195,35 @@ class SoftCrossEntropy(nn.Module):
         """Mean loss of every branch of ``outputs``; ``inputs`` are not needed."""
         scale = self.temperature**2 if self.scaled else 1.0
         teacher = targets[self.soft]
-        soft = {
-            name: scale
-            * F.cross_entropy(logits / self.temperature, teacher.to(logits.dtype))
-            for name, logits in outputs.items()
-        }
+        of_clips = targets.get(SAMPLE_WEIGHT)
+
+        def compared(logits: Tensor) -> Tensor:
+            z, p = logits / self.temperature, teacher.to(logits.dtype)
+            if of_clips is None:
+                return scale * F.cross_entropy(z, p)
+            return scale * _mean(F.cross_entropy(z, p, reduction="none"), of_clips)
+
+        soft = {name: compared(logits) for name, logits in outputs.items()}
         if self.hard is None:
             return soft
         hard = self.hard(outputs, targets)
         return {k: self.alpha * soft[k] + (1 - self.alpha) * hard[k] for k in soft}
+
+
+def _mean(values: Tensor, weight: Tensor, total: Tensor | None = None) -> Tensor:
+    """Weighted mean; ``total`` are the weights that it is divided by. Zero of nothing.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn.losses import _mean
+    >>> _mean(torch.tensor([1.0, 4.0]), torch.tensor([2.0, 1.0]))
+    tensor(2.)
+    """
+    weight = weight.to(values.dtype)
+    total = weight.sum() if total is None else total.to(values.dtype).sum()
+    tiny = torch.finfo(values.dtype).tiny
+    return (weight * values).sum() / total.clamp(min=tiny)
 
 
 def blend(losses: Mapping[str, Tensor], weights: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from skaudio.nn.blocks import Dropout, OneBranchOfLength
+from skaudio.nn.losses import SAMPLE_WEIGHT
 
 ENCODER_SIZES = (256, 192, 128, 64)
 HEAD_SIZES = (32, 16)
@@ -395,5 +396,9 @@ class SquaredError(nn.Module):
         """Compare the reconstruction with the view, the first of ``inputs``."""
         view = next(iter(inputs.values()))
         errors = (outputs[RECONSTRUCTION] - view).square()
+        of_clips = targets.get(SAMPLE_WEIGHT)
+        if of_clips is not None:
+            share = (of_clips / of_clips.sum()).to(errors.dtype)
+            errors = errors * (len(share) * share)[:, None, None]
         loss = errors.mean() if self.reduction == "mean" else errors.sum() / len(errors)
         return {RECONSTRUCTION: loss}

@@ -106,7 +106,7 @@ class Blending(BaseEstimator):
     def _weights(self, n_branches: int, n_evaluations: int) -> BlendingWeights:
         """Return initial weights for a number of branches and of evaluations."""
         if self.window == "auto":
-            window = min(max(n_evaluations // 4, 1), 20)
+            window = _window(n_evaluations)
         else:
             window = int(self.window)
             self._check_window(n_evaluations)
@@ -129,6 +129,10 @@ class Blending(BaseEstimator):
                 UserWarning,
                 stacklevel=2,
             )
+
+
+def _window(n_evaluations: int) -> int:
+    return min(max(n_evaluations // 4, 1), 20)
 
 
 # what the names mean that `blending` accepts
@@ -164,6 +168,12 @@ class BlendedWeights(LossWeights):
     def begin(self, terms: tuple[str, ...], n_evaluations: int) -> WeightRule:
         """Start from uniform weights."""
         return self.blending._weights(len(terms), n_evaluations)
+
+    def horizon(self, n_evaluations: int) -> int | None:
+        """Window of the smoothing, where it is a share of the evaluations."""
+        if self.blending.rule != ADAPTIVE or self.blending.window != "auto":
+            return None
+        return _window(n_evaluations)
 
     def period(self, n_batches: int, n_evaluated: int, batch_size: int) -> int:
         """Steps between evaluations, rationed to a share of the training time."""

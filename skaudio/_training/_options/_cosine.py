@@ -64,6 +64,9 @@ class CosineRestarts(BaseEstimator):
         self.period_factor = period_factor
         self.min_lr = min_lr
 
+    def _check_epochs(self, max_epochs: int) -> None:
+        """A cycle may end at any epoch."""
+
     def _rate(self, lr: float, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0, for the base rate ``lr``."""
         period = self.first_period

@@ -1,11 +1,21 @@
-"""Learning-rate schedules: factors on the base rate, by progress through training."""
+"""Learning-rate schedules by name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-PLATEAU = "reduce-on-plateau"
+from skaudio._training._options._plateau import PlateauSchedule
+from skaudio._training._options._warmup import WarmupDecay
+
+CONSTANT = "constant"
+
+# names of schedules that are objects with parameters
+NAMED: dict[str, Any] = {
+    "reduce-on-plateau": PlateauSchedule,
+    "warmup-decay": WarmupDecay,
+}
 
 
 def _one_cycle(progress: float) -> float:
@@ -15,24 +25,19 @@ def _one_cycle(progress: float) -> float:
     return (1 + math.cos(math.pi * (progress - 0.25) / 0.75)) / 2
 
 
-def _warmup_decay(progress: float) -> float:
-    """Follow the multi-view paper's recipe, scaled to the budget.
-
-    A tenth of the rate for the first 0.5 % of training, then times 0.8 after 10, 30
-    and 50 % (epochs 10, 200, 600 and 1000 of 2000).
-    """
-    if progress < 0.005:
-        return 0.1
-    decays = sum(progress >= at for at in (0.1, 0.3, 0.5))
-    return float(0.8**decays)
-
-
 def _constant(progress: float) -> float:
     return 1.0
 
 
+# by progress through training
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "one-cycle": _one_cycle,
-    "warmup-decay": _warmup_decay,
-    "constant": _constant,
+    CONSTANT: _constant,
 }
+
+
+def as_schedule(value: Any) -> Any:
+    """Return the schedule that a name stands for; of `SCHEDULES`, the name itself."""
+    if isinstance(value, str) and value in NAMED:
+        return NAMED[value]()
+    return value
