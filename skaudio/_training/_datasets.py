@@ -101,16 +101,18 @@ class SegmentDataset(Dataset):
     def even_segments(self, n_segments: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts of ``n_segments`` even segments of every clip.
 
-        None is as many as cover a clip and one more. A clip as long as a segment has
-        one, so no segment is computed twice.
+        None is as many as fit side by side and one more. A clip as long as a segment
+        has one, so no segment is computed twice. They start on whole steps of the view
+        that has the most per second.
         """
+        fastest = max(self.rates, key=self.rates.__getitem__)
+        rate, length = self.rates[fastest], self.n_steps[fastest]
         # positions closer than a step of the slowest view are the same segment
-        step = 1.0 / min(self.rates.values())
-        starts = [
-            even_segments(duration, self.length, n_segments, step=step)
-            for duration in self.durations
-        ]
-        return self._rows_of(starts), np.concatenate(starts)
+        step = rate / min(self.rates.values())
+        # a duration of whole steps may be a rounding error short of them
+        available = np.floor(self.durations * rate + 1e-6).astype(int).tolist()
+        starts = [even_segments(n, length, n_segments, step=step) for n in available]
+        return self._rows_of(starts), np.concatenate(starts) / rate
 
     def side_by_side(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts of whole segments side by side, at least one of every clip.

@@ -111,7 +111,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
     It checks X, cuts segments and keeps the trained network, but depends neither on
     labels nor on the meaning of outputs: a subclass passes a target to `_fit`. It
     defines its network in `_module` and, where the defaults do not fit, overrides
-    `_loss_weights`, `_objective`, `_segment_length`, `_source` and `_check_input`.
+    `_loss_weights`, `_objective`, `_segment_length`, `_source`, `_cover` and
+    `_check_input`.
     """
 
     _standardises = True  # whether views that are computed here are standardised
@@ -142,6 +143,12 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
     def _check_input(self, X: Views) -> None:
         """Refuse views that the network cannot take."""
+
+    def _cover(
+        self, data: SegmentDataset, n_segments: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and starts of segments whose features are averaged; None: all."""
+        return data.even_segments(n_segments)
 
     def _objective(self, target: Target) -> Target:
         """What is trained for, if the network has more to learn than the target."""
@@ -385,7 +392,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         """Outputs (n_clips, n_features) of hidden layers, mean over even segments."""
 
         def of(data: SegmentDataset) -> np.ndarray:
-            rows, starts = data.even_segments(n_segments)
+            rows, starts = self._cover(data, n_segments)
             values = self.net_.features(data, rows, starts, layers, pooling)
             return clip_means(values, rows, len(data))
 
