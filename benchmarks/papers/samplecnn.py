@@ -1,11 +1,16 @@
 """The SampleCNN paper's questions on real sound: rates, levels, tags, transfer.
 
     python benchmarks/papers/samplecnn.py [--data ../shared/data] [--budget cpu]
-        [--tasks rates frames tagger digits probes] [--seeds 0 1] [--jobs 2]
+        [--tasks rates frames scales multiscale tagger digits probes] [--seeds 0 1]
+        [--jobs 2]
 
-* ``rates`` (Table 5): 12 instruments from their samples at falling sampling rates, the
+* ``rates`` (Table 5): 12 instruments from their samples at seven sampling rates, the
   networks of Table 3. Trained on the notes C, D, E and G#, tested on F# and A#.
-* ``frames`` (Table 2): the frame-level networks and MFCC on the same clips.
+* ``frames`` (Table 2): the frame-level networks on mel and on the waveform, those
+  between them and 3^9, and MFCC on the same clips.
+* ``scales``, ``multiscale`` (Table 4): eight networks of the m^n family on the same
+  clips, and the last three layers of one, two, four and all of them as features:
+  instruments (across notes), ESC-10 (official folds), spoken digits (across speakers).
 * ``tagger``: words of the clips' descriptions (instrument, dynamics, articulation) as
   tags, split by note.
 * ``digits``: spoken digits, trained on one speaker and tested on the other.
@@ -22,6 +27,7 @@ import argparse
 import json
 import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +36,13 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
 
+from skaudio.embedding import LayerEmbedder, make_probe
 from skaudio.neural_network import FrameLevelCNNClassifier, SampleCNNClassifier
 from skaudio.persistence import load, save
 from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
@@ -43,9 +50,23 @@ from skaudio.views import MelView, MFCCView, RawView
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_NOTES = ("Fs", "As")
-RATES = (22050, 16000, 8000, 4000, 2000)
+RATES = (22050, 20000, 16000, 12000, 8000, 4000, 2000)
+# modules, window and hop of Table 2; below frames its rows 27 and 9, whose third is 3^9
+FRAME_SIZES = ("4-729-729", "5-729-243", "5-243-243", "6-243-81", "6-81-81")
+SAMPLE_SIZES = ("7-27-27", "8-9-9")
 # statistics of MFCC at every rate show how much of a loss is due to the sound
-FRAMES = ("mel", "raw", *(f"mfcc-{rate}" for rate in RATES))
+FRAMES = (
+    *(f"mel-{sizes}" for sizes in FRAME_SIZES),
+    *(f"raw-{sizes}" for sizes in (*FRAME_SIZES, *SAMPLE_SIZES)),
+    *(f"mfcc-{rate}" for rate in RATES),
+)
+SCALES = ("2^13", "2^14", "3^8", "3^9", "4^6", "4^7", "5^5", "5^6")
+MULTISCALE = {
+    "1 network": ("3^9",),
+    "2 networks": ("3^8", "3^9"),
+    "4 networks": ("2^13", "2^14", "3^8", "3^9"),
+    "8 networks": SCALES,
+}
 DIGIT_SIZES = (3, 3, 3, 3, 2, 2, 4, 4)  # 0.65 s at 8 kHz: digits last 0.5 s
 TAGGER_RATE = 8000
 # some hundred steps on a CPU: one cycle of Adam, as in this package's other networks
@@ -61,7 +82,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "training": SHORT,
     },
     "cpu": {
-        **{"width": 0.25, "max_epochs": 25, "per_class": 40, "tagger_epochs": 12},
+        **{"width": 0.125, "max_epochs": 15, "per_class": 40, "tagger_epochs": 8},
         "training": SHORT,
     },
     # the paper's network and training, which are the defaults
@@ -97,35 +118,86 @@ def tags_of(table: Any) -> tuple[np.ndarray, list[str]]:
     return words[names].to_numpy(), names
 
 
+@lru_cache(maxsize=1)
+def sounds(data: Path, sr: int) -> list[np.ndarray]:
+    """All notes at a rate."""
+    table, _ = instruments(data, None)
+    return list(AudioLoader(sr=sr).transform(table.path.tolist()))
+
+
+def sample_cnn(seed: int, args: argparse.Namespace, **changes: Any) -> Any:
+    """A network with the training of the budget."""
+    budget = BUDGETS[args.budget]
+    options = {
+        **{"width": budget["width"], "max_epochs": budget["max_epochs"]},
+        **{"device": args.device, "random_state": seed},
+        "mixed_precision": args.device.startswith("cuda"),
+        **budget["training"],
+    }
+    return SampleCNNClassifier(**options | changes)
+
+
 def run_rates(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Accuracy of the networks of Table 3, trained and tested at a rate."""
-    budget = BUDGETS[args.budget]
-    clf = SampleCNNClassifier(
-        sr=int(job),
-        width=budget["width"],
-        max_epochs=budget["max_epochs"],
-        device=args.device,
-        mixed_precision=args.device.startswith("cuda"),
-        random_state=seed,
-        **budget["training"],
-    )
-    return instrument_scores(clf, int(job), seed, job, args)
+    clf = sample_cnn(seed, args, sr=int(job))
+    result = instrument_scores(clf, int(job), seed, f"rate-{job}", args)
+    if clf.sr == 22050:
+        save(clf, network_path("3^9", seed, args))
+    return result
+
+
+def network_path(scale: str, seed: int, args: argparse.Namespace) -> Path:
+    """Where a network of the m^n family is kept."""
+    return args.folder / f"scale-{scale}-seed{seed}.safetensors"
+
+
+def run_scales(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Accuracy of a network of the m^n family, which is kept; `rates` has 3^9."""
+    m, n = map(int, job.split("^"))
+    clf = sample_cnn(seed, args, sizes=(m,) * (n + 1))
+    result = instrument_scores(clf, 22050, seed, f"scale-{job}", args)
+    save(clf, network_path(job, seed, args))
+    return result
+
+
+def run_multiscale(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Accuracy of a probe on the last three layers of several networks at once."""
+    embedders = [
+        (
+            scale,
+            LayerEmbedder(
+                FrozenEstimator(load(network_path(scale, seed, args))),
+                layers=LEVELS["last 3"],
+                cache=args.folder / "embeddings",
+            ),
+        )
+        for scale in MULTISCALE[job]
+    ]
+    results: dict[str, Any] = {}
+    for task, (X, y, splits) in probe_tasks(args, 22050).items():
+        for head in ("mlp", "svm"):
+            probe = make_probe(FeatureUnion(embedders), head=head, random_state=seed)
+            results[f"{task} / {head}"] = probe_accuracy(probe, X, y, splits)
+    features = FeatureUnion(embedders).fit(X[:1]).transform(X[:1])
+    return results | {"features": features.shape[1]}
 
 
 def run_frames(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Accuracy of the baselines, networks at 22,050 Hz."""
     budget = BUDGETS[args.budget]
-    if job.startswith("mfcc"):
-        sr = int(job.rpartition("-")[2])
+    kind, *numbers = job.split("-")
+    if kind == "mfcc":
+        sr = int(numbers[0])
         head = MLPClassifier((256,), max_iter=500, random_state=seed)
         model = make_pipeline(
             MFCCView(sr=sr, delta=2), FrameStatistics(), StandardScaler(), head
         )
         return instrument_scores(model, sr, seed, job, args)
+    n_modules, win_length, hop_length = map(int, numbers)
     cnn = FrameLevelCNNClassifier(
-        n_modules=6,
-        win_length=81,
-        hop_length=81,
+        n_modules=n_modules,
+        win_length=win_length,
+        hop_length=hop_length,
         width=budget["width"],
         max_epochs=budget["max_epochs"],
         device=args.device,
@@ -135,13 +207,13 @@ def run_frames(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     mel = MelView(
         sr=22050,
         n_fft=729,
-        win_length=243,
-        hop_length=81,
+        win_length=win_length,
+        hop_length=hop_length,
         n_mels=128,
         power=1,
         scale="log1p",
     )
-    views = [mel, ViewScaler(per="view")] if job == "mel" else [RawView()]
+    views = [mel, ViewScaler(per="view")] if kind == "mel" else [RawView()]
     return instrument_scores(make_pipeline(*views, cnn), 22050, seed, job, args)
 
 
@@ -151,7 +223,7 @@ def instrument_scores(
     """Fit on notes, test on others."""
     table, train = instruments(args.data, BUDGETS[args.budget]["per_class"])
     test = held_out(table)
-    X = list(AudioLoader(sr=sr).transform(table.path.tolist()))
+    X = sounds(args.data, sr)
     y = table.instrument.to_numpy()
     options = {}
     if hasattr(model, "sr"):  # a pipeline of frame-level networks is done in minutes
@@ -172,7 +244,7 @@ def run_tagger(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     test = held_out(table)
     train = np.setdiff1d(np.arange(len(table)), test)
     y, names = tags_of(table)
-    X = list(AudioLoader(sr=TAGGER_RATE).transform(table.path.tolist()))
+    X = sounds(args.data, TAGGER_RATE)
     if job == "mfcc":
         model = make_pipeline(
             MFCCView(sr=TAGGER_RATE, delta=2),
@@ -182,13 +254,8 @@ def run_tagger(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
         )
         model.fit([X[i] for i in train], y[train])
     else:
-        model = SampleCNNClassifier(
-            sr=TAGGER_RATE,
-            width=budget["width"],
-            max_epochs=budget["tagger_epochs"],
-            device=args.device,
-            random_state=seed,
-            **budget["training"],
+        model = sample_cnn(
+            seed, args, sr=TAGGER_RATE, max_epochs=budget["tagger_epochs"]
         )
         checkpoint = args.folder / f"tagger-seed{seed}.checkpoint"
         model.fit([X[i] for i in train], y[train], checkpoint=checkpoint)
@@ -241,16 +308,16 @@ def run_digits(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     return {"accuracy": float(np.mean(scores)), "per_speaker": scores}
 
 
-def probe_tasks(args: argparse.Namespace) -> dict[str, Any]:
-    """Sounds at the tagger's rate, labels and splits of the three target tasks."""
+def probe_tasks(args: argparse.Namespace, sr: int = TAGGER_RATE) -> dict[str, Any]:
+    """Sounds at a network's rate, labels and splits of the three target tasks."""
     esc = pd.read_csv(args.data / "esc10" / "esc10.csv")
     paths = [str(args.data / "esc10" / "audio" / name) for name in esc.filename]
-    loader = AudioLoader(sr=TAGGER_RATE, trim_silence=True)
+    loader = AudioLoader(sr=sr, trim_silence=True)
     folds = [np.flatnonzero(esc.fold == f) for f in sorted(esc.fold.unique())]
-    X_digits, spoken = digits(args.data, TAGGER_RATE)
+    X_digits, spoken = digits(args.data, sr)
     sides = [np.flatnonzero(spoken.speaker == s) for s in spoken.speaker.unique()]
     table, train = instruments(args.data, BUDGETS[args.budget]["per_class"])
-    notes = list(AudioLoader(sr=TAGGER_RATE).transform(table.path.tolist()))
+    notes = sounds(args.data, sr)
 
     def others(parts: list[np.ndarray], n: int) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(np.setdiff1d(np.arange(n), part), part) for part in parts]
@@ -272,8 +339,6 @@ def probe_tasks(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_probes(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Accuracy of a probe on single layers and on the last three, per task and head."""
-    from skaudio.embedding import LayerEmbedder, make_probe
-
     tagger = load(args.folder / f"tagger-seed{seed}.safetensors")
     if job == "untrained":  # what the structure of the network does by itself
         tagger = untrained(tagger, seed)
@@ -283,20 +348,19 @@ def run_probes(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
             embedder = LayerEmbedder(FrozenEstimator(tagger), layers=layers)
             for head in ("mlp", "svm"):
                 probe = make_probe(embedder, head=head, random_state=seed)
-                right = [
-                    np.concatenate(
-                        [
-                            probe.fit([X[i] for i in train], y[train]).predict(
-                                [X[i] for i in test]
-                            )
-                            == y[test]
-                        ]
-                    )
-                    for train, test in splits
-                ]
-                accuracy = 100 * float(np.concatenate(right).mean())
+                accuracy = probe_accuracy(probe, X, y, splits)
                 results[f"{task} / {head} / {level}"] = accuracy
     return results
+
+
+def probe_accuracy(probe: Any, X: list[Any], y: Any, splits: list[Any]) -> float:
+    """Per cent of the clips of all test parts that are right."""
+    right = [
+        probe.fit([X[i] for i in train], y[train]).predict([X[i] for i in test])
+        == y[test]
+        for train, test in splits
+    ]
+    return 100 * float(np.concatenate(right).mean())
 
 
 def untrained(fitted: Any, seed: int) -> Any:
@@ -312,6 +376,8 @@ def untrained(fitted: Any, seed: int) -> Any:
 JOBS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "rates": (run_rates, tuple(str(rate) for rate in RATES)),
     "frames": (run_frames, FRAMES),
+    "scales": (run_scales, tuple(scale for scale in SCALES if scale != "3^9")),
+    "multiscale": (run_multiscale, tuple(MULTISCALE)),
     "tagger": (run_tagger, ("samplecnn", "mfcc")),
     "digits": (run_digits, ("samplecnn", "paper-training", "mfcc")),
     "probes": (run_probes, ("trained", "untrained")),
@@ -363,7 +429,7 @@ def main() -> None:
     args.folder = args.cache / f"samplecnn-{args.budget}"
     source = provenance(None)  # before: the tree may change while this runs
     results: list[dict[str, Any]] = []
-    for task in args.tasks:  # probes need the tagger
+    for task in args.tasks:  # probes need networks
         jobs = [(task, job, seed) for seed in args.seeds for job in JOBS[task][1]]
         results += Parallel(n_jobs=args.jobs, verbose=5)(
             delayed(run)(*job, args) for job in jobs
@@ -381,7 +447,7 @@ def main() -> None:
             for key, figure in rows.items():
                 seeds = "  ".join(f"{a:7.3f}" for a in figure["seeds"])
                 sys.stdout.write(
-                    f"{task:8s}{job:16s}{key:32s}{figure['mean']:8.3f}   {seeds}\n"
+                    f"{task:12s}{job:16s}{key:32s}{figure['mean']:8.3f}   {seeds}\n"
                 )
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / f"samplecnn_{args.budget}.json"

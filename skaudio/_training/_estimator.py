@@ -196,7 +196,9 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self._trained = self._snapshot()
         augmentation = self._trained.augmentation or Augmentation()
         augmentation._check(on_waveforms=self._source is not None)
-        views, sound = self._read(X, reset=True, network=network)
+        views, sound = self._read(
+            X, reset=True, network=network, sample_weight=sample_weight
+        )
         self._check_input(views)
         self._target, targets = encode(views)
         self._target.check_views(views.names)
@@ -221,6 +223,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             TrainingOptions.of(self),
             augmentation,
             self._start(network),
+            self._advice(),
         )
         source = partial(self._training_source, views, sound, augmentation)
         trained = trainer.train(
@@ -236,6 +239,16 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self.history_ = trained.history
         self.net_ = self._inference_net(trained.weights)
         return trained
+
+    def _advice(self) -> str:
+        """What makes a long training shorter, by the parameters that there are."""
+        now = {
+            "width": getattr(self, "width", None),
+            "segment_length": f"{self._spec.seconds:.3g} s",
+            "max_epochs": self.max_epochs,
+        }
+        lower = [f"{k} (it is {v})" for k, v in now.items() if hasattr(self, k)]
+        return f" To make it shorter, lower {', '.join(lower)}; or train on a GPU."
 
     def _further_set(self, X: Any, encode: EncodeTest) -> SegmentDataset:
         """Clips to evaluate during training, with their targets."""
@@ -297,7 +310,11 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         )
 
     def _read(
-        self, X: Any, reset: bool, network: FittedNetwork | None = None
+        self,
+        X: Any,
+        reset: bool,
+        network: FittedNetwork | None = None,
+        sample_weight: Any = None,
     ) -> tuple[Views, Sound | None]:
         """Views to work on, and their sound if they are computed here."""
         own = self._own_views(resolve_device if reset else available_device)
@@ -306,7 +323,9 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         computed, sound = own.read(self, X, reset=reset)
         if reset and self._standardises:
             known = None if network is None else network.scaler
-            self.scaler_ = known or ViewScaler().fit(computed)
+            self.scaler_ = known or ViewScaler().fit(
+                computed, sample_weight=sample_weight
+            )
         return self._standardised(computed), sound
 
     def _own_views(self, device: Callable[[str], str]) -> OwnViews | None:

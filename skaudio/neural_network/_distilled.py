@@ -190,7 +190,9 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 "DistilledClassifier takes one class label per clip; got an indicator "
                 "matrix of tags."
             )
-        self.teacher_ = fitted(self.teacher, X, y, groups)
+        self.teacher_ = fitted(
+            self.teacher, X, y, groups=groups, sample_weight=sample_weight
+        )
         student = clone(self.student)
         is_pipeline = isinstance(student, Pipeline)
         steps = steps_before(student.steps[:-1]) if is_pipeline else None
@@ -200,10 +202,11 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         student._fit_labels(
             before(steps, X),
             (y, self._probabilities(X)),
-            *(groups, sample_weight),
-            (before(steps, X_valid), self._with_probabilities(X_valid, y_valid)),
-            (before(steps, X_test), self._with_probabilities(X_test, y_test)),
-            checkpoint,
+            groups=groups,
+            sample_weight=sample_weight,
+            valid=(before(steps, X_valid), self._with_probabilities(X_valid, y_valid)),
+            test=(before(steps, X_test), self._with_probabilities(X_test, y_test)),
+            checkpoint=checkpoint,
             make_target=self._soft_labels,
         )
         # from here on it is like any other

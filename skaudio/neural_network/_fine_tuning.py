@@ -192,17 +192,23 @@ class FineTunedClassifier(
         ConvergenceWarning
             If training diverged after the model that is kept.
         """
-        steps, first = network_of(fitted(self.estimator, X, y, groups))
+        steps, first = network_of(
+            fitted(self.estimator, X, y, groups=groups, sample_weight=sample_weight)
+        )
         if not isinstance(first, SegmentClassifier):
             raise TypeError(
                 f"FineTunedClassifier needs a classifier; got {type(first).__name__}."
             )
         self.frozen_layers_ = _frozen_layers(first.net_.module_, self.freeze)
         tuned = first._as_trained().set_params(**self._settings(first))
-        valid = before(steps, X_valid), y_valid
-        test = before(steps, X_test), y_test
         tuned._fit_labels(
-            *(before(steps, X), y, groups, sample_weight, valid, test, checkpoint),
+            before(steps, X),
+            y,
+            groups=groups,
+            sample_weight=sample_weight,
+            valid=(before(steps, X_valid), y_valid),
+            test=(before(steps, X_test), y_test),
+            checkpoint=checkpoint,
             network=FittedNetwork(first, self.frozen_layers_, self.reset_head),
             make_target=_same_outputs(first) if self._keeps_head(first) else target_of,
         )
