@@ -26,7 +26,7 @@ from skaudio._utils._files import remove_leftovers, replacing, size_of_file
 from skaudio._utils._forks import in_forked_child
 from skaudio._utils._types import is_path
 
-VERSION = 1  # of what is computed: a new one invalidates everything on disk
+VERSION = 2  # of what is computed: a new one invalidates everything on disk
 CAPACITY = 256 * 2**20  # bytes in memory
 DIGEST = 16  # bytes of keys and of the checksum in files
 LARGEST = 2**30  # bytes of the file of one clip

@@ -2,7 +2,8 @@
 
 A segment is the crop that a network sees. All views of a clip are cut at the same
 time, so positions are kept in seconds and turned into steps per view at the end: this
-is the only place that rounds time to steps of a view.
+is the only place that rounds time to steps of a view. Even segments start on whole
+steps, of the view that has the most per second.
 """
 
 from __future__ import annotations
@@ -21,44 +22,36 @@ def to_steps(seconds: float, rate: float) -> int:
 
 
 def even_segments(
-    available: float,
-    length: float,
-    n_segments: int | None,
-    *,
-    step: float = 0.0,
-    whole: bool = False,
+    available: int, length: int, n_segments: int | None, *, step: float = 1.0
 ) -> np.ndarray:
-    """Starts of evenly spaced segments, the first at 0 and the last at the end.
+    """First steps of evenly spaced segments, the first at 0.
+
+    They are all equally far from each other, a whole number of steps that is rounded
+    down, as in the code of SampleCNN's authors: up to ``n_segments - 2`` steps at the
+    end of a clip may be in no segment.
 
     Parameters
     ----------
-    available, length : float
-        Of the clip and of a segment, in seconds or in steps.
+    available, length : int
+        Steps of the clip and of a segment.
     n_segments : int or None
         None is as many as fit side by side, and one more. A single one is taken from
-        the middle. A clip no longer than a segment has one, at 0.
-    step : float, default=0.0
+        the middle, rounded down. A clip no longer than a segment has one, at 0.
+    step : float, default=1
         By how much a clip must be longer than a segment to have more than one.
-    whole : bool, default=False
-        Whether starts are whole numbers that are all equally far from each other, as in
-        the code of SampleCNN's authors: up to ``n_segments - 2`` steps at the end of a
-        clip may be in no segment.
 
     Returns
     -------
     starts : ndarray of shape (n_segments,)
-        In the unit of `available`; integers if `whole`.
+        Integers.
     """
-    kind = int if whole else float
     room = available - length
     if room <= 0 or room < step:
-        return np.zeros(1, kind)
-    n = int(available / length) + 1 if n_segments is None else n_segments
+        return np.zeros(1, int)
+    n = available // length + 1 if n_segments is None else n_segments
     if n == 1:
-        return np.array([room / 2]).astype(kind)
-    if whole:
-        return np.arange(n) * (int(room) // (n - 1))
-    return np.linspace(0.0, room, n)
+        return np.array([room // 2])
+    return np.arange(n) * (room // (n - 1))
 
 
 def span(start: float, n_steps: int, rate: float, n_available: int) -> int:

@@ -19,6 +19,25 @@ from skaudio._training._divergence import LOSSES
 from skaudio._training._options._schedules import CONSTANT, SCHEDULES, as_schedule
 from skaudio.nn.layers import copy_of_state
 
+LONG = 300.0  # seconds of training that are announced
+SOON = 10.0  # seconds after which they are estimated, if an epoch takes longer
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words.
+
+    Examples
+    --------
+    >>> from skaudio._training._callbacks import duration
+    >>> duration(4.2), duration(600), duration(9000)
+    ('4.2 seconds', '10 minutes', '2.5 hours')
+    """
+    if seconds < 90:
+        return f"{seconds:.2g} seconds"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.2g} hours"
+
 
 def learning_rate(
     schedule: Any, n_steps: int, max_epochs: int, has_validation: bool
@@ -142,14 +161,27 @@ class PlateauSteps(Callback):
 
 
 class Records(Callback):
-    """Per-epoch records in plain Python, and a progress bar on demand."""
+    """Per-epoch records in plain Python, and a progress bar on demand.
+
+    Parameters
+    ----------
+    verbose : bool or int
+        Whether to show the bar: segments per second, and the time that is left.
+    n_segments : int
+        Segments of an epoch.
+    advice : str
+        What makes training shorter, for the message about a long one.
+    """
 
     STATE = ("epochs",)
 
-    def __init__(self, verbose: int) -> None:
+    def __init__(self, verbose: int, n_segments: int, advice: str) -> None:
         self.verbose = verbose
+        self.n_segments = n_segments
+        self.advice = advice
         self.epochs: list[dict[str, float]] = []
         self.bar: Any = None
+        self.is_estimated = False
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the progress bar, if one is asked for."""
@@ -157,11 +189,24 @@ class Records(Callback):
             return
         from tqdm.auto import tqdm
 
-        self.bar = tqdm(total=net.max_epochs, desc="Training", unit="ep")
+        self.bar = tqdm(
+            total=net.max_epochs * self.n_segments,
+            desc="Training",
+            unit="segment",
+            unit_scale=True,
+        )
+
+    def on_batch_end(self, net: Any, batch: Any, **kwargs: Any) -> None:
+        """Move the progress bar, or look how long an epoch takes."""
+        self.n_done += len(batch[0])
+        if self.bar is not None:
+            self.bar.update(len(batch[0]))
+        elif not self.is_estimated and time.perf_counter() - self.started > SOON:
+            self._estimate(net)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Start the clock."""
-        self.started = time.perf_counter()
+        self.started, self.n_done = time.perf_counter(), 0
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Read skorch's record of the epoch."""
@@ -184,10 +229,27 @@ class Records(Callback):
         if not all(math.isfinite(last.get(k, 0.0)) for k in LOSSES):
             net.is_finished = True  # it would stay so
         if self.bar is not None:
-            self.bar.set_postfix(
-                {k: f"{row[k]:.3g}" for k in ("train_loss", "valid_score")}
+            self.bar.n = len(self.epochs) * self.n_segments  # also after a checkpoint
+            figures = {"epoch": f"{row['epoch']:.0f}/{net.max_epochs}"}
+            known = (k for k in ("train_loss", "valid_score") if math.isfinite(row[k]))
+            self.bar.set_postfix(figures | {k: f"{row[k]:.3g}" for k in known})
+        elif not self.is_estimated:
+            self._estimate(net)
+
+    def _estimate(self, net: Any) -> None:
+        """Say once that training will take long; a progress bar says so anyway."""
+        self.is_estimated = True
+        seconds = time.perf_counter() - self.started
+        epoch = seconds * self.n_segments / max(self.n_done, 1)
+        left = epoch * (net.max_epochs - len(self.epochs))
+        if left > LONG:
+            warnings.warn(
+                f"Training will take about {duration(left)}: up to {net.max_epochs} "
+                f"epochs of {duration(epoch)}.{self.advice} verbose=1 shows a progress "
+                "bar with the time that is left.",
+                UserWarning,
+                stacklevel=2,
             )
-            self.bar.update()
 
     def close(self) -> None:
         """Close the progress bar."""

@@ -98,8 +98,13 @@ class SegmentClassifier(KnownTagsMixin, SegmentEstimator):
             If training diverged after the model that is kept.
         """
         self._fit_labels(
-            *(X, y, groups, sample_weight),
-            *((X_valid, y_valid), (X_test, y_test), checkpoint),
+            X,
+            y,
+            groups=groups,
+            sample_weight=sample_weight,
+            valid=(X_valid, y_valid),
+            test=(X_test, y_test),
+            checkpoint=checkpoint,
         )
         return self
 
@@ -107,11 +112,12 @@ class SegmentClassifier(KnownTagsMixin, SegmentEstimator):
         self,
         X: Any,
         y: Any,
-        groups: Any,
-        sample_weight: Any,
-        valid: tuple[Any, Any],
-        test: tuple[Any, Any],
-        checkpoint: Any,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        valid: tuple[Any, Any] = (None, None),
+        test: tuple[Any, Any] = (None, None),
+        checkpoint: Any = None,
         network: FittedNetwork | None = None,
         make_target: MakeTarget = target_of,
     ) -> Trained:
@@ -132,7 +138,7 @@ class SegmentClassifier(KnownTagsMixin, SegmentEstimator):
                 raise ValueError(
                     f"X_{name} and y_{name} go together; got only one of them."
                 )
-            return None if X is None else (X, partial(_encode, self, y))
+            return None if X is None else (X, partial(_encode, self, y, f"y_{name}"))
 
         return self._fit(
             X,
@@ -210,6 +216,10 @@ class SegmentClassifier(KnownTagsMixin, SegmentEstimator):
         return tags
 
 
-def _encode(estimator: Any, y: Any, target: Any, views: Views) -> Arrays:
-    arrays: Arrays = target.encode(estimator, views, y)
+def _encode(estimator: Any, y: Any, name: str, target: Any, views: Views) -> Arrays:
+    """Arrays of further clips, whose labels have a name for messages."""
+    try:
+        arrays: Arrays = target.encode(estimator, views, y)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     return arrays

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from skaudio._segments import cut, even_segments, frame_times, span, to_steps
 from skaudio._training import _random_draws
-from skaudio._training._random_draws import Changes
+from skaudio._training._random_draws import CONSECUTIVE, Changes
 from skaudio._utils._types import ViewsLike
 from skaudio.nn.devices import moved
 from skaudio.nn.losses import SAMPLE_WEIGHT
@@ -101,16 +101,18 @@ class SegmentDataset(Dataset):
     def even_segments(self, n_segments: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts of ``n_segments`` even segments of every clip.
 
-        None is as many as cover a clip and one more. A clip as long as a segment has
-        one, so no segment is computed twice.
+        None is as many as fit side by side and one more. A clip as long as a segment
+        has one, so no segment is computed twice. They start on whole steps of the view
+        that has the most per second.
         """
+        fastest = max(self.rates, key=self.rates.__getitem__)
+        rate, length = self.rates[fastest], self.n_steps[fastest]
         # positions closer than a step of the slowest view are the same segment
-        step = 1.0 / min(self.rates.values())
-        starts = [
-            even_segments(duration, self.length, n_segments, step=step)
-            for duration in self.durations
-        ]
-        return self._rows_of(starts), np.concatenate(starts)
+        step = rate / min(self.rates.values())
+        # a duration of whole steps may be a rounding error short of them
+        available = np.floor(self.durations * rate + 1e-6).astype(int).tolist()
+        starts = [even_segments(n, length, n_segments, step=step) for n in available]
+        return self._rows_of(starts), np.concatenate(starts) / rate
 
     def side_by_side(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts of whole segments side by side, at least one of every clip.
@@ -155,6 +157,9 @@ class Source(Protocol):
     def inputs(self, rows: np.ndarray, starts: np.ndarray, tiled: np.ndarray) -> Arrays:
         """Segments of clips ``rows`` from ``starts`` seconds."""
 
+    def side_by_side(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and starts of whole segments that lie side by side."""
+
 
 @dataclass
 class TrainingBatch:
@@ -177,6 +182,8 @@ class TrainingBatch:
 
 class TrainingSegments(Dataset):
     """Every epoch, one random segment of every clip in random order.
+
+    Or all consecutive ones: an item is a clip, or one of its segments.
 
     Parameters
     ----------
@@ -214,65 +221,71 @@ class TrainingSegments(Dataset):
         self.n_masks = 2 * n_axes * len(source.n_steps)
         a = augmentation
         changes = a.mix, a.gain, a.shift, a.snr, self.n_masks
-        has_room = source.durations.max() > source.length
+        self.rows, self.starts = np.arange(len(source.durations)), None
+        if augmentation.segments == CONSECUTIVE:
+            self.rows, self.starts = source.side_by_side()
+        has_room = self.starts is None and source.durations.max() > source.length
         self.has_draws = has_room or any(changes)
 
     def __len__(self) -> int:
-        return len(self.source.durations)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> Any:
-        """Return one clip's batch of the current epoch (skorch asks for a Dataset)."""
+        """Return one item's batch of the current epoch (skorch asks for a Dataset)."""
         return self.batch(np.array([index]))
 
     def batches(self, batch_size: int) -> Iterator[tuple[TrainingBatch, Arrays]]:
-        """One epoch: every clip once, in random order, one random segment each."""
+        """One epoch: every item once, in random order."""
         order = _random_draws.order(self.seed, self.epoch, len(self))
-        for rows in batches(order, batch_size, self.whole_batches):
-            yield self.batch(rows)
+        for items in batches(order, batch_size, self.whole_batches):
+            yield self.batch(items)
         self.epoch += 1
 
-    def batch(self, rows: np.ndarray) -> tuple[TrainingBatch, Arrays]:
-        """Segments of clips ``rows`` in the current epoch, and their targets."""
-        draws = self._draws(rows)
+    def batch(self, items: np.ndarray) -> tuple[TrainingBatch, Arrays]:
+        """Segments of some items in the current epoch, and their targets."""
+        draws, rows = self._draws(items), self.rows[items]
         # a mixture has no length of its own to repeat: repeat the sounds before
         tiled = draws.is_mixed & self.augmentation._mixes_waveforms
-        own = self._inputs(rows, draws.start, tiled)
+        own = self._inputs(items, draws.start, tiled)
         y = {name: torch.from_numpy(t[rows]) for name, t in self.targets.items()}
         partner = None
         if self.augmentation.mix:
             partner = self._inputs(draws.partner, draws.partner_start, tiled)
-            y = self._mixed_targets(rows, draws)
-        return TrainingBatch(own, partner, self._tensors(rows, draws, own)), y
+            y = self._mixed_targets(rows, self.rows[draws.partner], _ratio(draws))
+        return TrainingBatch(own, partner, self._tensors(items, draws, own)), y
 
-    def _draws(self, rows: np.ndarray) -> _random_draws.Draws:
+    def _draws(self, items: np.ndarray) -> _random_draws.Draws:
         if not self.has_draws:
-            return _random_draws.nothing(rows)
+            return _random_draws.nothing(items)
         return _random_draws.draw(
-            self.seed, self.epoch, rows, len(self), self.augmentation, self.n_masks
+            self.seed, self.epoch, items, len(self), self.augmentation, self.n_masks
         )
 
-    def _inputs(self, rows: np.ndarray, start: np.ndarray, tiled: np.ndarray) -> Arrays:
-        room = np.maximum(self.source.durations[rows] - self.source.length, 0.0)
-        return self.source.inputs(rows, start * room, tiled)
+    def _inputs(self, items: np.ndarray, share: np.ndarray, tiled: np.ndarray) -> Any:
+        rows = self.rows[items]
+        if self.starts is None:  # ``share`` of the room that there is
+            room = np.maximum(self.source.durations[rows] - self.source.length, 0.0)
+            return self.source.inputs(rows, share * room, tiled)
+        return self.source.inputs(rows, self.starts[items], tiled)
 
-    def _mixed_targets(self, rows: np.ndarray, draws: _random_draws.Draws) -> Arrays:
-        ratio = _ratio(draws)[:, None]
-
+    def _mixed_targets(
+        self, rows: np.ndarray, partners: np.ndarray, ratio: np.ndarray
+    ) -> Arrays:
         def mixed(name: str, own: np.ndarray, partner: np.ndarray) -> np.ndarray:
             if name == SAMPLE_WEIGHT:
-                weights: np.ndarray = ratio[:, 0] * own + (1 - ratio[:, 0]) * partner
+                weights: np.ndarray = ratio * own + (1 - ratio) * partner
                 return weights
-            return self.mix(name, own, partner, ratio)
+            return self.mix(name, own, partner, ratio[:, None])
 
         return {
             name: torch.from_numpy(
-                mixed(name, t[rows], t[draws.partner]).astype(self.source.dtype)
+                mixed(name, t[rows], t[partners]).astype(self.source.dtype)
             )
             for name, t in self.targets.items()
         }
 
     def _tensors(
-        self, rows: np.ndarray, draws: _random_draws.Draws, own: Arrays
+        self, items: np.ndarray, draws: _random_draws.Draws, own: Arrays
     ) -> Arrays:
         options = self.augmentation
         arrays = {"ratio": _ratio(draws), "roll": draws.roll, "masks": draws.masks}
@@ -284,8 +297,8 @@ class TrainingSegments(Dataset):
             arrays["snr"] = low + (high - low) * draws.snr
             n_samples = own[WAVEFORM].shape[1]
             noises = [
-                _random_draws.noise(self.seed, self.epoch, int(row), n_samples)
-                for row in rows
+                _random_draws.noise(self.seed, self.epoch, int(item), n_samples)
+                for item in items
             ]
             arrays["noise"] = np.stack(noises)
         return {

@@ -111,7 +111,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
     It checks X, cuts segments and keeps the trained network, but depends neither on
     labels nor on the meaning of outputs: a subclass passes a target to `_fit`. It
     defines its network in `_module` and, where the defaults do not fit, overrides
-    `_loss_weights`, `_objective`, `_segment_length`, `_source` and `_check_input`.
+    `_loss_weights`, `_objective`, `_segment_length`, `_source`, `_cover` and
+    `_check_input`.
     """
 
     _standardises = True  # whether views that are computed here are standardised
@@ -142,6 +143,12 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
     def _check_input(self, X: Views) -> None:
         """Refuse views that the network cannot take."""
+
+    def _cover(
+        self, data: SegmentDataset, n_segments: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and starts of segments whose features are averaged; None: all."""
+        return data.even_segments(n_segments)
 
     def _objective(self, target: Target) -> Target:
         """What is trained for, if the network has more to learn than the target."""
@@ -214,6 +221,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             TrainingOptions.of(self),
             augmentation,
             self._start(network),
+            self._advice(),
         )
         source = partial(self._training_source, views, sound, augmentation)
         trained = trainer.train(
@@ -229,6 +237,16 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self.history_ = trained.history
         self.net_ = self._inference_net(trained.weights)
         return trained
+
+    def _advice(self) -> str:
+        """What makes a long training shorter, by the parameters that there are."""
+        now = {
+            "width": getattr(self, "width", None),
+            "segment_length": f"{self._spec.seconds:.3g} s",
+            "max_epochs": self.max_epochs,
+        }
+        lower = [f"{k} (it is {v})" for k, v in now.items() if hasattr(self, k)]
+        return f" To make it shorter, lower {', '.join(lower)}; or train on a GPU."
 
     def _further_set(self, X: Any, encode: EncodeTest) -> SegmentDataset:
         """Clips to evaluate during training, with their targets."""
@@ -374,7 +392,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         """Outputs (n_clips, n_features) of hidden layers, mean over even segments."""
 
         def of(data: SegmentDataset) -> np.ndarray:
-            rows, starts = data.even_segments(n_segments)
+            rows, starts = self._cover(data, n_segments)
             values = self.net_.features(data, rows, starts, layers, pooling)
             return clip_means(values, rows, len(data))
 

@@ -192,6 +192,7 @@ class WaveformDataset:
         self.geometry = geometry
         self.length, self.durations = views.length, views.durations
         self.dtype, self.n_steps = views.dtype, views.n_steps
+        self.side_by_side = views.side_by_side
         frames = [[c.shape[1] for c in views.clips[name]] for name in views.n_steps]
         self.n_available = np.array(frames).T  # (clips, views)
         self.maxima = sound.maxima.astype(self.dtype)

@@ -189,7 +189,7 @@ class TagIndicators(_Classes):
         tags = check_tags(estimator, X, y, unknown=True)
         if tags.shape[1] != len(self.classes):
             raise ValueError(
-                f"y_test has {tags.shape[1]} tags, but y has {len(self.classes)}."
+                f"It has {tags.shape[1]} tags, but y has {len(self.classes)}."
             )
         return {TARGET: tags}
 

@@ -106,6 +106,16 @@ class PatchEstimator(SegmentEstimator):
             )
 
     # -- outputs --------------------------------------------------------------------
+    def _cover(
+        self, data: SegmentDataset, n_segments: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Patches side by side, as COALA's authors cover a clip."""
+        return (
+            data.side_by_side()
+            if n_segments is None
+            else super()._cover(data, n_segments)
+        )
+
     def _datasets(self, X: Any) -> Iterator[SegmentDataset]:
         """Spectrograms of clips, which may be longer than their sound."""
         for views, seconds in self._spectrograms(X, reset=False):
@@ -118,7 +128,7 @@ class PatchEstimator(SegmentEstimator):
         """Embeddings (n_clips, n_features), means over patches side by side."""
         means = []
         for data in self._datasets(X):
-            rows, starts = data.side_by_side()
+            rows, starts = self._cover(data, None)
             values = self._of_encoder(data, rows, starts)
             means.append(clip_means(values, rows, len(data)))
         return self._checked_rows(np.concatenate(means), X)

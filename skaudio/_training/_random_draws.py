@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+CONSECUTIVE = "consecutive"  # all segments of a clip, see `Augmentation`
 _ORDER = 2**63  # a counter that no clip has
 N_COMMON = 9  # uniform numbers per clip, before those of the masks
 
@@ -19,6 +20,7 @@ N_COMMON = 9  # uniform numbers per clip, before those of the masks
 class Changes(Protocol):
     """Random changes of segments, as `Augmentation` states them."""
 
+    segments: str
     gain: float
     snr: tuple[float, float] | None
     mix: str | None

@@ -153,6 +153,8 @@ class Trainer:
         Random changes of segments.
     start : Start or None, default=None
         Weights to start from.
+    advice : str, default=""
+        What makes training shorter, for the message about a long one.
     """
 
     module: dict[str, Any]
@@ -162,6 +164,7 @@ class Trainer:
     options: TrainingOptions
     augmentation: Augmentation
     start: Start | None = None
+    advice: str = ""
 
     @torch.inference_mode(False)
     def train(
@@ -286,7 +289,8 @@ class Trainer:
         )
         horizon = options.optimizer.average_epochs * n_batches
         average = [WeightAverage(horizon)] if horizon else []
-        return average, evaluation, Records(options.verbose), rate
+        records = Records(options.verbose, n_segments, self.advice)
+        return average, evaluation, records, rate
 
     def _identity(
         self,

@@ -58,8 +58,9 @@ class LayerEmbedder(
     pooling : {"max", "mean"}, default="max"
         Pooling over the steps of a layer within a segment; "max" is the paper's.
     n_segments : int or None, default=None
-        Evenly spaced segments per clip that are averaged. None takes as many as cover
-        the clip, and one more, as the authors did.
+        Evenly spaced segments per clip that are averaged, each a whole number of steps
+        after the one before, rounded down. None takes as many as cover the clip, and
+        one more, as the authors did; of COALA's patches those that fit side by side.
     cache : bool, str or path-like, default=True
         Whether to cache embeddings in memory, up to 256 MiB for all embedders of a
         process. A folder keeps them on disk as well, for other processes and days.

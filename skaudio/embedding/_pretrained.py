@@ -79,8 +79,9 @@ class PretrainedEmbedder(
         -1 is the last convolution, -2 and -3 are the modules below, 0 is the lowest;
         or names, such as "blocks.3". Other networks have one embedding.
     n_segments : int or None, default=None
-        Evenly spaced segments per clip that are averaged. None takes as many as cover
-        the clip, and one more, as the authors did.
+        Evenly spaced segments per clip that are averaged, each a whole number of steps
+        after the one before, rounded down. None takes as many as cover the clip, and
+        one more, as the authors did; of COALA's patches those that fit side by side.
     sr : float or None, default=None
         Sampling rate in Hz of the arrays in X, which are resampled to that of the
         network; None means that they are at that rate. Files state their rate.

@@ -12,7 +12,6 @@ from torch import nn
 
 from skaudio._training._network_of import leaves_of, network_of
 from skaudio._utils._types import is_waveform
-from skaudio.nn.blocks import HalveFrequency
 from skaudio.nn.multiview import MultiViewCRNN
 from skaudio.nn.spectrogram_cnn import SpectrogramCNN
 from skaudio.nn.swishnet import FACTORS, N_PAIRS, SwishNet
@@ -313,11 +312,6 @@ def _(layer: nn.MaxPool2d) -> Windows:
     size: Any = layer.kernel_size
     high, wide = (size, size) if isinstance(size, int) else size
     return Windows(Window(high, high), Window(wide, wide), is_kernel=False)
-
-
-@_windows.register
-def _(layer: HalveFrequency) -> Windows:
-    return Windows(Window(2, 2), Window(1), is_kernel=False)
 
 
 def _layers(network: nn.Module) -> Iterator[tuple[str, Windows]]:

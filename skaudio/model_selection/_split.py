@@ -14,7 +14,7 @@ from skaudio._utils._sklearn import _num_samples
 
 
 class StratifiedGroupShuffleSplit(BaseShuffleSplit):
-    """Hold out whole sources at random, the same share of every class.
+    """Hold out whole sources at random, the same share of those of every class.
 
     Clips cut from one recording are near copies of each other, so a clip is only a
     test if no other clip of its source was trained on. Every class keeps at least one
@@ -28,9 +28,9 @@ class StratifiedGroupShuffleSplit(BaseShuffleSplit):
         Number of sources to hold out of every class (fewer where the class would be
         left without). None holds out `test_size` instead.
     test_size : float, default=0.1
-        Share of the clips of every class to hold out, between 0 and 1. Sources are
-        whole, so the share is met as closely as drawing them in random order allows,
-        with one source at least. Ignored if `groups_per_class` is set.
+        Share of the sources of every class to hold out, between 0 and 1, rounded to
+        whole sources, with one at least; of clips it is about the same share on
+        average. Ignored if `groups_per_class` is set.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same splits at every call.
 
@@ -43,7 +43,8 @@ class StratifiedGroupShuffleSplit(BaseShuffleSplit):
     Notes
     -----
     Without `groups`, every clip is its own source. A source with clips of several
-    classes counts towards the most frequent one. With metadata routing enabled,
+    classes counts towards the most frequent one. One that has more than half of the
+    clips of its class is only held out after all others. With metadata routing enabled,
     `groups` is requested, as scikit-learn's group splitters do.
 
     Examples
@@ -124,8 +125,11 @@ class StratifiedGroupShuffleSplit(BaseShuffleSplit):
         for klass in range(counts.shape[1]):
             taken = 0
             order = rng.permutation(np.flatnonzero(main_class == klass))
-            for source in self._wish(order, counts[:, klass]):
-                if self.groups_per_class is not None and taken == self.groups_per_class:
+            sizes = counts[order, klass]
+            order = order[np.argsort(2 * sizes > sizes.sum(), kind="stable")]
+            wanted = self._wanted(len(order))
+            for source in order:
+                if taken == wanted:
                     break
                 if (left[counts[source] > 0] > 1).all():
                     held_out[source] = True
@@ -138,18 +142,11 @@ class StratifiedGroupShuffleSplit(BaseShuffleSplit):
             )
         return held_out
 
-    def _wish(self, order: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        """Sources of one class that should be held out, in order of preference."""
-        if self.groups_per_class is not None or len(order) < 2:
-            return order
-        target = self.test_size * sizes.sum()
-        wish, held = [], 0
-        for source in order:
-            if abs(held + sizes[source] - target) < abs(held - target):
-                wish.append(source)
-                held += sizes[source]
-        smallest = order[np.argmin(sizes[order])]
-        return np.array(wish or [smallest])
+    def _wanted(self, n_sources: int) -> int:
+        """Sources of a class to hold out, of so many."""
+        if self.groups_per_class is not None:
+            return self.groups_per_class
+        return max(1, int(np.ceil(self.test_size * n_sources - 0.5)))
 
     def _check_parameters(self) -> None:
         if self.n_splits < 1:

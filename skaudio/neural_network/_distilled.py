@@ -199,10 +199,11 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         student._fit_labels(
             before(steps, X),
             (y, self._probabilities(X)),
-            *(groups, sample_weight),
-            (before(steps, X_valid), self._with_probabilities(X_valid, y_valid)),
-            (before(steps, X_test), self._with_probabilities(X_test, y_test)),
-            checkpoint,
+            groups=groups,
+            sample_weight=sample_weight,
+            valid=(before(steps, X_valid), self._with_probabilities(X_valid, y_valid)),
+            test=(before(steps, X_test), self._with_probabilities(X_test, y_test)),
+            checkpoint=checkpoint,
             make_target=self._soft_labels,
         )
         # from here on it is like any other

@@ -199,10 +199,14 @@ class FineTunedClassifier(
             )
         self.frozen_layers_ = _frozen_layers(first.net_.module_, self.freeze)
         tuned = first._as_trained().set_params(**self._settings(first))
-        valid = before(steps, X_valid), y_valid
-        test = before(steps, X_test), y_test
         tuned._fit_labels(
-            *(before(steps, X), y, groups, sample_weight, valid, test, checkpoint),
+            before(steps, X),
+            y,
+            groups=groups,
+            sample_weight=sample_weight,
+            valid=(before(steps, X_valid), y_valid),
+            test=(before(steps, X_test), y_test),
+            checkpoint=checkpoint,
             network=FittedNetwork(first, self.frozen_layers_, self.reset_head),
             make_target=_same_outputs(first) if self._keeps_head(first) else target_of,
         )

@@ -31,10 +31,10 @@ class FrameLevelCNNClassifier(SegmentClassifier):
     ----------
     views : ViewUnion, view or None, default=None
         What computes views inside the classifier, on its device: X is then waveforms
-        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
-        those of a pipeline of the views, `ViewScaler` and this classifier. In training
-        segments are cut from the waveform and may be augmented there. None takes X as
-        views.
+        or paths. Views are standardised per bin, waveforms are not, both as by
+        `ViewScaler`, so predictions are those of a pipeline of the views, `ViewScaler`
+        and this classifier. In training segments are cut from the waveform and may be
+        augmented there. None takes X as views.
     n_modules : int, default=6
         Modules of convolution and pooling. The paper has 4 to 6 on frames.
     win_length : int, default=243

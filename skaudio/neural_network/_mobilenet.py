@@ -31,10 +31,10 @@ class MobileNetClassifier(SegmentClassifier):
     ----------
     views : ViewUnion, view or None, default=None
         What computes views inside the classifier, on its device: X is then waveforms
-        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
-        those of a pipeline of the views, `ViewScaler` and this classifier. In training
-        segments are cut from the waveform and may be augmented there. None takes X as
-        views.
+        or paths. Views are standardised per bin, waveforms are not, both as by
+        `ViewScaler`, so predictions are those of a pipeline of the views, `ViewScaler`
+        and this classifier. In training segments are cut from the waveform and may be
+        augmented there. None takes X as views.
     weights : path-like or None, default=None
         File of torch with weights of MobileNet v1, trained on pictures, to start from;
         see Notes. Output layers are always new. None starts from random weights.

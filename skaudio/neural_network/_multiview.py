@@ -44,10 +44,10 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         weighs all branches alike; "none" trains the joint branch only (concatenation).
     views : ViewUnion, view or None, default=None
         What computes views inside the classifier, on its device: X is then waveforms
-        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
-        those of a pipeline of the views, `ViewScaler` and this classifier. In training
-        segments are cut from the waveform and may be augmented there. None takes X as
-        views.
+        or paths. Views are standardised per bin, waveforms are not, both as by
+        `ViewScaler`, so predictions are those of a pipeline of the views, `ViewScaler`
+        and this classifier. In training segments are cut from the waveform and may be
+        augmented there. None takes X as views.
     augmentation : Augmentation or None, default=None
         Random changes of training segments; None makes none.
     width : float, default=1.0

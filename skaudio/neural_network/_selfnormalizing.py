@@ -28,10 +28,10 @@ class SelfNormalizingClassifier(FrameOutputs, SegmentClassifier):
     ----------
     views : ViewUnion, view or None, default=None
         What computes views inside the classifier, on its device: X is then waveforms
-        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
-        those of a pipeline of the views, `ViewScaler` and this classifier. In training
-        segments are cut from the waveform and may be augmented there. None takes X as
-        views.
+        or paths. Views are standardised per bin, waveforms are not, both as by
+        `ViewScaler`, so predictions are those of a pipeline of the views, `ViewScaler`
+        and this classifier. In training segments are cut from the waveform and may be
+        augmented there. None takes X as views.
     hidden_layer_sizes : sequence of int, default=(512, 256, 64)
         Units of the hidden layers. The default has the published number of parameters,
         179,203 for 60 features and 3 classes.

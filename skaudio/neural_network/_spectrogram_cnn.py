@@ -28,10 +28,10 @@ class SpectrogramCNNClassifier(SegmentClassifier):
     ----------
     views : ViewUnion, view or None, default=None
         What computes views inside the classifier, on its device: X is then waveforms
-        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
-        those of a pipeline of the views, `ViewScaler` and this classifier. In training
-        segments are cut from the waveform and may be augmented there. None takes X as
-        views.
+        or paths. Views are standardised per bin, waveforms are not, both as by
+        `ViewScaler`, so predictions are those of a pipeline of the views, `ViewScaler`
+        and this classifier. In training segments are cut from the waveform and may be
+        augmented there. None takes X as views.
     filters : sequence of int, default=(64, 64, 64, 64, 64)
         Maps of every convolution.
     hidden_layer_sizes : sequence of int, default=(256, 256)

@@ -31,10 +31,10 @@ class SwishNetClassifier(FrameOutputs, SegmentClassifier):
     ----------
     views : ViewUnion, view or None, default=None
         What computes views inside the classifier, on its device: X is then waveforms
-        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
-        those of a pipeline of the views, `ViewScaler` and this classifier. In training
-        segments are cut from the waveform and may be augmented there. None takes X as
-        views.
+        or paths. Views are standardised per bin, waveforms are not, both as by
+        `ViewScaler`, so predictions are those of a pipeline of the views, `ViewScaler`
+        and this classifier. In training segments are cut from the waveform and may be
+        augmented there. None takes X as views.
     variant : {"slim", "wide"} or float, default="slim"
         Numbers of channels: "slim" is the paper's network of 5,483 parameters (20
         coefficients, 3 classes), "wide" has twice as many channels, and a number is a

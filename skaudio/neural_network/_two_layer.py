@@ -26,10 +26,10 @@ class TwoLayerClassifier(SegmentClassifier):
     ----------
     views : ViewUnion, view or None, default=None
         What computes views inside the classifier, on its device: X is then waveforms
-        or paths. Views are standardised per bin as by `ViewScaler`, so predictions are
-        those of a pipeline of the views, `ViewScaler` and this classifier. In training
-        segments are cut from the waveform and may be augmented there. None takes X as
-        views.
+        or paths. Views are standardised per bin, waveforms are not, both as by
+        `ViewScaler`, so predictions are those of a pipeline of the views, `ViewScaler`
+        and this classifier. In training segments are cut from the waveform and may be
+        augmented there. None takes X as views.
     n_hidden : int, default=128
         Hidden units.
     augmentation : Augmentation or None, default=None

@@ -68,7 +68,7 @@ class _MaxOfPairs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        low, high = x[:, :, 0::2], x[:, :, 1::2]
+        low, high = _pairs(x)
         ctx.save_for_backward(low >= high)
         ctx.layout = x.shape, x.stride()
         return torch.maximum(low, high)
@@ -77,29 +77,55 @@ class _MaxOfPairs(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (is_low,) = ctx.saved_tensors
         out = gradient.new_empty_strided(*ctx.layout)
-        torch.mul(gradient, is_low, out=out[:, :, 0::2])
-        torch.sub(gradient, out[:, :, 0::2], out=out[:, :, 1::2])
+        low, high = _pairs(out)
+        torch.mul(gradient, is_low, out=low)
+        torch.sub(gradient, low, out=high)
+        out[:, :, 2 * low.shape[2] :] = 0
         return out
 
 
-class HalveFrequency(nn.Module):
-    """Max-pooling of pairs of bands, rounding up; a fast ``MaxPool2d((2, 1))``.
+def _pairs(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower and upper bands of pairs; the last of an odd number is in none."""
+    return x[:, :, 0 : x.shape[2] - 1 : 2], x[:, :, 1::2]
+
+
+class MaxPool(nn.MaxPool2d):
+    """Max-pooling that rounds down, but leaves at least one bin and one frame.
+
+    As in "VALID" pooling, what does not fill a window is dropped: of 21 bands 10 are
+    left. A window that is larger than the map shrinks to it, so that one band stays
+    one, and three frames in a window of four become one. Pairs of bands, (2, 1), are
+    faster than in torch.
+
+    Parameters
+    ----------
+    window : tuple of int
+        Window and stride over (frequency, time).
 
     Examples
     --------
     >>> import torch
-    >>> from skaudio.nn.blocks import HalveFrequency
-    >>> HalveFrequency()(torch.zeros(2, 16, 21, 75)).shape
-    torch.Size([2, 16, 11, 75])
+    >>> from skaudio.nn.blocks import MaxPool
+    >>> MaxPool((2, 1))(torch.zeros(2, 16, 21, 75)).shape
+    torch.Size([2, 16, 10, 75])
+    >>> MaxPool((2, 4))(torch.zeros(2, 16, 1, 3)).shape
+    torch.Size([2, 16, 1, 1])
     """
 
+    def __init__(self, window: tuple[int, int]) -> None:
+        super().__init__(window)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Halve axis 2 of ``x`` (clips, filters, bands, frames)."""
-        if x.shape[2] % 2:
-            x = F.pad(x, (0, 0, 0, 1), value=-torch.inf)
+        """Pool axes 2 and 3 of ``x`` (clips, filters, bands, frames)."""
+        high, wide = self.kernel_size  # type: ignore[misc]
+        window = min(high, x.shape[2]), min(wide, x.shape[3])
+        if window == (1, 1):
+            return x
+        if window != (2, 1):
+            return F.max_pool2d(x, window)
         if torch.is_grad_enabled():
             return _MaxOfPairs.apply(x)
-        return torch.maximum(x[:, :, 0::2], x[:, :, 1::2])
+        return torch.maximum(*_pairs(x))
 
 
 class PolyphaseConv1d(nn.Conv1d):
@@ -136,8 +162,8 @@ class ConvBlock(nn.Sequential):
     kernel : tuple of int, default=(3, 3)
         Kernel over (frequency, time); the output keeps both sizes before pooling.
     pool : tuple of int, default=(2, 1)
-        Pooling kernel and stride over (frequency, time). Sizes are rounded up, so
-        that one band or frame stays one.
+        Pooling window and stride over (frequency, time); sizes are rounded down, but
+        not below one (`MaxPool`).
     dropout : float, default=0.0
         Probability of dropping an output element.
 
@@ -170,9 +196,7 @@ class ConvBlock(nn.Sequential):
             self.conv = nn.Conv2d(n_in, n_out, kernel, bias=False)
         self.norm = nn.BatchNorm2d(n_out)
         # pooling first gives the same values, and ReLU has half the work
-        self.pool: nn.Module = (
-            HalveFrequency() if pool == (2, 1) else nn.MaxPool2d(pool, ceil_mode=True)
-        )
+        self.pool = MaxPool(pool)
         self.relu = nn.ReLU()
         self.dropout = Dropout(dropout)
 

@@ -30,12 +30,13 @@ class CRNN2d(nn.Module):
 
     Six blocks of convolution, batch normalisation, ReLU and pooling halve the
     frequency axis and keep time; a bidirectional GRU reads the frames and attention
-    pools them.
+    pools them. Sizes are rounded down, but one bin stays one: 84 bins become 42, 21,
+    10, 5, 2 and 1.
 
     Parameters
     ----------
     n_bins : int
-        Bins of the view; 64 become 1 after the six halvings.
+        Bins of the view; from 1 to 127 of them 1 is left after the six halvings.
     n_channels : int, default=1
         Input channels; 1 for a spectrogram.
     width : float, default=1.0
@@ -98,9 +99,9 @@ class CRNN2d(nn.Module):
         (high, wide), (down, along) = first_kernel, first_pool  # lists in a config
         kernel, pool = (high, wide), (down, along)
         for n_filters in N_FILTERS:
-            n_out = scaled(n_filters, width)
+            n_out, pool = scaled(n_filters, width), (min(pool[0], n_bins), pool[1])
             blocks.append(ConvBlock(n_channels, n_out, kernel, pool, dropout))
-            n_bins, n_channels = -(-n_bins // pool[0]), n_out
+            n_bins, n_channels = n_bins // pool[0], n_out
             kernel, pool = (3, 3), (2, 1)
         n_units = scaled(N_UNITS, width)
         self.n_features = 2 * n_units

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skaudio.nn.blocks import Dropout
+from skaudio.nn.blocks import Dropout, MaxPool
 from skaudio.nn.layers import scaled
 from skaudio.nn.softmax_autoencoder import DenseLayer
 
@@ -19,7 +19,7 @@ class PooledConv(nn.Sequential):
     """A 3x3 convolution that keeps the size, ReLU, max-pooling by 2x2 and dropout.
 
     Pooling comes after ReLU, as deconvolution goes back through it: each of its maxima
-    is a value that was rectified. An odd edge is dropped.
+    is a value that was rectified. Sizes are rounded down, but not below one.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class PooledConv(nn.Sequential):
         super().__init__()
         self.conv = nn.Conv2d(n_in, n_out, 3, padding=1)
         self.relu = nn.ReLU()
-        self.pool = nn.MaxPool2d(pool)
+        self.pool = MaxPool(pool)
         self.dropout = Dropout(dropout)
 
 

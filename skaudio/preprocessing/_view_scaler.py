@@ -20,7 +20,8 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
     """Standardise every frequency bin to zero mean and unit variance over time.
 
     Means and standard deviations are those of all frames of all clips seen in `fit`,
-    one per bin, so that a quiet clip stays quieter than a loud one.
+    one per bin, so that a quiet clip stays quieter than a loud one. A waveform, which
+    is a view with one bin, stays as it is: networks on samples take them so.
 
     Parameters
     ----------
@@ -31,13 +32,18 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         Subtract the mean.
     with_std : bool, default=True
         Divide by the standard deviation; bins that never change are left at it.
+    with_waveforms : bool, default=False
+        Standardise views with one bin as well. Set it where the one bin is not a
+        waveform but, say, a zero-crossing rate.
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_bins,), or dict of str to ndarray
-        Mean of each bin; a dict by name of view if X is `Views`.
+        Mean of each bin; a dict by name of view if X is `Views`. 0 of a waveform that
+        stays as it is.
     scale_ : ndarray of shape (n_bins,), or dict of str to ndarray
-        Standard deviation of each bin, 1 where it is zero.
+        Standard deviation of each bin, 1 where it is zero, and of a waveform that
+        stays as it is.
     n_features_in_ : int
         Number of bins, if X is an array.
     view_names_in_ : ndarray of str
@@ -51,23 +57,32 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
     >>> ViewScaler().fit_transform(X)
     array([[[-1.,  1.],
             [ 0.,  0.]]])
+    >>> ViewScaler().fit_transform(X[:, :1])  # a waveform
+    array([[[0., 2.]]])
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
         "per": [StrOptions({"bin", "view"})],
         "with_mean": ["boolean"],
         "with_std": ["boolean"],
+        "with_waveforms": ["boolean"],
     }
 
     mean_: Any
     scale_: Any
 
     def __init__(
-        self, *, per: str = "bin", with_mean: bool = True, with_std: bool = True
+        self,
+        *,
+        per: str = "bin",
+        with_mean: bool = True,
+        with_std: bool = True,
+        with_waveforms: bool = False,
     ) -> None:
         self.per = per
         self.with_mean = with_mean
         self.with_std = with_std
+        self.with_waveforms = with_waveforms
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> ViewScaler:
@@ -86,7 +101,13 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
             The fitted scaler.
         """
         views = check_views(self, X, reset=True)
-        moments = {name: self._moments(views[name]) for name in views.names}
+        scaled = self.with_waveforms or is_table(X)  # a table has no time, so no sound
+        moments = {
+            name: self._moments(views[name])
+            if scaled or views.n_bins[name] > 1
+            else (np.zeros(1), np.ones(1))
+            for name in views.names
+        }
         mean = {name: mean for name, (mean, _) in moments.items()}
         scale = {name: scale for name, (_, scale) in moments.items()}
         named = isinstance(X, Views)

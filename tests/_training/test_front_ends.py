@@ -243,6 +243,19 @@ def test_predictions_are_those_of_a_pipeline(clips):
     )
 
 
+def test_samples_go_in_as_they_are(clips):
+    """In prediction and in training, beside a view that is standardised."""
+    waves = [wave + np.float32(0.25) for wave in clips[0] if len(wave) >= SR // 2]
+    before, dataset, front_ends = sources(waves, union("mel", "raw"))
+    rows, starts = np.arange(len(waves)), np.zeros(len(waves))
+    cut = np.stack([wave[: SR // 2] for wave in waves])[:, None]
+    not_tiled = np.zeros(len(waves), bool)
+    np.testing.assert_array_equal(before.inputs(rows, starts, not_tiled)["raw"], cut)
+    views = inside(front_ends, dataset, rows, starts)
+    np.testing.assert_array_equal(views["raw"], cut)
+    assert abs(views["mel"].mean()) < 0.5 < views["mel"].std() < 1.5
+
+
 def test_one_view_inside(clips):
     waves, y = clips
     clf = CRNNClassifier(views=MelView(sr=SR), **NET).fit(waves, y)

@@ -176,7 +176,8 @@ class ToyStudent(Fixed, SegmentClassifier):
 
     def fit(self, X: Any, y: Any, teacher: Any = None, checkpoint: Any = None) -> Any:
         self._fit_labels(
-            *(X, (y, teacher), None, (None, None), checkpoint),
+            *(X, (y, teacher)),
+            checkpoint=checkpoint,
             make_target=self._soft_labels,
         )
         return self

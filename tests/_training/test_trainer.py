@@ -1,20 +1,18 @@
 """Watched clips, sources to hold out, precision, compilation and little memory."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback
 
-from skaudio._training._loss_weights import UniformWeights
-from skaudio._training._trainer import Trainer
+from skaudio._training._held_out import held_out
 from skaudio.inspection import BlendingDisplay
 from skaudio.neural_network import (
     Augmentation,
     Blending,
     CRNNClassifier,
     MultiViewBlendingClassifier,
+    Validation,
 )
 from skaudio.views import Views, make_view_union
 
@@ -107,18 +105,9 @@ def test_whole_numbers_are_sources_per_class(toy):
     from skaudio.model_selection import StratifiedGroupShuffleSplit
 
     _, y, groups = toy
-    trainer = Trainer(
-        module={},
-        spec=SimpleNamespace(seed=3),
-        target=None,
-        loss_weights=UniformWeights(),
-        options=SimpleNamespace(validation_fraction=2),
-        augmentation=Augmentation(),
-    )
-    train, valid, check = trainer._split(y, groups)
+    train, valid = held_out(y, groups, Validation(2), seed=3)
     assert [len(set(groups[valid][y[valid] == k])) for k in "abc"] == [2, 2, 2]
     assert not set(groups[train]) & set(groups[valid])
-    assert check is None
     splitter = StratifiedGroupShuffleSplit(groups_per_class=2, random_state=3)
     expected_train, expected_valid = next(splitter.split(y, y, groups))
     np.testing.assert_array_equal(train, expected_train)

@@ -16,8 +16,17 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skaudio.embedding import LayerEmbedder, clear_cache, make_probe
+from skaudio._segments import even_segments
+from skaudio._training._datasets import SegmentDataset
+from skaudio.embedding import (
+    LayerEmbedder,
+    PretrainedEmbedder,
+    clear_cache,
+    make_probe,
+    save_weights,
+)
 from skaudio.neural_network import (
+    CoalaTagClassifier,
     CRNNClassifier,
     MultiViewBlendingClassifier,
     SampleCNNClassifier,
@@ -60,7 +69,7 @@ def by_hand(net, clip, layers):
     """Maximum over time within a segment, mean over evenly spaced segments."""
     module = net.net_.module_.network.eval()
     n = net.n_samples_
-    starts = np.round(np.linspace(0, len(clip) - n, len(clip) // n + 1)).astype(int)
+    starts = np.arange(len(clip) // n + 1) * ((len(clip) - n) // (len(clip) // n))
     features = []
     with torch.inference_mode():
         for start in starts:
@@ -89,7 +98,7 @@ def test_mean_pooling_and_number_of_segments(net, sounds):
     embedder = LayerEmbedder(
         FrozenEstimator(net), layers=(1,), pooling="mean", n_segments=1
     )
-    start = (2000 - 729 + 1) // 2  # the middle
+    start = (2000 - 729) // 2  # the middle
     x = torch.from_numpy(X[:, None, start : start + 729])
     with torch.inference_mode():
         expected = module.blocks[:2](x).mean(2).numpy()
@@ -359,3 +368,68 @@ def test_two_layers_of_4096(net, sounds):
     )
     shapes = [w.shape for w in probe.fit(X, y)["head"].coefs_]
     assert shapes == [(93, 4096), (4096, 4096), (4096, 1)]
+
+
+# -------------------------------------------------- the same segments as of a file
+
+
+@pytest.mark.parametrize("n_segments", [None, 1, 3, 10])
+def test_segments_start_on_the_samples_that_a_file_takes(n_segments):
+    """Of any length and rate, and also where a slower view lies beside the samples."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        rate = rng.choice([8000.0, 16000.0, 22050.0, 44100.0, 11025.5])
+        n_steps, n_samples = rng.integers(100, 3000), rng.integers(50, 20000)
+        raw = Views({"raw": np.zeros((1, 1, n_samples), np.float32)}, {"raw": rate})
+        data = SegmentDataset(raw, raw.rates, n_steps / rate, {}, "float32")
+        assert data.n_steps == {"raw": n_steps}
+        rows, starts = data.even_segments(n_segments)
+        found = np.floor(starts * rate + 0.5).astype(int)
+        expected = even_segments(n_samples, n_steps, n_segments)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_allclose(found, starts * rate, atol=1e-6)
+        assert len(rows) == len(starts)
+
+
+def test_segments_of_a_view_beside_samples_are_those_of_samples():
+    n_samples, rates = 12345, {"mel": 50.0, "raw": 8000.0}
+    views = {
+        "mel": np.zeros((1, 8, 78), np.float32),  # centred frames reach over the end
+        "raw": np.zeros((1, 1, n_samples), np.float32),
+    }
+    data = SegmentDataset(Views(views, rates), rates, 0.3, {}, "float32")
+    starts = data.even_segments(10)[1]
+    expected = even_segments(n_samples, 2400, 10) / 8000
+    np.testing.assert_array_equal(starts, expected)
+
+
+@pytest.mark.parametrize("n_segments", [None, 1, 4])
+def test_a_network_embeds_as_its_file_does(net, tmp_path, n_segments):
+    """Equal segments of equal weights, whatever the lengths of clips."""
+    path = tmp_path / "net.safetensors"
+    save_weights(net.net_.module_.network, path, sr=SR)
+    rng = np.random.default_rng(1)
+    lengths = [1, 728, 729, 730, 1457, 1458, *rng.integers(500, 5000, size=40)]
+    clips = [rng.standard_normal(n).astype(np.float32) for n in lengths]
+    trained = LayerEmbedder(FrozenEstimator(net), n_segments=n_segments).fit(clips)
+    file = PretrainedEmbedder(path, layers=(-3, -2, -1), n_segments=n_segments)
+    np.testing.assert_allclose(
+        trained.transform(clips), file.fit_transform(clips), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_coala_embeds_as_its_file_does(tmp_path):
+    """By patches side by side, in `transform`, from the layer and from the file."""
+    rng = np.random.default_rng(0)
+    lengths = [30000, 66150, 98303, 98304, 98816, 120001, 161000]
+    clips = [0.1 * rng.standard_normal(n).astype(np.float32) for n in lengths]
+    y = np.eye(2, dtype=int)[np.arange(7) % 2]
+    clf = CoalaTagClassifier(max_epochs=1, width=0.05, random_state=0).fit(clips, y)
+    path = tmp_path / "coala.safetensors"
+    save_weights(clf.net_.module_.network, path, sr=22050)
+    whole = clf.transform(clips)
+    of_layer = LayerEmbedder(FrozenEstimator(clf), layers=(-1,)).fit_transform(clips)
+    np.testing.assert_allclose(of_layer, whole, rtol=1e-5, atol=1e-7)
+    # a clip of up to three seconds gets faint noise in the authors' code
+    of_file = PretrainedEmbedder(path).fit_transform(clips[1:])
+    np.testing.assert_allclose(of_file, whole[1:], rtol=1e-3, atol=1e-5)

@@ -44,7 +44,20 @@ def test_laws_of_a_split(seed, groups_per_class):
                 assert (held > 0) == (n_sources > 1)
 
 
-def test_share_is_met_as_closely_as_sources_allow():
+def test_a_share_is_one_of_sources():
+    """Of ten sources with 1 to 10 clips two are held out, whatever they hold."""
+    y = np.repeat([0, 1], 55)
+    groups = np.concatenate([np.repeat(np.arange(10), np.arange(1, 11))] * 2) + 10 * y
+    cv = StratifiedGroupShuffleSplit(20, test_size=0.2, random_state=0)
+    n_clips = set()
+    for _, test in cv.split(y, y, groups):
+        for klass in (0, 1):
+            assert len(set(groups[test][y[test] == klass])) == 2
+        n_clips.add(len(test))
+    assert len(n_clips) > 5
+
+
+def test_of_equal_sources_it_is_one_of_clips():
     y = np.repeat([0, 1], 100)
     groups = np.arange(200) // 5
     cv = StratifiedGroupShuffleSplit(10, test_size=0.2, random_state=0)

@@ -21,7 +21,7 @@ from skaudio.nn import (
     SingleViewCRNN,
     SwishNet,
 )
-from skaudio.nn.blocks import HalveFrequency
+from skaudio.nn.blocks import MaxPool
 from skaudio.nn.deconvolution import recorded
 from skaudio.nn.initialisation import seeded_initialisation
 
@@ -304,7 +304,7 @@ TOYS = {
     "windows with holes": lambda: pooled(nn.MaxPool2d(2, dilation=2)),
     "windows over the edge": lambda: pooled(nn.MaxPool2d(2, ceil_mode=True)),
     "pooling of pooling": lambda: pooled(nn.MaxPool2d(2), nn.MaxPool2d((3, 1))),
-    "pairs of bands": lambda: pooled(HalveFrequency(), nn.Conv2d(7, 5, 3), nn.ReLU()),
+    "pairs of bands": lambda: pooled(MaxPool((2, 1)), nn.Conv2d(7, 5, 3), nn.ReLU()),
     "no rectifier": lambda: nn.Sequential(
         nn.Conv2d(1, 7, 3), nn.MaxPool2d(2), nn.Conv2d(7, 3, 2)
     ),

@@ -13,10 +13,12 @@ from skaudio.nn import (
     CRNN2d,
     Dropout,
     MultiViewCRNN,
+    SingleViewCRNN,
+    SpectrogramCNN,
     blend,
     layer_outputs,
 )
-from skaudio.nn.blocks import HalveFrequency, PolyphaseConv1d, seed_dropout
+from skaudio.nn.blocks import MaxPool, PolyphaseConv1d, seed_dropout
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +36,13 @@ def n_parameters(module):
     ("n_bins", "path"),
     [
         (64, (32, 16, 8, 4, 2, 1)),
-        (84, (42, 21, 11, 6, 3, 2)),  # 21 -> 10 -> 5 in the paper, which rounds down
-        (96, (48, 24, 12, 6, 3, 2)),
+        (80, (40, 20, 10, 5, 2, 1)),
+        (84, (42, 21, 10, 5, 2, 1)),
+        (96, (48, 24, 12, 6, 3, 1)),
+        (128, (64, 32, 16, 8, 4, 2)),
+        (40, (20, 10, 5, 2, 1, 1)),
+        (3, (1,) * 6),
+        (2, (1,) * 6),
         (1, (1,) * 6),
     ],
 )
@@ -53,17 +60,65 @@ def test_table_1_sizes():
     assert net.gru.input_size == 256
     assert net.sequence(torch.zeros(2, 64, 75)).shape == (2, 512, 75)
     assert net(torch.zeros(2, 64, 75)).shape == (2, 512)
-    convolutions = 9 * (64 + 64 * 64 + 64 * 128 + 128**2 + 128 * 256 + 256**2)
-    norms = 2 * (2 * 64 + 2 * 128 + 2 * 256)
-    gru = 2 * (3 * 256 * (256 + 256) + 2 * 3 * 256)
-    temporal = 512 * 64 + 64 + 64
-    spatial = 512 * 64 + 64 + 64 * 512
-    assert n_parameters(net) == convolutions + norms + gru + temporal + spatial
+
+
+@pytest.mark.parametrize("n_bins", [*range(1, 9), 63, 65, 84, 127, 128, 129, 200])
+def test_recurrent_input_is_what_six_halvings_leave(n_bins):
+    """Rounding down once is rounding down six times; one bin stays one."""
+    net = CRNN2d(n_bins, width=0.05).eval()
+    assert net.gru.input_size == 13 * max(1, n_bins // 2**6)
+    assert net(torch.zeros(2, n_bins, 3)).shape == (2, net.n_features)
+
+
+# what the layers of Tables 1 and 2 hold at full width, counted on paper
+CONVOLUTIONS = 9 * (64 + 64 * 64 + 64 * 128 + 128**2 + 128 * 256 + 256**2)
+NORMS = 2 * (2 * 64 + 2 * 128 + 2 * 256)
+ATTENTION = (512 * 64 + 64 + 64) + (512 * 64 + 64 + 64 * 512)
+
+
+def gru(n_in):
+    """Two directions, three gates, two biases each."""
+    return 2 * 3 * 256 * (n_in + 256 + 2)
+
+
+def head(n_in, n_hidden, n_outputs):
+    layers = (n_in, n_hidden), (n_hidden, n_hidden), (n_hidden, n_outputs)
+    return sum(a * b + b for a, b in layers)
+
+
+BANDS = CONVOLUTIONS + NORMS + gru(256) + ATTENTION
+WAVE = BANDS + 64 * 32 + 16 * 32 * 64 + 2 * (32 + 64) + (3 * 8 - 9) * 64
+VIEWS = {
+    "mel": (64, 50.0),
+    "gammatone": (64, 50.0),
+    "cqt": (84, 44100 / 1024),
+    "raw": (1, 44100.0),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_parameters_of_a_whole_network_on_one_view(name):
+    encoder, total = (WAVE, 2_599_562) if name == "raw" else (BANDS, 2_563_594)
+    net = SingleViewCRNN({name: VIEWS[name]}, 10)
+    assert n_parameters(net) == encoder + head(512, 512, 10) == total
+
+
+def test_parameters_of_the_whole_multi_view_network():
+    net = MultiViewCRNN(VIEWS, 10)
+    encoders = 3 * BANDS + WAVE
+    heads = 4 * head(512, 512, 10) + head(4 * 512, 4096, 10)
+    assert n_parameters(net) == encoders + heads == 35_505_330
+
+
+@pytest.mark.parametrize(("n_bins", "n_bins_left"), [(63, 1), (64, 1), (128, 2)])
+def test_only_more_than_127_bins_give_the_gru_more(n_bins, n_bins_left):
+    more = 2 * 3 * 256 * 256 * (n_bins_left - 1)
+    assert n_parameters(CRNN2d(n_bins)) == BANDS + more
 
 
 @pytest.mark.parametrize(
     ("rate", "n_samples", "frames", "pooled"),
-    [(44100, 66650, 260, 65), (22050, 33330, 259, 65)],
+    [(44100, 66650, 260, 65), (22050, 33330, 259, 64)],
 )
 def test_table_2_shapes(rate, n_samples, frames, pooled):
     net = CRNN1d(rate=rate).eval()
@@ -131,15 +186,15 @@ def test_branch_losses_against_scikit_learn():
     assert loss.item() == pytest.approx(log_loss(labels.numpy(), proba))
 
 
-@pytest.mark.parametrize("bands", [1, 2, 5, 8])
+@pytest.mark.parametrize("bands", [2, 3, 5, 8])
 @pytest.mark.parametrize(
     "layout", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"]
 )
 def test_halving_is_max_pooling(bands, layout):
     x = torch.randn(3, 4, bands, 7).to(memory_format=layout)
-    gradient = torch.randn(3, 4, -(-bands // 2), 7)
+    gradient = torch.randn(3, 4, bands // 2, 7)
     results = []
-    for pool in (HalveFrequency(), nn.MaxPool2d((2, 1), ceil_mode=True)):
+    for pool in (MaxPool((2, 1)), nn.MaxPool2d((2, 1))):
         leaf = x.clone().requires_grad_(True)
         out = pool(leaf)
         out.backward(gradient)
@@ -147,7 +202,33 @@ def test_halving_is_max_pooling(bands, layout):
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
     with torch.inference_mode():
-        np.testing.assert_array_equal(HalveFrequency()(x), results[1][0])
+        np.testing.assert_array_equal(MaxPool((2, 1))(x), results[1][0])
+
+
+@pytest.mark.parametrize("window", [(2, 1), (2, 2), (2, 4), (3, 1), (1, 4)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 3), (3, 4), (5, 9)])
+def test_pooling_rounds_down_but_leaves_one(window, shape):
+    """Each value is the maximum of its window, which the edge cuts off if it has to."""
+    x = torch.randn(2, 3, *shape)
+    n_bands, n_frames = (max(1, n // w) for n, w in zip(shape, window, strict=True))
+    out = MaxPool(window)(x)
+    assert out.shape == (2, 3, n_bands, n_frames)
+    for i, j in np.ndindex(n_bands, n_frames):
+        high, wide = window
+        part = x[:, :, i * high : (i + 1) * high, j * wide : (j + 1) * wide]
+        np.testing.assert_array_equal(out[:, :, i, j], part.amax((2, 3)))
+
+
+@pytest.mark.parametrize("n_bins", [1, 2, 3, 21, 84])
+def test_both_networks_on_spectrograms_pool_bins_alike(n_bins):
+    flat = SpectrogramCNN(n_bins, 7, 2, filters=(2,) * 6, hidden_layer_sizes=(3,))
+    blocks = [f"blocks.{i}" for i in range(6)]
+    outputs = [
+        layer_outputs(net.eval(), blocks, torch.zeros(1, n_bins, 7))
+        for net in (flat, CRNN2d(n_bins, width=0.05))
+    ]
+    for name in blocks:
+        assert outputs[0][name].shape[2] == outputs[1][name].shape[2]
 
 
 @pytest.mark.parametrize("n_samples", [64, 65, 400, 401])
@@ -164,7 +245,7 @@ def test_conv_block_equals_its_plain_layers():
     padded = nn.functional.pad(x, (3, 4, 1, 1))
     plain = nn.functional.conv2d(padded, block.conv.weight)
     plain = torch.relu(block.norm(plain))
-    plain = nn.functional.max_pool2d(plain, (2, 4), ceil_mode=True)
+    plain = nn.functional.max_pool2d(plain, (2, 4))
     np.testing.assert_allclose(block(x).detach(), plain.detach(), atol=1e-6)
 
 

@@ -65,7 +65,7 @@ def test_names_of_layers():
     assert net.stages == tuple((name,) for name in net.hidden_layers)
     assert net.output_layers == ("output",)
     kinds = [type(layer).__name__ for layer in net.blocks[0]]
-    assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "Dropout"]
+    assert kinds == ["Conv2d", "ReLU", "MaxPool", "Dropout"]
     inside = {name for names in (*net.stages, net.output_layers) for name in names}
     assert n_parameters(net) == sum(n_parameters(net.get_submodule(n)) for n in inside)
 

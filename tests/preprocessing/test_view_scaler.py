@@ -118,3 +118,31 @@ def test_one_mean_and_deviation_per_view(spectrograms):
     values = np.concatenate([x.ravel() for x in ragged])
     got = ViewScaler(per="view").fit_transform(ragged)
     np.testing.assert_allclose(got[2], (ragged[2] - values.mean()) / values.std())
+
+
+def test_a_waveform_stays_as_it_is(spectrograms):
+    """To the bit, alone or beside views that are standardised, as array or list."""
+    waves = 1e-3 * spectrograms[:, :1].astype(np.float32) + 0.5
+    np.testing.assert_array_equal(ViewScaler().fit_transform(waves), waves)
+    ragged = [wave[:, : 5 + i] for i, wave in enumerate(waves)]
+    for before, after in zip(ragged, ViewScaler().fit_transform(ragged), strict=True):
+        np.testing.assert_array_equal(after, before)
+    X = Views({"a": spectrograms, "raw": waves}, {"a": 50.0, "raw": 1000.0})
+    for per in ("bin", "view"):
+        scaler = ViewScaler(per=per).fit(X)
+        assert (scaler.mean_["raw"], scaler.scale_["raw"]) == ([0.0], [1.0])
+        scaled = scaler.transform(X)
+        np.testing.assert_array_equal(scaled["raw"], waves)
+        alone = ViewScaler(per=per).fit_transform(spectrograms)
+        np.testing.assert_array_equal(scaled["a"], alone)
+
+
+def test_one_bin_that_is_no_waveform_is_standardised(spectrograms):
+    values = spectrograms[:, :1]
+    scaled = ViewScaler(with_waveforms=True).fit_transform(values)
+    expected = StandardScaler().fit_transform(frames(values))
+    np.testing.assert_allclose(frames(scaled), expected, atol=1e-12)
+    column = spectrograms[:, :1, 0]  # a table has no time
+    np.testing.assert_allclose(
+        ViewScaler().fit_transform(column), StandardScaler().fit_transform(column)
+    )

@@ -7,23 +7,28 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from skaudio._training._random_draws import CONSECUTIVE
 from skaudio._utils._constraints import NOT_NEGATIVE, POSITIVE
 from skaudio._utils._sklearn import Interval, StrOptions
 
+RANDOM = "random"  # values of segments, with CONSECUTIVE
 BETWEEN_CLASS, MIXUP = "between-class", "mixup"  # values of mix
 
 
 class Augmentation(BaseEstimator):
     """How training segments are changed at random, as a value of ``augmentation``.
 
-    Everything is off by default. Every choice depends on the classifier's
-    ``random_state``, the epoch and the clip alone, so the same training repeats to the
-    bit. Sound comes first: gain, mixing and noise change the waveform, so they need
-    the classifier to compute ``views`` itself, all from the changed sound. Mixing and
-    masks change the standardised views.
+    Everything but the random place of a segment is off by default. Every choice depends
+    on the classifier's ``random_state``, the epoch and the number of the segment alone,
+    so the same training repeats to the bit. Sound comes first: gain, mixing and noise
+    change the waveform, so they need the classifier to compute ``views`` itself, all
+    from the changed sound. Mixing and masks change the standardised views.
 
     Parameters
     ----------
+    segments : {"random", "consecutive"}, default="random"
+        Which segments of a clip an epoch has: one from a random place, or all that lie
+        side by side from its beginning, without what is left at the end (one at least).
     gain : float, default=0.0
         Largest change of level in decibels, up or down. Acts on the waveform.
     shift : bool, default=False
@@ -75,6 +80,7 @@ class Augmentation(BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
+        "segments": [StrOptions({RANDOM, CONSECUTIVE})],
         "gain": [NOT_NEGATIVE],
         "shift": ["boolean"],
         "snr": [tuple, None],
@@ -88,6 +94,7 @@ class Augmentation(BaseEstimator):
     def __init__(
         self,
         *,
+        segments: str = RANDOM,
         gain: float = 0.0,
         shift: bool = False,
         snr: tuple[float, float] | None = None,
@@ -97,6 +104,7 @@ class Augmentation(BaseEstimator):
         freq_mask: float = 0.0,
         time_mask: float = 0.0,
     ) -> None:
+        self.segments = segments
         self.gain = gain
         self.shift = shift
         self.snr = snr

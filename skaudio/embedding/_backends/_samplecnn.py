@@ -80,8 +80,7 @@ class SampleCNNNetwork(Network):
         """Mean over even segments of every clip."""
         length = self.n_samples
         starts = [
-            even_segments(len(clip), length, self.n_segments, whole=True).tolist()
-            for clip in clips
+            even_segments(len(clip), length, self.n_segments).tolist() for clip in clips
         ]
         segments = [
             (clip[None], start)
