@@ -47,9 +47,10 @@ def defaults_table(report: dict[str, Any], origin: str) -> list[str]:
     note = (
         "Accuracy in per cent ± standard error, CPU seconds of a fit on views that "
         f"are there; with a tilde: estimated from one step. Epochs: {epochs}. "
-        "Segments, where nothing is said: 1.5 s for ESC-10, the median clip for the others (0.8 "
-        f"and 0.4 s). ESC-10: 320 clips, tested on fold {folds}; instruments: 480 "
-        f"notes, tested on 1,061; digits: 400, tested on 100 other takes. {origin}"
+        "Segments, where nothing is said: 1.5 s for ESC-10, the median clip for the "
+        f"others (0.8 and 0.4 s). ESC-10: 320 clips, tested on fold {folds}; "
+        "instruments: 480 notes, tested on 1,061; digits: 400, tested on 100 other "
+        f"takes. {origin}"
     )
     return [*lines, "", note]
 
