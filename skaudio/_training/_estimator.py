@@ -196,7 +196,9 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self._trained = self._snapshot()
         augmentation = self._trained.augmentation or Augmentation()
         augmentation._check(on_waveforms=self._source is not None)
-        views, sound = self._read(X, reset=True, network=network)
+        views, sound = self._read(
+            X, reset=True, network=network, sample_weight=sample_weight
+        )
         self._check_input(views)
         self._target, targets = encode(views)
         self._target.check_views(views.names)
@@ -308,7 +310,11 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         )
 
     def _read(
-        self, X: Any, reset: bool, network: FittedNetwork | None = None
+        self,
+        X: Any,
+        reset: bool,
+        network: FittedNetwork | None = None,
+        sample_weight: Any = None,
     ) -> tuple[Views, Sound | None]:
         """Views to work on, and their sound if they are computed here."""
         own = self._own_views(resolve_device if reset else available_device)
@@ -317,7 +323,9 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         computed, sound = own.read(self, X, reset=reset)
         if reset and self._standardises:
             known = None if network is None else network.scaler
-            self.scaler_ = known or ViewScaler().fit(computed)
+            self.scaler_ = known or ViewScaler().fit(
+                computed, sample_weight=sample_weight
+            )
         return self._standardised(computed), sound
 
     def _own_views(self, device: Callable[[str], str]) -> OwnViews | None:

@@ -13,7 +13,7 @@ from skaudio._training._datasets import SegmentDataset
 from skaudio._training._estimator import FittedNetwork, SegmentEstimator
 from skaudio._training._front_ends import Sound
 from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._validation import check_views
+from skaudio._utils._validation import check_sample_weight, check_views
 from skaudio.nn.coala_input import N_BANDS, N_FRAMES
 from skaudio.nn.devices import available_device, resolve_device
 from skaudio.preprocessing._energy_patches import EnergyPatches, continued
@@ -49,7 +49,11 @@ class PatchEstimator(SegmentEstimator):
 
     # -- fit ------------------------------------------------------------------------
     def _read(
-        self, X: Any, reset: bool, network: FittedNetwork | None = None
+        self,
+        X: Any,
+        reset: bool,
+        network: FittedNetwork | None = None,
+        sample_weight: Any = None,
     ) -> tuple[Views, Sound | None]:
         """What is trained on: the patch of most energy, or all that patches lie in."""
         parts, energetic = [], EnergyPatches(n_frames=N_FRAMES)
@@ -59,9 +63,10 @@ class PatchEstimator(SegmentEstimator):
         views = _joined(parts)
         if reset:
             known = None if network is None else network.scaler
-            self.scaler_ = known or PatchScaler().fit(
-                energetic.fit_transform(views)[views.names[0]]
-            )
+            patches = energetic.fit_transform(views)[views.names[0]]
+            if sample_weight is not None:
+                patches = patches[check_sample_weight(views, sample_weight) > 0]
+            self.scaler_ = known or PatchScaler().fit(patches)
         return views, None
 
     def _start(self, network: FittedNetwork | None) -> Start:

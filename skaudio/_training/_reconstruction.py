@@ -108,10 +108,12 @@ class CodeOutputs(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SegmentEsti
     _standardises = False  # what is reconstructed are the values as they are
     mixed_precision = compile = False  # no parameters of these estimators
 
-    def _read(self, X: Any, reset: bool, network: Any = None) -> Any:
+    def _read(
+        self, X: Any, reset: bool, network: Any = None, sample_weight: Any = None
+    ) -> Any:
         if reset:
             self._from_table = self._trained._source is None and is_table(X)
-        return super()._read(X, reset, network)
+        return super()._read(X, reset, network, sample_weight)
 
     def transform(self, X):
         """Encode clips.

@@ -289,18 +289,13 @@ def are_tags(values: np.ndarray) -> bool:
 
 
 def check_sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
-    """Weights of clips: as many as X has rows, finite, not negative, not all zero."""
+    """Weights of clips: one for each, finite, not negative, not all zero."""
     weights: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise ValueError(
             f"sample_weight must not be negative; that of clip {row} is "
             f"{weights[row]:g}."
-        )
-    if not weights.any():
-        raise ValueError(
-            "All of sample_weight are zero, so there is nothing to learn from. Give at "
-            "least some clips a positive weight."
         )
     return weights
 

@@ -192,7 +192,9 @@ class FineTunedClassifier(
         ConvergenceWarning
             If training diverged after the model that is kept.
         """
-        steps, first = network_of(fitted(self.estimator, X, y, groups))
+        steps, first = network_of(
+            fitted(self.estimator, X, y, groups=groups, sample_weight=sample_weight)
+        )
         if not isinstance(first, SegmentClassifier):
             raise TypeError(
                 f"FineTunedClassifier needs a classifier; got {type(first).__name__}."

@@ -10,21 +10,26 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 
-def fitted(model: Any, X: Any, y: Any, groups: Any) -> Any:
-    """A clone of a model, fitted unless it is frozen."""
+def fitted(model: Any, X: Any, y: Any, **about_clips: Any) -> Any:
+    """A clone of a model, fitted unless it is frozen.
+
+    What is known about clips, such as groups, goes to a classifier that takes it.
+    """
     model = clone(model)
     if not isinstance(model, FrozenEstimator):
-        model.fit(X, y, **with_groups(model, groups))
+        model.fit(X, y, **_arguments(model, about_clips))
     return model
 
 
-def with_groups(model: Any, groups: Any) -> dict[str, Any]:
-    """Arguments of ``fit`` that pass groups to the classifier in a model."""
+def _arguments(model: Any, about_clips: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of ``fit`` that pass something to the classifier in a model."""
     is_pipeline = isinstance(model, Pipeline)
     name, final = model.steps[-1] if is_pipeline else ("", model)
-    if groups is None or not has_fit_parameter(final, "groups"):
-        return {}
-    return {f"{name}__groups" if is_pipeline else "groups": groups}
+    return {
+        f"{name}__{key}" if is_pipeline else key: values
+        for key, values in about_clips.items()
+        if values is not None and has_fit_parameter(final, key)
+    }
 
 
 def behind(steps: Pipeline | None, classifier: Any) -> Any:

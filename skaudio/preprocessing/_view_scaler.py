@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._output import ArrayOutput, names_of_bins
 from skaudio._utils._sklearn import StrOptions, _fit_context
-from skaudio._utils._validation import check_views, is_table
+from skaudio._utils._validation import check_sample_weight, check_views, is_table
 
 
 class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
@@ -85,7 +85,7 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         self.with_waveforms = with_waveforms
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> ViewScaler:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> ViewScaler:
         """Learn mean and standard deviation of every bin.
 
         Parameters
@@ -94,6 +94,9 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
             Or a list of arrays (n_bins, n_frames_i), or an array (n_clips, n_bins).
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weight of each clip in means and standard deviations; None weighs all
+            frames alike.
 
         Returns
         -------
@@ -101,9 +104,12 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
             The fitted scaler.
         """
         views = check_views(self, X, reset=True)
+        weights = np.ones(len(views))
+        if sample_weight is not None:
+            weights = check_sample_weight(views, sample_weight)
         scaled = self.with_waveforms or is_table(X)  # a table has no time, so no sound
         moments = {
-            name: self._moments(views[name])
+            name: self._moments(views[name], weights)
             if scaled or views.n_bins[name] > 1
             else (np.zeros(1), np.ones(1))
             for name in views.names
@@ -156,12 +162,14 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return names_of_bins(self, input_features)
 
-    def _moments(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(
+        self, clips: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every bin."""
         if self.per == "bin":
-            return _moments(clips)
+            return _moments(clips, weights)
         n_bins = clips[0].shape[0]
-        mean, std = _moments([clip.reshape(1, -1) for clip in clips])
+        mean, std = _moments([clip.reshape(1, -1) for clip in clips], weights)
         return np.repeat(mean, n_bins), np.repeat(std, n_bins)
 
     def _scale(
@@ -183,11 +191,14 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _moments(clips: Sequence[np.ndarray] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(
+    clips: Sequence[np.ndarray] | np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation per bin over all frames, in two passes."""
-    n_frames = sum(clip.shape[1] for clip in clips)
-    mean = sum(clip.sum(axis=1, dtype=np.float64) for clip in clips) / n_frames
-    squares = sum(np.square(clip - mean[:, None]).sum(axis=1) for clip in clips)
+    parts = list(zip(clips, weights.tolist(), strict=True))
+    n_frames = sum(w * clip.shape[1] for clip, w in parts)
+    mean = sum(w * clip.sum(axis=1, dtype=np.float64) for clip, w in parts) / n_frames
+    squares = sum(w * np.square(clip - mean[:, None]).sum(axis=1) for clip, w in parts)
     std = np.sqrt(squares / n_frames)
     # what is left of a constant bin are rounding errors of its mean
     constant = std <= 10 * np.finfo(clips[0].dtype).eps * np.abs(mean)

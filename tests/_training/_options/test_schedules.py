@@ -38,7 +38,8 @@ def test_rates_of_a_training_with_warm_up(name):
 
 def test_a_schedule_that_is_cut_off_warns():
     X = np.random.default_rng(0).normal(size=(8, 4, 6))
-    clf = CRNNClassifier(width=0.02, lr_schedule="warmup-decay", max_epochs=3)
+    clf = CRNNClassifier(width=0.02, max_epochs=3, random_state=0)
+    clf.set_params(lr_schedule="warmup-decay")
     with pytest.warns(ConvergenceWarning, match="max_epochs=3 .* after epoch 1000"):
         clf.fit(X, [0, 1] * 4)
     clf.set_params(lr_schedule=WarmupDecay(warmup_epochs=1, decay_epochs=()))
