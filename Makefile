@@ -23,7 +23,8 @@ test: export SCIPY_ARRAY_API = 1
 
 .PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
 	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
-	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads clean
+	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads \
+	bench-mixing bench-defaults bench-averaging bench-mixed-precision clean
 .DELETE_ON_ERROR:
 
 help:
@@ -60,7 +61,20 @@ bench-blending: $(VENV)/.installed-bench
 bench-esc10: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality/esc10.py $(if $(DATA),--data "$(DATA)")
 
-# BUDGET=gpu DEVICE=cuda: the paper's widths, where there is a GPU
+bench-mixing: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality/mixing.py $(if $(DATA),--data "$(DATA)")
+
+bench-defaults: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality/defaults.py $(if $(DATA),--data "$(DATA)")
+
+bench-averaging: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality/averaging.py $(if $(DATA),--data "$(DATA)")
+
+bench-mixed-precision: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/mixed_precision.py
+
+# BUDGET=gpu DEVICE=cuda: the paper's widths, where there is a GPU; BUDGET=cpu-long for
+# bench-multiview: hours, narrow networks with mixing between classes
 BUDGET ?= cpu
 DEVICE ?= cpu
 bench-multiview: $(VENV)/.installed-bench

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import _readme_auralisation as auralisation
+import _readme_samplecnn as samplecnn
 import _readme_softmax_autoencoder as autoencoder
 import _readme_swishnet as swishnet
 
@@ -219,78 +220,6 @@ def rates_table(report: dict[str, Any]) -> list[str]:
     return [*lines, "", note]
 
 
-def seeds_of(figure: dict[str, Any], digits: int = 1) -> str:
-    """Mean of a figure, and its seeds."""
-    seeds = " ".join(f"{a:.{digits}f}" for a in figure["seeds"])
-    return f"{figure['mean']:.{digits}f} ({seeds})"
-
-
-def samplecnn_table(report: dict[str, Any]) -> list[str]:
-    """Instruments by rate, frame-level rows, tags and digits."""
-    results, settings = report["results"], report["settings"]
-    lines = [
-        "| instruments across notes | SampleCNN | MFCC + MLP |",
-        "|---|---|---|",
-    ]
-    frames = results["frames"]
-    for rate in sorted(results["rates"], key=int, reverse=True):
-        cells = [
-            seeds_of(row["accuracy"])
-            for row in (results["rates"][rate], frames[f"mfcc-{rate}"])
-        ]
-        lines.append(f"| {int(rate):,} Hz | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "| frame-level networks, 22,050 Hz | accuracy |",
-        "|---|---|",
-        f"| mel | {seeds_of(frames['mel']['accuracy'])} |",
-        f"| waveform | {seeds_of(frames['raw']['accuracy'])} |",
-    ]
-    lines += [
-        "",
-        "| other tasks | SampleCNN, 8 kHz | MFCC + MLP |",
-        "|---|---|---|",
-    ]
-    tagger, digits = results["tagger"], results["digits"]
-    for key, label in (
-        ("roc_auc", "tags across notes, ROC AUC"),
-        ("average_precision", "tags across notes, average precision"),
-    ):
-        cells = [seeds_of(tagger[job][key], 3) for job in ("samplecnn", "mfcc")]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    cells = [seeds_of(digits[job]["accuracy"]) for job in ("samplecnn", "mfcc")]
-    lines.append(f"| digits across speakers, accuracy | {' | '.join(cells)} |")
-    accuracy = seeds_of(digits["paper-training"]["accuracy"])
-    lines.append(f"| the same, trained as in the paper | {accuracy} | |")
-    note = (
-        f"Per cent, or areas from 0 to 1; in brackets single seeds. Philharmonia: 12 "
-        f"instruments, trained on C, D, E and G# ({settings['per_class']} clips each; "
-        f"tags: all), tested on F# and A#. Digits: trained on one speaker, tested on "
-        f"the other. `width={settings['width']}`, {settings['max_epochs']} epochs "
-        f"(tagger {settings['tagger_epochs']}, digits {2 * settings['max_epochs']}), "
-        f"on a CPU. {origin(report['provenance'])}"
-    )
-    return [*lines, "", note]
-
-
-def probes_table(report: dict[str, Any]) -> list[str]:
-    """Layers as features, trained and untrained."""
-    probes = report["results"]["probes"]
-    levels = ("-3", "-2", "-1", "last 3")
-    lines = [
-        "| target | head | -3 | -2 | -1 | last 3 | last 3, untrained |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    rows = dict.fromkeys(key.rpartition(" / ")[0] for key in probes["trained"])
-    for row in rows:
-        task, head = row.split(" / ")
-        cells = [f"{probes['trained'][f'{row} / {k}']['mean']:.1f}" for k in levels]
-        cells.append(f"{probes['untrained'][f'{row} / last 3']['mean']:.1f}")
-        lines.append(f"| {task} | {head} | {' | '.join(cells)} |")
-    seeds = len(report["provenance"]["seed"])
-    return [*lines, "", f"Accuracy in per cent, mean of {seeds} taggers."]
-
-
 def probe_cost_line(report: dict[str, Any]) -> list[str]:
     """What a search over probes costs."""
     settings = report["settings"]
@@ -363,7 +292,7 @@ def coala_table(report: dict[str, Any]) -> list[str]:
             *("nearest instrument", "nearest instrument, worst word"),
             *("nearest dynamics", "ten nearest clips, instrument"),
         )
-        cells = [seeds_of(row[key]) for key in keys]
+        cells = [samplecnn.seeds_of(row[key]) for key in keys]
         lines.append(f"| {COALA_ROWS.get(name, name)} | {' | '.join(cells)} |")
     note = (
         f"Per cent; probes: mean and, in brackets, deviation of "
@@ -443,8 +372,9 @@ TABLES: list[tuple[str, str, Any]] = [
     ("multiview_cpu", "multiview_cpu", paper_table),
     ("blending_cost", "blending_cost", blending_lines),
     ("samplecnn_speed", "samplecnn_speed", rates_table),
-    ("samplecnn_cpu", "samplecnn_cpu", samplecnn_table),
-    ("samplecnn_probes", "samplecnn_cpu", probes_table),
+    ("samplecnn_cpu", "samplecnn_cpu", with_origin(samplecnn.accuracy_table)),
+    ("samplecnn_scales", "samplecnn_cpu", samplecnn.scales_table),
+    ("samplecnn_probes", "samplecnn_cpu", samplecnn.probes_table),
     ("coala_cpu", "coala_cpu", coala_table),
     ("coala_correlations", "coala_cpu", correlations_table),
     ("coala_speed", "coala_speed", coala_speed_lines),

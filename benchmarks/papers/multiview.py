@@ -1,13 +1,19 @@
 """The multi-view paper's rows and the rules of blending on ESC-10, with error bars.
 
     python benchmarks/papers/multiview.py [--data ../shared/data/esc10]
-        [--budget cpu] [--folds 1 2 3 4 5] [--seeds 0 1 2] [--device cpu] [--jobs 2]
+        [--budget cpu] [--systems mel ...] [--folds 1 2 3 4 5] [--seeds 0 1 2]
+        [--device cpu] [--jobs 2]
 
 Every (seed, system, fold) is one job, kept in ``--cache`` as soon as it is done, so an
 interrupted run goes on where it stopped, and more seeds or systems only add to it. All
 systems see the same clips: the official folds, and within them the same held-out
 sources for model selection and weights. Late fusion is the mean of the four single
 views' probabilities, which is what `LateFusionClassifier` gives with the same seeds.
+
+``--budget cpu-long`` trains narrow networks long, on views inside the network, with
+mixing between classes, gain and shift; its single views train on all clips. A training
+that is interrupted goes on from its last epoch. The systems of ``VARIANTS`` differ from
+the budget in one thing; they have a results file of their own.
 
 Differences are paired by clip: correct or not, mean over seeds, with a 95 % interval
 from 10,000 bootstrap samples of sources (clips of one recording stay together).
@@ -53,18 +59,40 @@ RULES: dict[str, dict[str, Any]] = {
     "paper-literal": {"rule": "adaptive", "smoothing": "reference", **AS_PUBLISHED},
 }
 DEFAULT = "smoothed"  # what blending="adaptive" is
+# system it is compared with, view instead of its own, parameters of the classifier
+VARIANTS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
+    "mel-spatio-temporal": ("mel", None, {"attention": "spatio-temporal"}),
+    "mel-dropout": ("mel", None, {"dropout": 0.1}),
+    "raw-44100": ("raw", "raw-44100", {}),
+    "smoothed-spatio-temporal": ("smoothed", None, {"attention": "spatio-temporal"}),
+    "smoothed-dropout": ("smoothed", None, {"dropout": 0.1}),
+}
 SYSTEMS = (*SINGLE, *RULES)
 OUTSIDE = {"inside": False, "sr_raw": 11025}
+MIXED = {"gain": 6.0, "shift": True, "mix": "between-class"}
 BUDGETS: dict[str, dict[str, Any]] = {
     # to see that everything runs
     "smoke": {"width": 0.05, "max_epochs": 2, "dropout": 0.0, **OUTSIDE},
     # narrow networks, which need no dropout, on views that are computed once
     "cpu": {"width": 0.125, "max_epochs": 30, "dropout": 0.0, **OUTSIDE},
+    # narrow networks, which mixing lets train long: single views on all clips
+    "cpu-long": {
+        **{"width": 0.125, "max_epochs": 200, "dropout": 0.0, "inside": True},
+        **{"augmentation": MIXED | {"mix_probability": 1.0}, "hold_out": False},
+    },
     # the paper's widths on views inside the network, with augmentation
-    "gpu": {"width": 1.0, "max_epochs": 400, "dropout": 0.1, "inside": True},
+    "gpu": {
+        **{"width": 1.0, "max_epochs": 400, "dropout": 0.1, "inside": True},
+        "augmentation": MIXED | {"mix_probability": 0.5},
+    },
 }
 SR = 44100
 COMMON = {"segment_length": 1.5, "validation_fraction": 0.1}
+
+
+def kind_of(system: str) -> str:
+    """A single view or a rule: the system itself, or what it is a variant of."""
+    return VARIANTS[system][0] if system in VARIANTS else system
 
 
 def build(system: str, seed: int, fold: int, args: argparse.Namespace) -> Any:
@@ -80,16 +108,23 @@ def build(system: str, seed: int, fold: int, args: argparse.Namespace) -> Any:
         # another start in every fold, or one lucky or unlucky one decides about a seed
         "random_state": 100 * seed + fold,
     }
+    kind = kind_of(system)
     if budget["inside"]:
-        names = (system,) if system in SINGLE else SINGLE
-        options["views"] = make_view_union(*names, sr=SR)
-        options["augmentation"] = Augmentation(
-            gain=6.0, shift=True, mix="between-class", mix_probability=0.5
-        )
+        options["views"] = make_view_union(*_views_of(system), sr=SR)
+        options["augmentation"] = Augmentation(**budget["augmentation"])
         options["mixed_precision"] = args.device.startswith("cuda")
-    if system in SINGLE:
+    if kind in SINGLE and not budget.get("hold_out", True):
+        options["validation_fraction"] = None
+    options |= VARIANTS[system][2] if system in VARIANTS else {}
+    if kind in SINGLE:
         return CRNNClassifier(**options)
-    return MultiViewBlendingClassifier(blending=Blending(**RULES[system]), **options)
+    return MultiViewBlendingClassifier(blending=Blending(**RULES[kind]), **options)
+
+
+def _views_of(system: str) -> tuple[str, ...]:
+    """Names of the views of a system; inside the network all are at 44.1 kHz."""
+    kind = kind_of(system)
+    return (kind,) if kind in SINGLE else SINGLE
 
 
 def load(paths: list[str], args: argparse.Namespace) -> Any:
@@ -98,11 +133,16 @@ def load(paths: list[str], args: argparse.Namespace) -> Any:
     if budget["inside"]:
         return list(AudioLoader(sr=SR, trim_silence=True).transform(paths))
     spectra = make_view_union("mel", "gammatone", "cqt", sr=SR, trim_silence=True)
-    raw = make_view_union("raw", sr=budget["sr_raw"], trim_silence=True)
-    a, b = spectra.transform(paths), raw.transform(paths)
-    return Views(
-        {name: x[name] for x in (a, b) for name in x.names}, {**a.rates, **b.rates}
-    )
+    spectra = spectra.transform(paths)
+    arrays = {name: spectra[name] for name in spectra.names}
+    rates = dict(spectra.rates)
+    raws = {"raw": budget["sr_raw"]}
+    if "raw-44100" in args.systems:
+        raws["raw-44100"] = SR
+    for name, sr in raws.items():
+        raw = make_view_union("raw", sr=sr, trim_silence=True).transform(paths)
+        arrays[name], rates[name] = raw["raw"], raw.rates["raw"]
+    return Views(arrays, rates)
 
 
 def rows_of(X: Any, rows: np.ndarray) -> Any:
@@ -122,16 +162,23 @@ def run(
         np.flatnonzero(table.folds != fold),
         np.flatnonzero(table.folds == fold),
     )
-    if isinstance(X, Views) and system in SINGLE:
-        X = X.select([system])
+    if isinstance(X, Views):
+        view = VARIANTS[system][1] if system in VARIANTS else None
+        X = X.select([view] if view else list(_views_of(system)))
     clf = build(system, seed, fold, args)
     # ViewScaler is inside the classifier where views are
     model = (
         make_pipeline(ViewScaler(), clf) if isinstance(X, Views) else make_pipeline(clf)
     )
-    groups = {f"{model.steps[-1][0]}__groups": table.groups[train]}
+    step = model.steps[-1][0]
+    checkpoint = path.with_suffix(".checkpoint")
+    cached.mkdir(parents=True, exist_ok=True)
+    options = {
+        f"{step}__groups": table.groups[train],
+        f"{step}__checkpoint": checkpoint,
+    }
     cpu, wall = time.process_time(), time.perf_counter()
-    model.fit(rows_of(X, train), table.target[train], **groups)
+    model.fit(rows_of(X, train), table.target[train], **options)
     result: dict[str, Any] = {
         "system": system,
         "seed": seed,
@@ -143,7 +190,7 @@ def run(
         "commit": provenance(seed)["commit"],
     }
     X_test = rows_of(X, test)
-    if system in SINGLE:
+    if kind_of(system) in SINGLE:
         branches = {system: model.predict_proba(X_test)}
     else:
         branches = model[-1].branch_proba(
@@ -155,10 +202,10 @@ def run(
             for r in model[-1].blending_history_
         ]
     result["branches"] = {k: np.round(p, 5).tolist() for k, p in branches.items()}
-    cached.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(result))
     part.replace(path)
+    checkpoint.unlink(missing_ok=True)
     return result
 
 
@@ -176,7 +223,7 @@ def decisions(results: list[dict[str, Any]]) -> dict[str, dict[tuple[int, int], 
     by_job = {(r["system"], r["seed"], r["fold"]): r for r in results}
     for (system, seed, fold), r in by_job.items():
         branches = {k: np.array(p) for k, p in r["branches"].items()}
-        if system in SINGLE:
+        if kind_of(system) in SINGLE:
             add(system, r, branches[system])
             apart = [by_job.get((name, seed, fold)) for name in SINGLE]
             if system == SINGLE[0] and all(apart):
@@ -249,6 +296,9 @@ def comparisons(rows: dict[str, Any], groups: np.ndarray) -> dict[str, Any]:
         pairs += [(ensemble, name) for name in [joint, *baselines]]
         pairs += [(joint, name) for name in baselines[:2]]
         pairs += [(x, x.replace(rule, "uniform")) for x in (ensemble, joint)]
+    for name, (base, _, _) in VARIANTS.items():
+        suffix = "" if base in SINGLE else ": self-ensemble"
+        pairs.append((name + suffix, base + suffix))
     return {
         f"{a} - {b}": paired(rows[a], rows[b], groups)
         for a, b in pairs
@@ -266,7 +316,11 @@ def jaggedness(results: list[dict[str, Any]]) -> dict[str, Any]:
             if r["system"] == rule and len(r["branch_weights"]) > 1
         ]
         if histories:
-            weights = np.concatenate([h[SHORT["window"] + 1 :] for h in histories])
+            # of a training that ends before its weights adapt, all
+            first = SHORT["window"] + 1
+            weights = np.concatenate(
+                [h[first:] if len(h) > first else h for h in histories]
+            )
             report[rule] = {
                 "one_branch_above_95_percent": float((weights.max(1) > 0.95).mean()),
                 "joint_branch_without_weight": float((weights[:, -1] < 1e-4).mean()),
@@ -280,7 +334,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default=ROOT.parent / "shared" / "data" / "esc10")
     parser.add_argument("--budget", choices=BUDGETS, default="cpu")
-    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
+    parser.add_argument(
+        "--systems", nargs="+", choices=[*SYSTEMS, *VARIANTS], default=SYSTEMS
+    )
     parser.add_argument("--folds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument(
@@ -339,7 +395,8 @@ def main() -> None:
             f"{pair['difference']:+5.1f} [{low:+5.1f}, {high:+5.1f}]  {name}\n"
         )
     args.output.mkdir(parents=True, exist_ok=True)
-    path = args.output / f"multiview_{args.budget}.json"
+    variants = "_variants" if set(args.systems) & set(VARIANTS) else ""
+    path = args.output / f"multiview_{args.budget}{variants}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
 
 
