@@ -116,6 +116,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
     """
 
     _standardises = True  # whether views that are computed here are standardised
+    # rows and starts of segments whose features are averaged; a number of None: all
+    _cover: Any = staticmethod(SegmentDataset.even_segments)
     _target_kinds: ClassVar[tuple[type[Target], ...]] = (NoTarget,)
 
     # -- hooks for subclasses -------------------------------------------------------
@@ -143,12 +145,6 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
     def _check_input(self, X: Views) -> None:
         """Refuse views that the network cannot take."""
-
-    def _cover(
-        self, data: SegmentDataset, n_segments: int | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and starts of segments whose features are averaged; None: all."""
-        return data.even_segments(n_segments)
 
     def _objective(self, target: Target) -> Target:
         """What is trained for, if the network has more to learn than the target."""
