@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._classifier import MakeTarget, SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
-from skaudio._training._estimator import FittedNetwork
+from skaudio._training._fitted_network import FittedNetwork
 from skaudio._training._labels import ClassLabels, target_of
 from skaudio._training._network_of import network_of
 from skaudio._training._parameters import ObjectParameters

@@ -11,7 +11,7 @@ from sklearn.utils import Tags
 from skaudio._training._callbacks import Start
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import shared_constraints
-from skaudio._training._estimator import FittedNetwork
+from skaudio._training._fitted_network import FittedNetwork
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._rates import check_single_view
 from skaudio._utils._container import Views
