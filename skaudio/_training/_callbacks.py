@@ -199,6 +199,7 @@ class Records(Callback):
     def on_batch_end(self, net: Any, batch: Any, **kwargs: Any) -> None:
         """Move the progress bar, or look how long an epoch takes."""
         self.n_done += len(batch[0])
+        self.n_batches += 1
         if self.bar is not None:
             self.bar.update(len(batch[0]))
         elif not self.is_estimated and time.perf_counter() - self.started > SOON:
@@ -206,7 +207,7 @@ class Records(Callback):
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Start the clock."""
-        self.started, self.n_done = time.perf_counter(), 0
+        self.started, self.n_done, self.n_batches = time.perf_counter(), 0, 0
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Read skorch's record of the epoch."""
@@ -217,6 +218,7 @@ class Records(Callback):
                 net.history.record(f"{key}_best", last[key] < best)
         row = {
             "epoch": len(self.epochs) + 1,
+            "step": (self.epochs[-1]["step"] if self.epochs else 0) + self.n_batches,
             "train_loss": last["train_loss"],
             "valid_loss": last.get("valid_loss", math.nan),
             "valid_score": last.get("valid_score", math.nan),

@@ -181,7 +181,7 @@ def _check_epochs(epochs: Any, history: Any, most: int) -> None:
         raise ValueError("its records and its history are no lists of equal length")
     if not 0 < len(epochs) <= most:
         raise ValueError(f"it is of {len(epochs)} epochs; wanted 1 to {most}")
-    needed = {"epoch": 0} | dict.fromkeys(LOSSES, 0.0)
+    needed = {"epoch": 0, "step": 0} | dict.fromkeys(LOSSES, 0.0)
     for row, of_skorch in zip(epochs, history, strict=True):
         check_like({key: row[key] for key in needed}, needed, "records")
         check_like(of_skorch["train_loss"], 0.0, "train_loss")

@@ -81,7 +81,7 @@ class AutoencoderEmbedder(CodeOutputs):
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is the torch module.
     history_ : list of dict
-        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss,
+        Per epoch: ``epoch, step, train_loss, valid_loss, valid_score, test_loss,
         test_score, lr, seconds``; the score is the negative loss. Figures of validation
         are NaN without ``validation_fraction``, those of a test always.
     n_features_in_ : int

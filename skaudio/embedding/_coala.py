@@ -129,7 +129,7 @@ class CoalaEmbedder(
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is a `skaudio.nn.Coala`.
     history_ : list of dict
-        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss,
+        Per epoch: ``epoch, step, train_loss, valid_loss, valid_score, test_loss,
         test_score, lr, seconds``; the score is the negative loss. Figures of validation
         are NaN without ``validation_fraction``, those of a test always.
     loss_history_ : list of dict

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 
 from skaudio._training._network_of import network_of
 from skaudio._utils._optional import import_optional
@@ -17,7 +20,9 @@ PANELS = {  # title and columns of the history
     "Learning rate": ("lr",),
 }
 STYLES = {"train": ":", "valid": "-", "test": "--", "lr": "-"}  # of what is drawn
+DASHES = ("-", "--", ":", "-.")  # of networks that share a colour
 WORDS = {"train": "training", "valid": "validation", "test": "test"}
+TIMES = {"epoch": "epoch", "step": "Training steps"}  # along the axis, and its label
 
 
 class TrainingDisplay:
@@ -30,13 +35,17 @@ class TrainingDisplay:
     with several losses, that of the training is their weighted sum, the others are of
     the output that decides, so that they need not be alike.
 
+    Several systems are compared by one loss over training steps, as in Figure 2 (c)
+    of [1]_, with ``columns=["test_loss"], x="step"``.
+
     Use :meth:`from_estimator` or :meth:`from_history` to make one.
 
     Parameters
     ----------
     histories : dict of str to list of dict
         By name, one record per epoch with ``epoch``, ``train_loss``, and optionally
-        ``valid_loss, test_loss, valid_score, test_score, lr``, such as ``history_``.
+        ``step, valid_loss, test_loss, valid_score, test_score, lr``, such as
+        ``history_``.
 
     Attributes
     ----------
@@ -48,6 +57,11 @@ class TrainingDisplay:
     See Also
     --------
     BlendingDisplay : Weights and losses of the branches of a multi-view network.
+
+    References
+    ----------
+    .. [1] H. Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021,
+       pp. 611-615, arXiv:2103.02420.
 
     Examples
     --------
@@ -65,14 +79,31 @@ class TrainingDisplay:
         self.histories = histories
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, axes: Any = None) -> TrainingDisplay:
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        x: str = "epoch",
+        smoothing: int = 1,
+        axes: Any = None,
+    ) -> TrainingDisplay:
         """Plot the training of one or several fitted networks.
 
         Parameters
         ----------
         estimator : estimator, Pipeline or dict of str to either
             Fitted neural estimator of skaudio, a Pipeline that ends in one, or a search
-            or meta-estimator that has fitted one of these; or several by name.
+            or meta-estimator that has fitted one of these; or several by name. Of a
+            `LateFusionClassifier` its members are drawn, by name of their view.
+        columns : sequence of str, default=None
+            What of the histories is drawn, such as ``["valid_loss"]``. ``None`` draws
+            all losses, scores and learning rates.
+        x : {"epoch", "step"}, default="epoch"
+            Whether curves run over epochs, or over training steps, which are those of
+            the optimiser.
+        smoothing : int, default=1
+            Epochs of a trailing mean over every curve.
         axes : sequence of matplotlib Axes, default=None
             Where to draw, one for each panel. ``None`` makes a figure.
 
@@ -81,13 +112,25 @@ class TrainingDisplay:
         TrainingDisplay
             The display, drawn.
         """
-        if not isinstance(estimator, Mapping):
-            return cls.from_history(_history_of(estimator), axes=axes)
-        histories = {str(name): _history_of(e) for name, e in estimator.items()}
-        return cls.from_history(histories, axes=axes)
+        systems = estimator if isinstance(estimator, Mapping) else {"": estimator}
+        histories = {
+            name: network_of(network)[1].history_
+            for system, model in systems.items()
+            for name, network in _networks_of(str(system), model).items()
+        }
+        options: dict[str, Any] = {"columns": columns, "x": x, "smoothing": smoothing}
+        return cls.from_history(histories, **options, axes=axes)
 
     @classmethod
-    def from_history(cls, history: Any, *, axes: Any = None) -> TrainingDisplay:
+    def from_history(
+        cls,
+        history: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        x: str = "epoch",
+        smoothing: int = 1,
+        axes: Any = None,
+    ) -> TrainingDisplay:
         """Plot one or several recorded trainings.
 
         Parameters
@@ -95,6 +138,14 @@ class TrainingDisplay:
         history : list of dict or DataFrame, or dict of str to either
             One record per epoch, such as ``history_``; or several of such lists by
             name.
+        columns : sequence of str, default=None
+            What of the histories is drawn, such as ``["valid_loss"]``. ``None`` draws
+            all losses, scores and learning rates.
+        x : {"epoch", "step"}, default="epoch"
+            Whether curves run over epochs, or over training steps, which are those of
+            the optimiser.
+        smoothing : int, default=1
+            Epochs of a trailing mean over every curve.
         axes : sequence of matplotlib Axes, default=None
             Where to draw, one for each panel. ``None`` makes a figure.
 
@@ -112,13 +163,29 @@ class TrainingDisplay:
                 if any(empty)
                 else "The history is empty: nothing was trained."
             )
-        return cls(histories=histories).plot(axes=axes)
+        options: dict[str, Any] = {"columns": columns, "x": x, "smoothing": smoothing}
+        return cls(histories=histories).plot(**options, axes=axes)
 
-    def plot(self, *, axes: Any = None) -> TrainingDisplay:
-        """Draw all curves.
+    def plot(
+        self,
+        *,
+        columns: Sequence[str] | None = None,
+        x: str = "epoch",
+        smoothing: int = 1,
+        axes: Any = None,
+    ) -> TrainingDisplay:
+        """Draw the curves.
 
         Parameters
         ----------
+        columns : sequence of str, default=None
+            What of the histories is drawn, such as ``["valid_loss"]``. ``None`` draws
+            all losses, scores and learning rates.
+        x : {"epoch", "step"}, default="epoch"
+            Whether curves run over epochs, or over training steps, which are those of
+            the optimiser.
+        smoothing : int, default=1
+            Epochs of a trailing mean over every curve.
         axes : sequence of matplotlib Axes, default=None
             Where to draw, one for each panel. ``None`` makes a figure.
 
@@ -130,15 +197,16 @@ class TrainingDisplay:
         pyplot = import_optional(
             "matplotlib.pyplot", extra="plot", purpose="TrainingDisplay"
         )
-        panels = self._panels()
-        if not panels:
-            raise ValueError(
-                "The history has no finite number: training diverged in the first "
-                "epoch. Lower lr."
-            )
+        self._check(columns, x, smoothing)
+        self._x, self._smoothing = x, int(smoothing)
+        self._is_single = columns is not None and len(set(columns)) == 1
+        panels = self._panels(columns)
         own_figure = axes is None
         if own_figure:
-            n, size = len(panels), (3.6 * len(panels) + 0.4, 3.4)
+            n, width = len(panels), 3.6 * len(panels) + 0.4
+            if self._is_single and len(self.histories) > 1:
+                width += 3.0  # for names at the side
+            size = (width, 3.4)
             _, axes = pyplot.subplots(1, n, figsize=size, layout="constrained")
         self.axes_ = np.asarray(axes, dtype=object).ravel()
         if len(self.axes_) != len(panels):
@@ -152,46 +220,75 @@ class TrainingDisplay:
         self._add_legend(panels, outside=own_figure)
         return self
 
-    def _panels(self) -> dict[str, list[str]]:
+    def _check(self, columns: Sequence[str] | None, x: str, smoothing: Any) -> None:
+        known = [column for of_panel in PANELS.values() for column in of_panel]
+        if columns is not None and (
+            isinstance(columns, str) or not columns or not set(columns) <= set(known)
+        ):
+            raise ValueError(f"columns must list some of {known}; got {columns!r}.")
+        if x not in TIMES:
+            raise ValueError(f"x must be one of {list(TIMES)}; got {x!r}.")
+        if not isinstance(smoothing, Integral) or smoothing < 1:
+            raise ValueError(
+                f"smoothing must be a number of epochs, 1 or more; got {smoothing!r}."
+            )
+        for name, rows in self.histories.items():
+            if any(x not in row for row in rows):
+                raise ValueError(
+                    f"The history {name!r} does not say its {x}s. Fit again, or set "
+                    "x='epoch'."
+                )
+
+    def _panels(self, wanted: Sequence[str] | None) -> dict[str, list[str]]:
         """Columns that are drawn, by title; those without any number are left out."""
-        return {
+        panels = {
             title: found
             for title, columns in PANELS.items()
-            if (found := [c for c in columns if self._is_known(c)])
+            if (found := [c for c in columns if self._is_drawn(c, wanted)])
         }
+        if not panels and wanted is not None:
+            raise ValueError(
+                f"The history has no finite number in {list(wanted)}. For losses and "
+                "scores of a validation or a test, give fit such clips."
+            )
+        if not panels:
+            raise ValueError(
+                "The history has no finite number: training diverged in the first "
+                "epoch. Lower lr."
+            )
+        if wanted is None:
+            return panels
+        return {_title(title, columns): columns for title, columns in panels.items()}
 
-    def _is_known(self, column: str) -> bool:
-        return any(
-            np.isfinite(self._curve(rows, column)[1]).any()
-            for rows in self.histories.values()
+    def _is_drawn(self, column: str, wanted: Sequence[str] | None) -> bool:
+        return (wanted is None or column in wanted) and any(
+            np.isfinite(_values(rows, column)).any() for rows in self.histories.values()
         )
 
-    @staticmethod
     def _curve(
-        rows: Sequence[Mapping[str, Any]], column: str
+        self, rows: Sequence[Mapping[str, Any]], column: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Epochs, and a value of each, NaN where there is none."""
-        values = np.array([row.get(column, np.nan) for row in rows], dtype=float)
-        epochs = np.array([row["epoch"] for row in rows], dtype=float)
-        return epochs, np.where(np.isfinite(values), values, np.nan)
+        """Epochs or steps, and a value of each, NaN where there is none."""
+        times = np.array([row[self._x] for row in rows], dtype=float)
+        return times, _trailing_means(_values(rows, column), self._smoothing)
 
     def _plot_panel(self, ax: Any, title: str, columns: list[str]) -> None:
-        for name, color in zip(self.histories, self._colors(), strict=True):
+        for i, (name, rows) in enumerate(self.histories.items()):
             for column in columns:
                 part = column.partition("_")[0]
-                epochs, values = self._curve(self.histories[name], column)
+                times, values = self._curve(rows, column)
                 if np.isnan(values).all():
                     continue
                 ax.plot(
-                    epochs,
+                    times,
                     values,
-                    color=color or self._color_of(part),
-                    linestyle=STYLES[part],
-                    marker="." if len(epochs) == 1 else "",
+                    color=self._colors()[i] or self._color_of(part),
+                    linestyle=self._style(i, part),
+                    marker="." if len(times) == 1 else "",
                     label=f"{name} {part}".strip(),
                 )
         ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
-        ax.set_xlabel("epoch")
+        ax.set_xlabel(TIMES[self._x])
         ax.margins(x=0.02)
         ax.grid(axis="y", color="0.9")
         ax.set_axisbelow(True)
@@ -203,6 +300,12 @@ class TrainingDisplay:
         if len(self.histories) == 1:
             return [None]
         return [COLORS[i % len(COLORS)] for i in range(len(self.histories))]
+
+    def _style(self, i: int, part: str) -> str:
+        """Styles tell curves of a network apart; of one curve each, networks."""
+        if self._is_single:
+            return DASHES[i // len(COLORS) % len(DASHES)]
+        return STYLES[part]
 
     @staticmethod
     def _color_of(part: str) -> str:
@@ -219,15 +322,21 @@ class TrainingDisplay:
         several = len(self.histories) > 1
         handles = []
         if several:
-            for name, color in zip(self.histories, self._colors(), strict=True):
-                handles.append(lines.Line2D([], [], color=color, label=name))
-        for part in parts:
+            for i, name in enumerate(self.histories):
+                style = {"color": self._colors()[i], "label": name}
+                style["linestyle"] = self._style(i, "valid")
+                handles.append(lines.Line2D([], [], **style))
+        for part in () if several and self._is_single else parts:
             color = DARK if several else self._color_of(part)
             style = {"color": color, "linestyle": STYLES[part]}
             handles.append(lines.Line2D([], [], label=WORDS[part], **style))
         options: dict[str, Any] = {"handles": handles, "frameon": False}
-        if outside:
-            n = min(len(handles), 6)
+        if outside and several and self._is_single:
+            self.figure_.legend(loc="outside right upper", **options)
+        elif outside:
+            longest = max(len(handle.get_label()) for handle in handles)
+            n = int(self.figure_.get_figwidth() / (0.09 * longest + 0.6))
+            n = min(len(handles), max(1, min(n, 6)))
             self.figure_.legend(loc="outside upper center", ncols=n, **options)
         else:
             self.axes_[0].legend(fontsize="small", **options)
@@ -247,7 +356,46 @@ def _records(rows: Any) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _history_of(estimator: Any) -> list[dict[str, Any]]:
-    """What the neural estimator in a model recorded of its training."""
-    history: list[dict[str, Any]] = network_of(estimator)[1].history_
-    return history
+def _networks_of(name: str, model: Any) -> dict[str, Any]:
+    """A model by its name, or the members of a late fusion by theirs behind it."""
+    inner = model
+    while True:
+        if isinstance(inner, Pipeline):
+            inner = inner[-1]
+        elif isinstance(inner, FrozenEstimator):
+            inner = inner.estimator
+        elif hasattr(inner, "best_estimator_"):
+            inner = inner.best_estimator_
+        else:
+            break
+    members = getattr(inner, "named_estimators_", None)
+    if members is None:
+        return {name: model}
+    return {f"{name}, {view}" if name else view: e for view, e in members.items()}
+
+
+def _values(rows: Sequence[Mapping[str, Any]], column: str) -> np.ndarray:
+    """Values of a column, NaN where there is none."""
+    values = np.array([row.get(column, np.nan) for row in rows], dtype=float)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _trailing_means(values: np.ndarray, n: int) -> np.ndarray:
+    """Means of every value and the ``n - 1`` before it, of those that are known."""
+    if n == 1:
+        return values
+    known = np.isfinite(values)
+    sums, counts = (
+        np.convolve(part, np.ones(n))[: len(values)]
+        for part in (np.where(known, values, 0.0), known.astype(float))
+    )
+    return np.divide(
+        *(sums, np.round(counts)), out=np.full(len(values), np.nan), where=known
+    )
+
+
+def _title(panel: str, columns: Sequence[str]) -> str:
+    """Title of a panel that may show only one part of it."""
+    parts = {WORDS.get(column.partition("_")[0]) for column in columns}
+    (part,) = parts if len(parts) == 1 else (None,)
+    return f"{part} {panel}".capitalize() if part else panel

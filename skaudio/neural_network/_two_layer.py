@@ -89,7 +89,7 @@ class TwoLayerClassifier(SegmentClassifier):
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is the torch module.
     history_ : list of dict
-        Per epoch: ``epoch, train_loss, valid_loss, valid_score, test_loss,
+        Per epoch: ``epoch, step, train_loss, valid_loss, valid_score, test_loss,
         test_score, lr, seconds``; scores are accuracies, or mean average precisions of
         tags. Figures of validation are NaN without ``validation_fraction``, those of
         the test without ``X_test``.

@@ -12,9 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from skaudio.ensemble import LateFusionClassifier
 from skaudio.inspection import TrainingDisplay
 from skaudio.neural_network import FineTunedClassifier, SelfNormalizingClassifier
 from skaudio.preprocessing import ViewScaler
+from skaudio.views import Views
 
 NET = {"hidden_layer_sizes": (3,), "max_epochs": 3, "batch_size": 8}
 NET |= {"random_state": 0, "device": "cpu"}
@@ -185,3 +187,84 @@ def test_what_has_no_history(plain):
         TrainingDisplay.from_history({"a": plain.history_, "b": []})
     with pytest.raises(ValueError, match="The history is empty"):
         TrainingDisplay.from_history({})
+
+
+# --------------------------------------------------------- several systems, one loss
+
+
+def lines_of(display):
+    (ax,) = display.axes_
+    return {line.get_label(): line.get_xydata() for line in ax.lines}
+
+
+def test_steps_are_those_of_the_optimiser(plain, fitted):
+    """16 clips in batches of 8; 8 where half of them are held out."""
+    assert [row["step"] for row in plain.history_] == [2, 4, 6, 8, 10]
+    assert [row["step"] for row in fitted.history_] == [1, 2, 3]
+
+
+def test_losses_of_several_systems_over_steps(fitted, views):
+    X, y = views
+    fusion = LateFusionClassifier(SelfNormalizingClassifier(**NET)).fit(
+        Views({"mel": X, "cqt": X[:, :3]}, {"mel": 10.0, "cqt": 10.0}),
+        y,
+        X_test=Views({"mel": X[:4], "cqt": X[:4, :3]}, {"mel": 10.0, "cqt": 10.0}),
+        y_test=y[:4],
+    )
+    systems = {"alone": fitted, "late fusion": make_pipeline(fusion)}
+    display = TrainingDisplay.from_estimator(systems, columns=["test_loss"], x="step")
+    (ax,) = display.axes_
+    assert ax.get_xlabel() == "Training steps"
+    assert titles(display) == ["Test loss"]
+    names = ["alone", "late fusion, mel", "late fusion, cqt"]
+    assert legend_of(display) == names
+    networks = [fitted, *fusion.estimators_]
+    lines = lines_of(display)
+    for name, network in zip(names, networks, strict=True):
+        rows = [[row["step"], row["test_loss"]] for row in network.history_]
+        assert_allclose(lines[f"{name} test"], rows)
+    alone = TrainingDisplay.from_estimator(fusion, columns=["train_loss"])
+    assert legend_of(alone) == ["mel", "cqt"]
+    assert titles(alone) == ["Training loss"]
+
+
+def test_curves_are_smoothed_by_trailing_means():
+    losses = [4.0, 2.0, np.nan, 6.0, 1.0]
+    rows = [{"epoch": i, "train_loss": loss} for i, loss in enumerate(losses, 1)]
+    display = TrainingDisplay.from_history(rows, smoothing=3)
+    expected = [4.0, 3.0, np.nan, 4.0, 3.5]
+    assert_allclose(curves(display.axes_[0])["train"][:, 1], expected)
+
+
+def test_more_systems_than_colours_are_told_apart():
+    rows = [{"epoch": i, "valid_loss": 1.0, "train_loss": 2.0} for i in (1, 2)]
+    history = {f"system {i}": rows for i in range(9)}
+    display = TrainingDisplay.from_history(history, columns=["valid_loss"])
+    (ax,) = display.axes_
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 9
+    (legend,) = display.figure_.legends
+    for line, handle in zip(ax.lines, legend.get_lines(), strict=True):
+        assert line.get_color() == handle.get_color()
+        assert line.get_linestyle() == handle.get_linestyle()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"columns": ["loss"]},
+            r"columns must list some of \['train_loss', .*\['loss'\]",
+        ),
+        ({"columns": "train_loss"}, r"columns must list .*; got 'train_loss'"),
+        ({"columns": []}, r"columns must list .*; got \[\]"),
+        ({"columns": ["test_loss"]}, r"no finite number in \['test_loss'\].* give fit"),
+        ({"x": "seconds"}, r"x must be one of \['epoch', 'step'\]; got 'seconds'"),
+        ({"x": "step"}, r"The history 'old' does not say its steps.*x='epoch'"),
+        ({"smoothing": 0}, "smoothing must be a number of epochs, 1 or more; got 0"),
+        ({"smoothing": 1.5}, "smoothing must be .*; got 1.5"),
+    ],
+)
+def test_what_cannot_be_drawn(options, message):
+    history = {"old": [{"epoch": 1, "train_loss": 1.0}]}
+    with pytest.raises(ValueError, match=message):
+        TrainingDisplay.from_history(history, **options)
