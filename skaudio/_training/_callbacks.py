@@ -63,7 +63,8 @@ def learning_rate(
     if not has_validation:
         raise ValueError(
             f"lr_schedule={schedule!r} depends on the validation loss. Set "
-            "validation_fraction, e.g. 0.1, or another schedule."
+            "validation_fraction, e.g. 0.1, or pass X_valid and y_valid to fit, or set "
+            "another schedule."
         )
     return PlateauSteps(schedule)
 

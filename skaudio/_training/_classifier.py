@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._estimator import FittedNetwork, SegmentEstimator
-from skaudio._training._known_tags import KnownTagsMixin
 from skaudio._training._labels import (
     ClassLabels,
     TagIndicators,
@@ -19,6 +18,7 @@ from skaudio._training._labels import (
 from skaudio._training._targets import Arrays, Target
 from skaudio._training._trainer import Trained
 from skaudio._utils._container import Views
+from skaudio._utils._decisions import KnownTagsMixin
 from skaudio._utils._sklearn import _fit_context
 
 # from (estimator, views, y, class_weight) to a target and its arrays

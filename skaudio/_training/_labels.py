@@ -9,12 +9,17 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 from sklearn.utils import compute_class_weight
-from sklearn.utils.multiclass import type_of_target
 from torch import Tensor, nn
 
 from skaudio._training._targets import Arrays, Target
+from skaudio._utils._decisions import (
+    confidence_of_classes,
+    decided,
+    is_indicator,
+    log_odds,
+)
 from skaudio._utils._text import shortened
-from skaudio._utils._validation import are_tags, check_labels, check_tags
+from skaudio._utils._validation import check_labels, check_tags
 from skaudio.nn.losses import BranchCrossEntropy, BranchTagEntropy
 
 TARGET = "label"
@@ -156,7 +161,7 @@ class ClassLabels(_Classes):
 
     def confidence(self, proba: np.ndarray) -> np.ndarray:
         """Logarithms of probabilities, or log-odds of two classes."""
-        return log_odds(proba[:, 1]) if proba.shape[1] == 2 else _log(proba)
+        return confidence_of_classes(proba)
 
 
 class TagIndicators(_Classes):
@@ -241,7 +246,7 @@ class TagIndicators(_Classes):
 
     def decide(self, proba: np.ndarray) -> np.ndarray:
         """One where a tag is more probable than not."""
-        return (proba > 0.5).astype(np.int64)
+        return decided(proba)
 
     def confidence(self, proba: np.ndarray) -> np.ndarray:
         """Log-odds of every tag."""
@@ -272,41 +277,10 @@ def _check_weights(class_weight: Any, classes: np.ndarray) -> None:
         )
 
 
-def _log(proba: np.ndarray) -> np.ndarray:
-    """Logarithm that stays finite where a probability was rounded to zero."""
-    logarithm: np.ndarray = np.log(np.maximum(proba, np.finfo(proba.dtype).tiny))
-    return logarithm
-
-
-def log_odds(proba: np.ndarray) -> np.ndarray:
-    """Logarithm of the odds, finite and positive above one half."""
-    return _log(proba) - _log(1 - proba)
-
-
 def rarest_tags(tags: np.ndarray) -> np.ndarray:
     """The rarest tag of every row (n_clips, n_tags) of indicators; -1 without any."""
     counts = np.where(tags, tags.sum(axis=0), np.inf)
     return np.where(tags.any(axis=1), counts.argmin(axis=1), -1)
-
-
-def is_indicator(y: Any) -> bool:
-    """Whether y is an indicator matrix of tags, rather than class labels."""
-    if getattr(y, "ndim", 1) != 2 and not isinstance(y, (list, tuple)):
-        return False
-    if has_unknown_tags(y):
-        return True
-    return bool(type_of_target(y) == "multilabel-indicator")
-
-
-def has_unknown_tags(y: Any) -> bool:
-    """Whether y is a matrix of zeros, ones and NaN."""
-    if hasattr(y, "toarray"):  # of what a sparse matrix leaves out, all is known
-        return False
-    try:
-        values = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError):
-        return False
-    return values.ndim == 2 and bool(np.isnan(values).any()) and are_tags(values)
 
 
 def target_of(

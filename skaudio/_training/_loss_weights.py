@@ -37,6 +37,10 @@ class LossWeights(Protocol):
     def begin(self, terms: tuple[str, ...], n_evaluations: int) -> WeightRule:
         """Make the weights of a training with room for some evaluations."""
 
+    def check(self, is_validated: bool) -> None:
+        """Refuse a training without validation clips, if they are needed."""
+        return
+
     def horizon(self, n_evaluations: int) -> int | None:
         """What weights depend on of the number of evaluations; None: nothing."""
         return None

@@ -199,6 +199,7 @@ class Trainer:
         self.options.optimizer._validate_params()
         self.options.validation_fraction._validate_params()
         train, sets = self._split(clips, valid, test)
+        self.loss_weights.check("valid" in sets)
         source, training_input = clips.source(train)
         targets = {name: array[train] for name, array in clips.targets.items()}
         data = self._segments(source, targets)

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, Tags, get_tags
 from sklearn.utils.metadata_routing import (
@@ -20,11 +20,18 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._container import Views
+from skaudio._utils._decisions import (
+    KnownTagsMixin,
+    confidence_of_classes,
+    decided,
+    is_indicator,
+    log_odds,
+)
 from skaudio._utils._sklearn import HasMethods, _fit_context
-from skaudio._utils._validation import check_labels, check_views
+from skaudio._utils._validation import check_labels, check_tags, check_views
 
 
-class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class LateFusionClassifier(MetaEstimatorMixin, KnownTagsMixin, BaseEstimator):
     """Train one classifier per view and average their probabilities.
 
     The usual baseline of learned fusion: views are combined only after every classifier
@@ -47,7 +54,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels; column numbers if y is an indicator matrix of tags.
     estimators_ : list of classifiers
         The fitted clones, in the order of the views.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
@@ -65,8 +72,12 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    Keyword arguments of `fit`, such as ``groups``, go to every clone. With metadata
-    routing enabled, they go where the estimator requests them.
+    Keyword arguments of `fit`, such as ``groups``, go to every clone. Those that are
+    `Views`, such as ``X_valid``, are split as X is: every clone gets its own view of
+    them. With metadata routing enabled, they go where the estimator requests them.
+
+    Tags need an estimator that takes an indicator matrix: the networks of skaudio, or
+    scikit-learn's perceptron, forests, neighbours and multi-output classifiers.
 
     References
     ----------
@@ -88,6 +99,8 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     >>> clf.score(X, y), list(clf.branch_proba(X))
     (1.0, ['mel', 'raw'])
     """
+
+    _has_tags = False  # whether y was an indicator matrix
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
@@ -114,11 +127,12 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ----------
         X : Views, or whatever the estimator takes
             Clips.
-        y : array-like of shape (n_clips,)
-            Class label of each clip.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags)
+            Class label of each clip, or an indicator matrix of tags.
         **fit_params : dict
             Passed to ``fit`` of every clone, except those that are None; for
-            example ``groups``, the source of each clip.
+            example ``groups``, the source of each clip. Of `Views`, such as
+            ``X_valid``, every clone gets its own.
 
         Returns
         -------
@@ -126,16 +140,20 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             The fitted classifier.
         """
         views = check_views(self, X, reset=True)
-        labels = check_labels(self, views, y)
+        has_tags = is_indicator(y)
+        labels = (_known_tags if has_tags else check_labels)(self, views, y)
         parts = self._split(X, views, self.estimator)
         self._check_weights(list(parts))
         params = self._route({k: v for k, v in fit_params.items() if v is not None})
+        own_params = self._split_params(params, X, list(parts))
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit)(clone(self.estimator), part, labels, params)
-            for part in parts.values()
+            delayed(_fit)(clone(self.estimator), part, labels, own)
+            for part, own in zip(parts.values(), own_params, strict=True)
         )
         self._names = list(parts)
-        self.classes_ = self.estimators_[0].classes_
+        self._has_tags = has_tags
+        classes = self.estimators_[0].classes_
+        self.classes_ = np.arange(labels.shape[1]) if has_tags else classes
         return self
 
     @property
@@ -159,8 +177,9 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         views = check_views(self, X, reset=False)
         parts = self._split(X, views, self.estimators_[0])
+        proba = _proba_of_tags if self._has_tags else _proba
         return {
-            name: estimator.predict_proba(part)
+            name: proba(estimator, part)
             for estimator, (name, part) in zip(
                 self.estimators_, parts.items(), strict=True
             )
@@ -177,7 +196,8 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_clips, n_classes)
-            Columns in the order of ``classes_``.
+            Columns in the order of ``classes_``. They sum to one, but for tags each is
+            a probability of its own.
         """
         proba = np.stack(list(self.branch_proba(X).values()))
         if self.weights is None:
@@ -186,7 +206,7 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return np.average(proba, axis=0, weights=weights)
 
     def predict(self, X) -> np.ndarray:
-        """Predict the class of every clip.
+        """Predict the class of every clip, or its tags.
 
         Parameters
         ----------
@@ -195,11 +215,28 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_clips,)
-            Predicted labels.
+        ndarray of shape (n_clips,) or (n_clips, n_tags)
+            Predicted labels; of tags, a one where the probability exceeds 0.5.
         """
-        best = np.argmax(self.predict_proba(X), axis=1)
-        return self.classes_[best]
+        proba = self.predict_proba(X)
+        return decided(proba) if self._has_tags else self.classes_[proba.argmax(axis=1)]
+
+    def decision_function(self, X) -> np.ndarray:
+        """Compute log-probabilities of classes, or log-odds of two classes or of tags.
+
+        Parameters
+        ----------
+        X : Views, or whatever the estimator takes
+            Clips.
+
+        Returns
+        -------
+        ndarray of shape (n_clips, n_classes) or (n_clips,)
+            Logarithms of `predict_proba`; of two classes, one column of log-odds for
+            the second; of tags, the log-odds of each.
+        """
+        proba = self.predict_proba(X)
+        return log_odds(proba) if self._has_tags else confidence_of_classes(proba)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the metadata routing of this object.
@@ -223,6 +260,26 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             return parts
         return {name: part.flatten() for name, part in parts.items()}
 
+    def _split_params(
+        self, params: dict[str, Any], X: Any, names: list[str]
+    ) -> list[dict[str, Any]]:
+        """Parameters of `fit` for every clone: of `Views` its own one."""
+        own: list[dict[str, Any]] = [dict(params) for _ in names]
+        if not isinstance(X, Views):
+            return own
+        for key, value in params.items():
+            if not isinstance(value, Views):
+                continue
+            if sorted(value.names) != sorted(names):
+                raise ValueError(
+                    f"{key} has the views {list(value.names)}, but X has {names}. Pass "
+                    "the same views."
+                )
+            parts = self._split(value, value, self.estimator)
+            for name, of_clone in zip(names, own, strict=True):
+                of_clone[key] = parts[name]
+        return own
+
     def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
         if not get_config()["enable_metadata_routing"]:
             return fit_params
@@ -241,9 +298,9 @@ class LateFusionClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.classifier_tags.poor_score = get_tags(
-            self.estimator
-        ).classifier_tags.poor_score
+        below = get_tags(self.estimator).classifier_tags
+        tags.classifier_tags.poor_score = below.poor_score
+        tags.classifier_tags.multi_label = below.multi_label
         return tags
 
 
@@ -264,3 +321,30 @@ def _takes_views(estimator: Any) -> bool:
 
 def _fit(estimator: Any, X: Any, y: np.ndarray, params: dict[str, Any]) -> Any:
     return estimator.fit(X, y, **params)
+
+
+def _known_tags(estimator: Any, X: Any, y: Any) -> np.ndarray:
+    """Indicators as integers, which all estimators take, if none is unknown."""
+    tags = check_tags(estimator, X, y, unknown=True)
+    return tags if np.isnan(tags).any() else tags.astype(np.int64)
+
+
+def _proba(estimator: Any, X: Any) -> np.ndarray:
+    proba: np.ndarray = estimator.predict_proba(X)
+    return proba
+
+
+def _proba_of_tags(estimator: Any, X: Any) -> np.ndarray:
+    """Probabilities (n_clips, n_tags) that clips have tags.
+
+    Some estimators of scikit-learn give a list with those of both classes of each tag,
+    or of one class if all clips were alike.
+    """
+    proba = estimator.predict_proba(X)
+    if not isinstance(proba, list):
+        return proba
+    present = [
+        of_tag[:, list(classes).index(1)] if 1 in classes else np.zeros(len(of_tag))
+        for of_tag, classes in zip(proba, estimator.classes_, strict=True)
+    ]
+    return np.stack(present, axis=1)

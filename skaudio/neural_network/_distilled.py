@@ -12,10 +12,11 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._classifier import SegmentClassifier
-from skaudio._training._labels import ClassLabels, is_indicator
+from skaudio._training._labels import ClassLabels
 from skaudio._training._network_of import steps_before
 from skaudio._training._soft_labels import SoftLabels
 from skaudio._utils._constraints import POSITIVE
+from skaudio._utils._decisions import is_indicator
 from skaudio._utils._sklearn import HasMethods, Interval, _fit_context
 from skaudio._utils._validation import copy_features_in
 from skaudio.neural_network._steps import before, behind, fitted

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from skaudio._training._classifier import MakeTarget, SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
 from skaudio._training._estimator import FittedNetwork
-from skaudio._training._known_tags import KnownTagsMixin
 from skaudio._training._labels import ClassLabels, target_of
 from skaudio._training._network_of import network_of
 from skaudio._training._parameters import ObjectParameters
+from skaudio._utils._decisions import KnownTagsMixin
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._validation import copy_features_in
 from skaudio.neural_network._steps import before, behind, fitted

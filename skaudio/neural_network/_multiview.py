@@ -273,12 +273,6 @@ class MultiViewBlendingClassifier(SegmentClassifier):
                 f"No view may be called {JOINT!r}: it is the name of the joint branch. "
                 "Rename the view."
             )
-        if self.validation_fraction is None and self._rule._needs_validation:
-            raise ValueError(
-                f"blending={self.blending!r} measures how branches generalise to "
-                "held-out clips. Set validation_fraction, e.g. 0.1, or blending "
-                "to 'uniform'."
-            )
 
     def _fit(self, X: Any, encode: Any, **options: Any) -> Trained:
         trained = super()._fit(X, encode, **options)

@@ -38,7 +38,7 @@ _FROM_SKAUDIO = (
 _STATE = {
     "BaseEstimator": ("_sklearn_output_config", "_sklearn_version"),
     "CodeOutputs": ("_from_table",),
-    "LateFusionClassifier": ("_names",),
+    "LateFusionClassifier": ("_has_tags", "_names"),
     "MLPClassifier": (
         *("_best_coefs", "_best_intercepts", "_label_binarizer"),
         *("_no_improvement_count", "loss"),

@@ -9,15 +9,20 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     cross_val_score,
     cross_validate,
 )
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -25,11 +30,19 @@ from sklearn.utils.estimator_checks import check_estimator, check_param_validati
 
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
-from skaudio.neural_network import CRNNClassifier
+from skaudio.neural_network import CRNNClassifier, SelfNormalizingClassifier
+from skaudio.persistence import load, save
 from skaudio.preprocessing import ViewScaler
 from skaudio.views import Views
 
 logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+NETWORK = SelfNormalizingClassifier(
+    hidden_layer_sizes=(3,),
+    max_epochs=2,
+    validation_fraction=None,
+    device="cpu",
+    random_state=0,
+)
 
 
 class Listener(ClassifierMixin, BaseEstimator):
@@ -95,6 +108,13 @@ def test_same_as_by_hand(views, weights):
     expected = sum(w * p for w, p in zip(shares, by_hand.values(), strict=True))
     assert_allclose(fused.predict_proba(X), expected)
     assert_array_equal(fused.predict(X), fused.classes_[expected.argmax(axis=1)])
+    assert_allclose(fused.decision_function(X), np.log(expected))
+    pair = np.isin(y, np.unique(y)[:2])
+    fused.fit(X[pair], y[pair])
+    odds = fused.predict_proba(X)
+    assert_allclose(
+        fused.decision_function(X), np.log(odds[:, 1] / odds[:, 0]), rtol=1e-6
+    )
 
 
 def test_every_clone_gets_its_view_and_rate(views):
@@ -264,3 +284,163 @@ def test_an_estimator_set_after_fit_waits_for_the_next_one(views):
     before = fusion.fit(X, y).predict_proba(X)
     fusion.set_params(estimator=GaussianNB())
     assert_array_equal(fusion.predict_proba(X), before)
+
+
+# ------------------------------------------------------------- further clips in fit
+
+
+def test_every_clone_gets_its_own_view_of_further_clips(views):
+    """Whatever parameter of fit holds `Views`; everything else reaches all alike."""
+
+    class Curious(Listener):
+        def fit(self, X, y, X_valid=None, y_valid=None, elsewhere=None):
+            self.valid_, self.y_valid_, self.elsewhere_ = X_valid, y_valid, elsewhere
+            return super().fit(X, y)
+
+    X, y = views
+    shuffled = X[:7].select(["raw", "coarse", "mel"])
+    fused = LateFusionClassifier(Curious()).fit(
+        X, y, X_valid=shuffled, y_valid=y[:7], elsewhere=X[3:5]
+    )
+    for name, clone_of_it in fused.named_estimators_.items():
+        assert clone_of_it.valid_.names == clone_of_it.elsewhere_.names == (name,)
+        assert_array_equal(clone_of_it.valid_[name], X[name][:7])
+        assert_array_equal(clone_of_it.elsewhere_[name], X[name][3:5])
+        assert clone_of_it.valid_.rates == {name: X.rates[name]}
+        assert clone_of_it.y_valid_.shape == (7,)
+
+
+def test_further_clips_are_flattened_as_X_is(views):
+    class Table(GaussianNB):
+        def fit(self, X, y, X_valid=None):
+            self.valid_ = X_valid
+            return super().fit(X, y)
+
+    X, y = views
+    fused = LateFusionClassifier(Table()).fit(X, y, X_valid=X[:4])
+    for name, part in fused.named_estimators_.items():
+        assert_array_equal(part.valid_, X[name][:4].reshape(4, -1))
+
+
+def test_further_clips_have_the_views_of_X(views):
+    X, y = views
+    with pytest.raises(
+        ValueError, match=r"X_valid has the views \['mel'\], but X has \['mel', 'coars"
+    ):
+        LateFusionClassifier(Listener()).fit(X, y, X_valid=X.select(["mel"]))
+
+
+def test_networks_validate_and_watch_their_own_view(views):
+    X, y = views
+    X = X.select(["mel", "coarse"])
+    net = clone(NETWORK).set_params(validation_fraction=0.1)
+    fused = LateFusionClassifier(net).fit(
+        *(X[6:], y[6:]),
+        **{"X_valid": X[:6], "y_valid": y[:6], "X_test": X[:3], "y_test": y[:3]},
+        groups=np.arange(len(y) - 6),
+        sample_weight=np.linspace(1, 2, len(y) - 6),
+    )
+    for name, part in fused.named_estimators_.items():
+        alone = clone(net).fit(
+            *(X.select([name])[6:], y[6:]),
+            **{"X_valid": X.select([name])[:6], "y_valid": y[:6]},
+            **{"X_test": X.select([name])[:3], "y_test": y[:3]},
+            groups=np.arange(len(y) - 6),
+            sample_weight=np.linspace(1, 2, len(y) - 6),
+        )
+        seconds = {"seconds"}
+        for row, expected in zip(part.history_, alone.history_, strict=True):
+            assert {k: v for k, v in row.items() if k not in seconds} == {
+                k: v for k, v in expected.items() if k not in seconds
+            }
+        assert np.isfinite(part.history_[-1]["valid_loss"])
+
+
+# ------------------------------------------------------------------------------ tags
+
+
+@pytest.fixture
+def tagged(views):
+    X, y = views
+    labels = np.unique(y)
+    return X, np.stack([y == labels[0], y != labels[-1]], axis=1).astype(int)
+
+
+MANY = {
+    "network": NETWORK,
+    "perceptron": MLPClassifier((4,), max_iter=5, random_state=0),
+    "forest": RandomForestClassifier(3, random_state=0),
+    "several": MultiOutputClassifier(GaussianNB()),
+    "one against the rest": OneVsRestClassifier(LogisticRegression(max_iter=1000)),
+    "behind a step": make_pipeline(
+        StandardScaler(), MultiOutputClassifier(GaussianNB())
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("name", MANY)
+def test_tags_are_fused_as_by_hand(tagged, name):
+    X, y = tagged
+    fused = LateFusionClassifier(MANY[name], weights=[1, 2, 3]).fit(X, y)
+    expected = 0
+    for view, weight in zip(X.names, [1, 2, 3], strict=True):
+        part = X.select([view])
+        part = part if name == "network" else part.flatten()
+        proba = clone(MANY[name]).fit(part, y).predict_proba(part)
+        if isinstance(proba, list):
+            proba = np.stack([of_tag[:, 1] for of_tag in proba], axis=1)
+        assert_allclose(fused.branch_proba(X)[view], proba, rtol=1e-6)
+        expected = expected + weight / 6 * proba
+    assert_allclose(fused.predict_proba(X), expected, rtol=1e-6)
+    decisions = fused.predict(X)
+    assert decisions.shape == y.shape
+    assert decisions.dtype.kind == "i"
+    assert_array_equal(decisions, expected > 0.5)
+    assert_array_equal(fused.decision_function(X) > 0, decisions)
+    assert_array_equal(fused.classes_, [0, 1])
+    assert fused.score(X, y) == (decisions == y).all(axis=1).mean()
+
+
+def test_a_tag_that_all_clips_lack_or_have(tagged):
+    X, y = tagged
+    y = y.copy()
+    y[:, 1] = 0
+    forest = LateFusionClassifier(RandomForestClassifier(3, random_state=0))
+    assert_array_equal(forest.fit(X, y).predict_proba(X)[:, 1], 0)
+    y[:, 1] = 1
+    assert_array_equal(forest.fit(X, y).predict_proba(X)[:, 1], 1)
+
+
+def test_unknown_tags_are_left_to_networks_and_to_the_score(tagged):
+    X, y = tagged
+    unknown = y.astype(float)
+    unknown[::2, 0] = np.nan
+    fused = LateFusionClassifier(MANY["network"]).fit(X, unknown)
+    right = (fused.predict(X) == y) | np.isnan(unknown)
+    assert fused.score(X, unknown) == right.all(axis=1).mean()
+    with pytest.raises(ValueError, match="NaN"):
+        LateFusionClassifier(MANY["several"]).fit(X, unknown)
+
+
+def test_tags_in_cross_validation_and_files(tagged, tmp_path):
+    X, y = tagged
+    fused = LateFusionClassifier(MANY["several"])
+    scores = cross_val_score(fused, X, y, cv=2, scoring="average_precision")
+    assert (scores > y.mean()).all()
+    fused.fit(X, y)
+    assert average_precision_score(y, fused.predict_proba(X)) > y.mean()
+    network = LateFusionClassifier(MANY["network"]).fit(X, y)
+    save(network, tmp_path / "fused.safetensors")
+    loaded = load(tmp_path / "fused.safetensors")
+    assert_array_equal(loaded.predict_proba(X), network.predict_proba(X))
+    assert_array_equal(loaded.predict(X), network.predict(X))
+
+
+def test_classes_after_tags_and_estimators_of_one_label(tagged, views):
+    X, y = tagged
+    fused = LateFusionClassifier(RandomForestClassifier(3, random_state=0)).fit(X, y)
+    assert_array_equal(fused.fit(*views).classes_, np.unique(views[1]))
+    assert fused.predict(X).shape == (len(X),)
+    with pytest.raises(ValueError, match="1d array"):
+        LateFusionClassifier(LogisticRegression()).fit(X, y)

@@ -169,6 +169,15 @@ class BlendedWeights(LossWeights):
         """Start from uniform weights."""
         return self.blending._weights(len(terms), n_evaluations)
 
+    def check(self, is_validated: bool) -> None:
+        """Refuse to measure how branches generalise without clips to measure it on."""
+        if self.blending._needs_validation and not is_validated:
+            raise ValueError(
+                f"blending={self.blending.rule!r} measures how branches generalise to "
+                "held-out clips. Set validation_fraction, e.g. 0.1, or pass X_valid "
+                "and y_valid to fit, or set blending to 'uniform'."
+            )
+
     def horizon(self, n_evaluations: int) -> int | None:
         """Window of the smoothing, where it is a share of the evaluations."""
         if self.blending.rule != ADAPTIVE or self.blending.window != "auto":

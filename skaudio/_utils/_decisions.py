@@ -1,0 +1,83 @@
+"""Decisions between classes and about tags, of which some may be unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.multiclass import type_of_target
+
+from skaudio._utils._validation import are_tags
+
+
+def is_indicator(y: Any) -> bool:
+    """Whether y is an indicator matrix of tags, rather than class labels."""
+    if getattr(y, "ndim", 1) != 2 and not isinstance(y, (list, tuple)):
+        return False
+    if has_unknown_tags(y):
+        return True
+    return bool(type_of_target(y) == "multilabel-indicator")
+
+
+def has_unknown_tags(y: Any) -> bool:
+    """Whether y is a matrix of zeros, ones and NaN."""
+    if hasattr(y, "toarray"):  # of what a sparse matrix leaves out, all is known
+        return False
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return values.ndim == 2 and bool(np.isnan(values).any()) and are_tags(values)
+
+
+def decided(proba: np.ndarray) -> np.ndarray:
+    """One where a tag is more probable than not."""
+    return (proba > 0.5).astype(np.int64)
+
+
+def confidence_of_classes(proba: np.ndarray) -> np.ndarray:
+    """Logarithms of probabilities (n_clips, n_classes); of two, log-odds (n_clips,)."""
+    return log_odds(proba[:, 1]) if proba.shape[1] == 2 else _log(proba)
+
+
+def log_odds(proba: np.ndarray) -> np.ndarray:
+    """Logarithm of the odds, finite and positive above one half."""
+    return _log(proba) - _log(1 - proba)
+
+
+def _log(proba: np.ndarray) -> np.ndarray:
+    """Logarithm that stays finite where a probability was rounded to zero."""
+    logarithm: np.ndarray = np.log(np.maximum(proba, np.finfo(proba.dtype).tiny))
+    return logarithm
+
+
+class KnownTagsMixin(ClassifierMixin):
+    """A classifier of labels or tags, where tags that are NaN do not count."""
+
+    predict: Any
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of `predict`.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_clips, n_bins, n_frames)
+            Clips, as in `fit`.
+        y : array-like of shape (n_clips,) or (n_clips, n_tags)
+            Labels as seen in `fit`. Tags that are NaN are unknown and do not count.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips.
+
+        Returns
+        -------
+        score : float
+            Share of the clips whose class is right; of tags, whose known tags are all
+            right.
+        """
+        decisions = self.predict(X)
+        if has_unknown_tags(y):
+            y = np.asarray(y, dtype=np.float64)
+            y = np.where(np.isnan(y), decisions, y).astype(decisions.dtype)
+        return float(accuracy_score(y, decisions, sample_weight=sample_weight))
