@@ -14,6 +14,7 @@ from skaudio._training._options._schedules import SCHEDULES
 from skaudio._training._options._validation import FRACTION, Validation
 from skaudio._training._options._warmup import WarmupDecay
 from skaudio._training._parameters import SCHEDULE_OBJECTS
+from skaudio._training._rates import AUTO
 from skaudio._utils._constraints import COUNT, POSITIVE
 from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions
 from skaudio.views._base import ViewSource
@@ -34,6 +35,7 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
         WarmupDecay,
     ],
     "segment_length": [
+        StrOptions({AUTO}),
         None,
         COUNT,
         Interval(RealNotInt, 0, None, closed="neither"),

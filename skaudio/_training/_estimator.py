@@ -146,7 +146,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             What to start from, instead of random weights.
         """
         self._trained = self._snapshot()
-        augmentation = self._trained.augmentation or Augmentation()
+        augmentation = self._trained._value("augmentation")
         augmentation._check(on_waveforms=self._source is not None)
         views, sound = self._read(
             X, reset=True, network=network, sample_weight=sample_weight
@@ -157,11 +157,10 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         check_consistent_length(views, groups)
         if sample_weight is not None:
             weights = check_sample_weight(views, sample_weight)
-            rows = np.flatnonzero(weights)
-            targets = {name: array[rows] for name, array in targets.items()}
-            targets[SAMPLE_WEIGHT] = weights[rows]
-            views, sound = views[rows], None if sound is None else sound[rows]
-            groups = None if groups is None else _safe_indexing(groups, rows)
+            targets |= {SAMPLE_WEIGHT: weights}
+            views, sound, targets, groups = _with_weight(
+                np.flatnonzero(weights), views, sound, targets, groups
+            )
         seed = self._draw_seed(checkpoint)
         if network is None:
             self._spec = SegmentSpec.of(views, self._segment_length(views), seed)
@@ -441,6 +440,18 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = self._source is not None
         return tags
+
+
+def _with_weight(
+    rows: np.ndarray, views: Views, sound: Any, targets: Any, groups: Any
+) -> tuple[Views, Any, Any, Any]:
+    """Only those clips that have weight."""
+    return (
+        views[rows],
+        None if sound is None else sound[rows],
+        {name: array[rows] for name, array in targets.items()},
+        None if groups is None else _safe_indexing(groups, rows),
+    )
 
 
 def check_finite(values: np.ndarray, what: Any, first: int = 0) -> None:

@@ -59,7 +59,7 @@ class FineTunedClassifier(
         Seed of new output layers, order, segments, dropout and validation split. An int
         gives the same model to the bit on one machine with as many threads.
     verbose : bool or int, default=0
-        Whether to show a progress bar over epochs.
+        Whether to show a progress bar: segments per second, and the time that is left.
 
     Attributes
     ----------
