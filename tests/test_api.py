@@ -61,6 +61,8 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("views", "skaudio.neural_network.CoalaTagClassifier"): "always computed here",
     ("width", "skaudio.neural_network.CoalaTagClassifier"): "other layers",
     ("weights", "skaudio.ensemble.LateFusionClassifier"): "numbers, not a network",
+    ("n_segments", "skaudio.neural_network.Validation"): "in training",
+    ("factor", "skaudio.neural_network.WarmupDecay"): "multiplies",
     ("sr", "skaudio.embedding"): "of arrays only: the network's rate is its own",
     ("batch_size", "skaudio.views"): "clips of a front end, not segments of a step",
     ("device", "skaudio.views"): "where a front end runs, not where a network trains",
@@ -312,7 +314,7 @@ def test_frames_over_time_have_one_signature():
 
 def test_constructors_take_keywords_only():
     """Except for what an estimator is made of, as in scikit-learn."""
-    parts = {"estimator", "statistics", "student", "teacher"}
+    parts = {"estimator", "fraction", "name", "statistics", "student", "teacher"}
     parts |= {"transformer_list", "weights"}
     for path, cls in ESTIMATORS.items():
         parameters = inspect.signature(cls).parameters.values()

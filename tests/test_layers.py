@@ -194,7 +194,9 @@ def test_the_package_is_read(sources):
     assert "skaudio._utils._validation" in sources
     assert import_graph(sources)["skaudio._utils._validation"] == {
         "skaudio._utils._container",
+        "skaudio._utils._decisions",
         "skaudio._utils._rows",
+        "skaudio._utils._sklearn",
         "skaudio._utils._types",
     }
 

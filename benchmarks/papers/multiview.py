@@ -77,7 +77,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "cpu": {"width": 0.125, "max_epochs": 30, "dropout": 0.0, **OUTSIDE},
     # narrow networks, which mixing lets train long: single views on all clips
     "cpu-long": {
-        **{"width": 0.125, "max_epochs": 200, "dropout": 0.0, "inside": True},
+        **{"width": 0.125, "max_epochs": 400, "dropout": 0.0, "inside": True},
         **{"augmentation": MIXED | {"mix_probability": 1.0}, "hold_out": False},
     },
     # the paper's widths on views inside the network, with augmentation

@@ -107,6 +107,22 @@ def run(
     return result
 
 
+def complete(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Results in the cache of all settings and seeds that have all folds."""
+    found = [
+        json.loads(p.read_text()) for p in (args.cache / "averaging").glob("*.json")
+    ]
+    by_key = {(r["network"], r["setting"], r["seed"], r["fold"]): r for r in found}
+    results = []
+    for network, settings in NETWORKS.items():
+        for setting in settings:
+            for seed in args.seeds:
+                keys = [(network, setting, seed, fold) for fold in args.folds]
+                if all(key in by_key for key in keys):
+                    results += [by_key[key] for key in keys]
+    return results
+
+
 def analysis(results: list[dict[str, Any]], groups: np.ndarray) -> dict[str, Any]:
     """Accuracy and cost of every setting, and differences from two of them."""
     by_network: dict[str, dict[str, dict[tuple[int, int], Any]]] = {}
@@ -144,7 +160,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=ROOT / ".benchmark_cache")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results")
     parser.add_argument(
-        "--report", action="store_true", help="only what is in the cache"
+        "--report", action="store_true", help="only what is complete in the cache"
     )
     args = parser.parse_args()
     args.budget, args.systems = "cpu", ()  # of the views that are loaded
@@ -152,8 +168,7 @@ def main() -> None:
     table = load_audio_files(Path(args.data) / "esc10.csv")
     results: list[dict[str, Any]] = []
     if args.report:
-        found = sorted((args.cache / "averaging").glob("*.json"))
-        results = [json.loads(path.read_text()) for path in found]
+        results = complete(args)
     for network in [] if args.report else args.networks:
         union = make_view_union("mel", sr=SR, trim_silence=True)
         X = (

@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 from skorch.utils import freeze_parameter
 
 from skaudio._training._divergence import LOSSES
-from skaudio._training._options._schedules import CONSTANT, SCHEDULES, as_schedule
+from skaudio._training._options._schedules import CONSTANT, SCHEDULES
 from skaudio.nn.layers import copy_of_state
 
 LONG = 300.0  # seconds of training that are announced
@@ -47,13 +47,12 @@ def learning_rate(
     Parameters
     ----------
     schedule : str, PlateauSchedule, CosineRestarts or WarmupDecay
-        A name, or what sets the rate by its own rule.
+        Name in `SCHEDULES`, or what sets the rate by its own rule.
     n_steps, max_epochs : int
         Steps and epochs of the whole training.
     has_validation : bool
         Whether there is a validation loss to watch.
     """
-    schedule = as_schedule(schedule)
     if isinstance(schedule, str):
         return StepSchedule(schedule, n_steps)
     schedule._validate_params()

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skaudio._training._estimator import FittedNetwork, SegmentEstimator
+from skaudio._training._estimator import SegmentEstimator
+from skaudio._training._fitted_network import FittedNetwork
 from skaudio._training._labels import (
     ClassLabels,
     TagIndicators,

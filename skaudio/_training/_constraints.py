@@ -10,9 +10,11 @@ from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._options._cosine import CosineRestarts
 from skaudio._training._options._optimizer import OPTIMIZERS, Optimizer
 from skaudio._training._options._plateau import PlateauSchedule
-from skaudio._training._options._schedules import NAMED, SCHEDULES
+from skaudio._training._options._schedules import SCHEDULES
 from skaudio._training._options._validation import FRACTION, Validation
 from skaudio._training._options._warmup import WarmupDecay
+from skaudio._training._parameters import SCHEDULE_OBJECTS
+from skaudio._training._rates import AUTO
 from skaudio._utils._constraints import COUNT, POSITIVE
 from skaudio._utils._sklearn import Interval, RealNotInt, StrOptions
 from skaudio.views._base import ViewSource
@@ -27,12 +29,13 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "lr": [POSITIVE],
     "optimizer": [StrOptions(set(OPTIMIZERS)), Optimizer],
     "lr_schedule": [
-        StrOptions({*SCHEDULES, *NAMED}),
+        StrOptions({*SCHEDULES, *SCHEDULE_OBJECTS}),
         PlateauSchedule,
         CosineRestarts,
         WarmupDecay,
     ],
     "segment_length": [
+        StrOptions({AUTO}),
         None,
         COUNT,
         Interval(RealNotInt, 0, None, closed="neither"),

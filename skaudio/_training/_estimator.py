@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -19,6 +19,7 @@ from skaudio._segments import clip_means
 from skaudio._training._callbacks import Start
 from skaudio._training._checkpoint_file import read
 from skaudio._training._datasets import SegmentDataset, Source
+from skaudio._training._fitted_network import FittedNetwork
 from skaudio._training._front_ends import (
     OwnViews,
     Sound,
@@ -26,9 +27,10 @@ from skaudio._training._front_ends import (
     WaveformDataset,
 )
 from skaudio._training._loss_weights import LossWeights, UniformWeights
+from skaudio._training._nets import TrainingOptions, inference_net
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._parameters import ObjectParameters, object_of
-from skaudio._training._spec import SegmentSpec, dtype_of
+from skaudio._training._spec import SegmentSpec
 from skaudio._training._state import check_network
 from skaudio._training._targets import NoTarget, Target
 from skaudio._training._trainer import (
@@ -36,8 +38,6 @@ from skaudio._training._trainer import (
     Clips,
     Trained,
     Trainer,
-    TrainingOptions,
-    inference_net,
 )
 from skaudio._training._user_callbacks import copies_of
 from skaudio._utils._container import Views
@@ -55,54 +55,6 @@ OF_TRAINING_ONLY = ("callbacks", "class_weight", "random_state", "verbose")
 Encode = Callable[[Views], tuple[Target, dict[str, np.ndarray]]]
 # from a target and views of further clips to their arrays
 EncodeTest = Callable[[Any, Views], dict[str, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class FittedNetwork:
-    """A network to train further.
-
-    Parameters
-    ----------
-    estimator : SegmentEstimator
-        Fitted, with the network.
-    frozen : sequence of str
-        Names of modules that training leaves as they are.
-    reset_head : bool or "auto"
-        Whether the output layers start anew; "auto" where the target is another one.
-    """
-
-    estimator: SegmentEstimator
-    frozen: Sequence[str]
-    reset_head: bool | str
-
-    @property
-    def scaler(self) -> ViewScaler | None:
-        """What standardises views that are computed for the network."""
-        return getattr(self.estimator, "scaler_", None)
-
-    def spec(self, estimator: Any, views: Views, seed: int) -> SegmentSpec:
-        """Segments as the network takes them, cut from other views."""
-        spec = self.estimator._spec
-        spec.check(estimator, views)
-        return replace(spec, seed=seed, dtype=dtype_of(views))
-
-    def start(self, target: Target) -> Start:
-        """Weights to start from, for a target of the new training."""
-        module = self.estimator.net_.module_
-        is_same = target.is_like(self.estimator._target)
-        if self.reset_head is False and not is_same:
-            raise ValueError(
-                "The network was trained for other classes or tags, so its output "
-                "layers cannot be kept. Set reset_head='auto', or True."
-            )
-        keep = is_same if self.reset_head == "auto" else not self.reset_head
-        dropped = () if keep else tuple(f"{name}." for name in module.output_layers)
-        weights = {
-            name: tensor.cpu().numpy()
-            for name, tensor in module.state_dict().items()
-            if not name.startswith(dropped)
-        }
-        return Start(weights, self.frozen)
 
 
 class SegmentEstimator(ObjectParameters, BaseEstimator):
@@ -190,7 +142,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             What to start from, instead of random weights.
         """
         self._trained = self._snapshot()
-        augmentation = self._trained.augmentation or Augmentation()
+        augmentation = self._trained._value("augmentation")
         augmentation._check(on_waveforms=self._source is not None)
         views, sound = self._read(
             X, reset=True, network=network, sample_weight=sample_weight
@@ -201,11 +153,10 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         check_consistent_length(views, groups)
         if sample_weight is not None:
             weights = check_sample_weight(views, sample_weight)
-            rows = np.flatnonzero(weights)
-            targets = {name: array[rows] for name, array in targets.items()}
-            targets[SAMPLE_WEIGHT] = weights[rows]
-            views, sound = views[rows], None if sound is None else sound[rows]
-            groups = None if groups is None else _safe_indexing(groups, rows)
+            targets |= {SAMPLE_WEIGHT: weights}
+            views, sound, targets, groups = _with_weight(
+                np.flatnonzero(weights), views, sound, targets, groups
+            )
         seed = self._draw_seed(checkpoint)
         if network is None:
             self._spec = SegmentSpec.of(views, self._segment_length(views), seed)
@@ -485,6 +436,18 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = self._source is not None
         return tags
+
+
+def _with_weight(
+    rows: np.ndarray, views: Views, sound: Any, targets: Any, groups: Any
+) -> tuple[Views, Any, Any, Any]:
+    """Only those clips that have weight."""
+    return (
+        views[rows],
+        None if sound is None else sound[rows],
+        {name: array[rows] for name, array in targets.items()},
+        None if groups is None else _safe_indexing(groups, rows),
+    )
 
 
 def check_finite(values: np.ndarray, what: Any, first: int = 0) -> None:

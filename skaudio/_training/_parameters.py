@@ -8,16 +8,21 @@ from sklearn.base import BaseEstimator
 
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._options._blending import NAMED, as_blending
-from skaudio._training._options._optimizer import OPTIMIZERS, as_optimizer
-from skaudio._training._options._schedules import NAMED as SCHEDULES
-from skaudio._training._options._schedules import as_schedule
-from skaudio._training._options._validation import as_validation
+from skaudio._training._options._optimizer import OPTIMIZERS, Optimizer
+from skaudio._training._options._plateau import PlateauSchedule
+from skaudio._training._options._validation import Validation
+from skaudio._training._options._warmup import WarmupDecay
 
+# schedules that are objects with parameters
+SCHEDULE_OBJECTS: dict[str, Any] = {
+    "reduce-on-plateau": PlateauSchedule,
+    "warmup-decay": WarmupDecay,
+}
 # parameters whose values may be names of objects: the names, and what makes one
 _NAMED: dict[str, tuple[Any, Any]] = {
     "blending": (NAMED, as_blending),
-    "lr_schedule": (SCHEDULES, as_schedule),
-    "optimizer": (OPTIMIZERS, as_optimizer),
+    "lr_schedule": (SCHEDULE_OBJECTS, lambda name: SCHEDULE_OBJECTS[name]()),
+    "optimizer": (OPTIMIZERS, Optimizer),
 }
 
 
@@ -34,7 +39,7 @@ def object_of(parameter: str, value: Any) -> Any:
     if parameter == "augmentation" and value is None:
         return Augmentation()
     if parameter == "validation_fraction" and not hasattr(value, "get_params"):
-        return as_validation(value)
+        return Validation(value)
     for name, (known, made) in _NAMED.items():
         if parameter == name and isinstance(value, str) and value in known:
             return made(value)
@@ -49,6 +54,12 @@ class ObjectParameters:
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
+
+    def _value(self, name: str) -> Any:
+        """Value of a parameter: the object, where a name stands for one."""
+        value = getattr(self, name)
+        found = object_of(name, value)
+        return value if found is None else found
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, also of objects that are parameters.

@@ -10,7 +10,8 @@ import numpy as np
 from skaudio._segments import clip_means
 from skaudio._training._callbacks import Start
 from skaudio._training._datasets import SegmentDataset
-from skaudio._training._estimator import FittedNetwork, SegmentEstimator
+from skaudio._training._estimator import SegmentEstimator
+from skaudio._training._fitted_network import FittedNetwork
 from skaudio._training._front_ends import Sound
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._validation import check_sample_weight, check_views

@@ -10,6 +10,9 @@ from sklearn.base import is_classifier
 
 from skaudio._utils._types import ViewsLike
 
+AUTO = "auto"  # value of segment_length
+SECONDS = 1.5  # of a segment then, as in the multi-view paper
+
 
 def known_rates(X: ViewsLike) -> dict[str, float]:
     """Steps per second of every view; 1 for plain arrays, whose rate is unknown."""
@@ -51,9 +54,11 @@ def check_rates(estimator: Any, X: ViewsLike, fitted: dict[str, float]) -> None:
 
 def segment_seconds(length: Any, X: ViewsLike, rates: dict[str, float]) -> float:
     """Length of a segment in seconds, or in steps where rates are unknown."""
-    if length is None:
+    if length is None or length == AUTO:
         seconds = [X.n_frames(name) / rate for name, rate in rates.items()]
-        return float(np.median(np.min(seconds, axis=0)))
+        median = float(np.median(np.min(seconds, axis=0)))
+        is_free = length is None or None in X.rates.values()
+        return median if is_free else min(median, SECONDS)
     if isinstance(length, Integral):
         if len(rates) > 1:
             raise ValueError(

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from skaudio._training._nets import TrainingOptions, new_net
 from skaudio._training._spec import SegmentSpec
-from skaudio._training._trainer import TrainingOptions, new_net
 
 
 def check_network(cls: Any, state: Mapping[str, Any]) -> int:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from skaudio._training._average import WeightAverage
 from skaudio._training._callbacks import FromWeights, Records, Start, learning_rate
 from skaudio._training._checkpoint import Checkpoint
 from skaudio._training._checkpoint_file import read
 from skaudio._training._datasets import (
-    RandomSegments,
     SegmentDataset,
     Source,
     TrainingSegments,
@@ -28,14 +26,14 @@ from skaudio._training._held_out import checked_rows, held_out
 from skaudio._training._identity import identity_of
 from skaudio._training._loss_weights import LossWeights
 from skaudio._training._net import SegmentNet
+from skaudio._training._nets import TrainingOptions, new_net
 from skaudio._training._options._augmentation import Augmentation
-from skaudio._training._options._optimizer import Optimizer, as_optimizer
-from skaudio._training._options._validation import LAST, Validation, as_validation
+from skaudio._training._options._validation import LAST
 from skaudio._training._spec import SegmentSpec
 from skaudio._training._targets import Target
 from skaudio._training._user_callbacks import checked_callbacks, extra_records
 from skaudio._utils._container import Views
-from skaudio.nn.devices import available_device, resolve_device
+from skaudio.nn.devices import resolve_device
 
 # Parameters that do not change what is learned
 NOT_IDENTIFYING = (
@@ -44,31 +42,6 @@ NOT_IDENTIFYING = (
     *("segment_length", "validation_fraction", "weights"),
     "max_epochs",  # as what depends on it
 )
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Parameters that all neural estimators share, as the trainer takes them."""
-
-    max_epochs: int
-    batch_size: int
-    lr: float
-    optimizer: Optimizer
-    lr_schedule: Any
-    validation_fraction: Validation
-    callbacks: Any
-    device: str
-    mixed_precision: bool
-    compile: bool
-    verbose: int
-
-    @classmethod
-    def of(cls, estimator: Any) -> Self:
-        """Take the parameters of an estimator."""
-        given = {f.name: getattr(estimator, f.name) for f in fields(cls)}
-        given["optimizer"] = as_optimizer(given["optimizer"])
-        given["validation_fraction"] = as_validation(given["validation_fraction"])
-        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -351,60 +324,3 @@ def _trained(net: SegmentNet, evaluation: Evaluation, records: Records) -> Train
         evaluation.best_weights,
         evaluation.records,
     )
-
-
-def new_net(
-    module: dict[str, Any],
-    spec: SegmentSpec,
-    target: Target,
-    options: TrainingOptions,
-    *,
-    device: str,
-    criterion: nn.Module,
-    callbacks: Sequence[Any] = (),
-    training_input: Any = None,
-) -> SegmentNet:
-    """Make a net that is not yet initialised."""
-    sizes = {f"module__{name}": size for name, size in target.sizes.items()}
-    return SegmentNet(
-        **module,
-        **spec.module_arguments(module["module"]),
-        **sizes,
-        **options.optimizer._arguments(),
-        criterion=criterion,
-        lr=options.lr,
-        max_epochs=options.max_epochs,
-        batch_size=options.batch_size,
-        iterator_train=RandomSegments,
-        train_split=None,
-        callbacks=list(callbacks),
-        verbose=0,
-        device=device,
-        seed=spec.seed,
-        dtype=spec.dtype,
-        mixed_precision=options.mixed_precision,
-        compiled=options.compile,
-        training_input=training_input,
-        target_inputs=target.inputs,
-    )
-
-
-def inference_net(
-    module: dict[str, Any],
-    spec: SegmentSpec,
-    target: Target,
-    options: TrainingOptions,
-    weights: Mapping[str, Any],
-) -> SegmentNet:
-    """Make a net with the given weights and nothing left of training."""
-    device = available_device(options.device)
-    net = new_net(
-        module, spec, target, options, device=device, criterion=nn.Identity()
-    ).initialize()
-    net.module_.load_state_dict(
-        {
-            k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v
-            for k, v in weights.items()
-        }
-    )
-    return net

@@ -9,8 +9,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import type_of_target
 
-from skaudio._utils._validation import are_tags
-
 
 def is_indicator(y: Any) -> bool:
     """Whether y is an indicator matrix of tags, rather than class labels."""
@@ -30,6 +28,12 @@ def has_unknown_tags(y: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return values.ndim == 2 and bool(np.isnan(values).any()) and are_tags(values)
+
+
+def are_tags(values: np.ndarray) -> bool:
+    """Whether an array holds zeros, ones and NaN only."""
+    is_unknown = values != values
+    return bool((is_unknown | np.isin(values, (0, 1))).all())
 
 
 def decided(proba: np.ndarray) -> np.ndarray:

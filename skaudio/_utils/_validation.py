@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
+from skaudio._utils._decisions import are_tags
 from skaudio._utils._rows import clips_of, to_numpy
 from skaudio._utils._sklearn import _check_sample_weight
 from skaudio._utils._types import FLOATS, is_path
@@ -280,12 +281,6 @@ def check_tags(estimator: Any, X: Any, y: Any, unknown: bool = False) -> np.ndar
             f"{np.unique(tags)[:5].tolist()}."
         )
     return tags.astype(np.float32)
-
-
-def are_tags(values: np.ndarray) -> bool:
-    """Whether an array holds zeros, ones and NaN only."""
-    is_unknown = values != values
-    return bool((is_unknown | np.isin(values, (0, 1))).all())
 
 
 def check_sample_weight(X: Any, sample_weight: Any) -> np.ndarray:

@@ -48,21 +48,23 @@ class AutoencoderEmbedder(CodeOutputs):
         prediction.
     lr : float, default=0.001
         Base learning rate, which ``lr_schedule`` scales over training.
-    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
-        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauSchedule, CosineRestarts or name, default="one-cycle"
+    optimizer : Optimizer, or one of its names, default="adam"
+        "adam", "adamw", "sgd" without momentum, or "nesterov", with Nesterov's of 0.9;
+        an `Optimizer` also has weight decay and averages weights.
+    lr_schedule : schedule or name, default="one-cycle"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
-        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        `CosineRestarts` go by the number of the epoch.
-    segment_length : int, float or None, default=None
-        Length of a segment: an int is a number of time steps of a single
-        view, a float is seconds (X must be `Views`, which have rates), None is
-        the median length of the training clips. Shorter clips are repeated to fill it.
+        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
+    segment_length : "auto", int, float or None, default="auto"
+        Length of a segment: an int is a number of time steps of a single view, a float
+        is seconds (X must be `Views`, which have rates), None is the median length of
+        the training clips. "auto" is 1.5 seconds, and the median length where that is
+        shorter or rates are unknown. Shorter clips are repeated to fill it.
     n_segments : int, default=10
         Evenly spaced segments per clip whose codes are averaged.
-    validation_fraction : float, int or None, default=None
+    validation_fraction : float, int, Validation or None, default=None
         Sources to hold out: a float is their share, an int their number. The model with
         the least validation loss is kept. None trains on all clips to the end.
     callbacks : list of skorch callbacks or None, default=None
@@ -74,7 +76,7 @@ class AutoencoderEmbedder(CodeOutputs):
         Seed of initialisation, order, segments, dropout, validation split. An int gives
         the same model to the bit on one machine with as many threads, in any backend.
     verbose : bool or int, default=0
-        Whether to show a progress bar over epochs.
+        Whether to show a progress bar: segments per second, and the time that is left.
 
     Attributes
     ----------
@@ -138,11 +140,11 @@ class AutoencoderEmbedder(CodeOutputs):
         max_epochs: int = 200,
         batch_size: int = 64,
         lr: float = 0.001,
-        optimizer: str = "adam",
+        optimizer: Any = "adam",
         lr_schedule: Any = "one-cycle",
-        segment_length: int | float | None = None,
+        segment_length: int | float | str | None = "auto",
         n_segments: int = 10,
-        validation_fraction: float | int | None = None,
+        validation_fraction: Any = None,
         callbacks: list[Any] | None = None,
         device: str = "auto",
         random_state: Any = None,

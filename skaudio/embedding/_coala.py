@@ -87,15 +87,16 @@ class CoalaEmbedder(
         do not fill a batch are left out of that epoch. Patches per forward pass.
     lr : float, default=0.01
         Base learning rate, which ``lr_schedule`` scales over training.
-    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="nesterov"
-        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauSchedule, CosineRestarts or name, default="one-cycle"
+    optimizer : Optimizer, or one of its names, default="nesterov"
+        "adam", "adamw", "sgd" without momentum, or "nesterov", with Nesterov's of 0.9;
+        an `Optimizer` also has weight decay and averages weights.
+    lr_schedule : schedule or name, default="one-cycle"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
-        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        `CosineRestarts` go by the number of the epoch.
-    validation_fraction : float, int or None, default=None
+        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
+    validation_fraction : float, int, Validation or None, default=None
         Sources to hold out: a float is their share of every rarest tag of a clip, at
         least one where a tag has two; an int is their number per tag. The model with
         the least validation loss is kept. None trains on all clips to the end, as in
@@ -115,7 +116,7 @@ class CoalaEmbedder(
         Seed of initialisation, order, patches, dropout, validation split. An int gives
         the same model to the bit on one machine with as many threads, in any backend.
     verbose : bool or int, default=0
-        Whether to show a progress bar over epochs.
+        Whether to show a progress bar: segments per second, and the time that is left.
 
     Attributes
     ----------
@@ -216,9 +217,9 @@ class CoalaEmbedder(
         max_epochs: int = 60,
         batch_size: int = 64,
         lr: float = 0.01,
-        optimizer: str = "nesterov",
+        optimizer: Any = "nesterov",
         lr_schedule: Any = "one-cycle",
-        validation_fraction: float | int | None = None,
+        validation_fraction: Any = None,
         callbacks: list[Any] | None = None,
         device: str = "auto",
         mixed_precision: bool = False,

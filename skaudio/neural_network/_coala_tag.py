@@ -46,19 +46,21 @@ class CoalaTagClassifier(
         Patches per training step and per forward pass in prediction.
     lr : float, default=0.005
         Base learning rate, which ``lr_schedule`` scales over training.
-    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="sgd"
-        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauSchedule, CosineRestarts or name, default="constant"
+    optimizer : Optimizer, or one of its names, default="sgd"
+        "adam", "adamw", "sgd" without momentum, or "nesterov", with Nesterov's of 0.9;
+        an `Optimizer` also has weight decay and averages weights.
+    lr_schedule : schedule or name, default="constant"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
-        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        `CosineRestarts` go by the number of the epoch.
+        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
-    validation_fraction : float, int or None, default=None
+    validation_fraction : float, int, Validation or None, default=None
         Sources to hold out: a float is their share of every class, at least one where a
-        class has two; an int is their number per class. The model with the best
+        class has two; an int is their number per class; a `Validation` also says how
+        the model is chosen that is kept. The model with the best
         validation accuracy (of tags: mean average precision) is kept. None trains on
         all clips to the end, as in the paper.
     class_weight : dict, "balanced" or None, default=None
@@ -79,7 +81,7 @@ class CoalaTagClassifier(
         Seed of initialisation, order, segments, dropout, validation split. An int gives
         the same model to the bit on one machine with as many threads, in any backend.
     verbose : bool or int, default=0
-        Whether to show a progress bar over epochs.
+        Whether to show a progress bar: segments per second, and the time that is left.
 
     Attributes
     ----------
@@ -151,10 +153,10 @@ class CoalaTagClassifier(
         max_epochs: int = 20,
         batch_size: int = 128,
         lr: float = 0.005,
-        optimizer: str = "sgd",
+        optimizer: Any = "sgd",
         lr_schedule: Any = "constant",
         n_segments: int = 10,
-        validation_fraction: float | int | None = None,
+        validation_fraction: Any = None,
         class_weight: dict[Any, float] | str | None = None,
         callbacks: list[Any] | None = None,
         device: str = "auto",

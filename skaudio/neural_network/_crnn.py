@@ -32,10 +32,10 @@ class CRNNClassifier(SegmentClassifier):
         augmented there. None takes X as views.
     augmentation : Augmentation or None, default=None
         Random changes of training segments; None makes none.
-    width : float, default=1.0
+    width : float, default=0.25
         Factor on the number of filters (64 to 256), recurrent units (256) and hidden
-        units (512). The default is the paper's network, for a GPU; 0.25 trains on a
-        CPU in minutes and is 14 times smaller (64 bands, 10 classes).
+        units (512). The default trains on a CPU in minutes and is 14 times smaller (64
+        bands, 10 classes) than the paper's network, which is 1.0, for a GPU.
     attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
         Pooling over the recurrent outputs: weights for frames and features, or for
         frames only.
@@ -49,23 +49,26 @@ class CRNNClassifier(SegmentClassifier):
         makes too few steps of a few hundred clips.
     lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
-    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="adam"
-        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauSchedule, CosineRestarts or name, default="one-cycle"
+    optimizer : Optimizer, or one of its names, default="adam"
+        "adam", "adamw", "sgd" without momentum, or "nesterov", with Nesterov's of 0.9;
+        an `Optimizer` also has weight decay and averages weights.
+    lr_schedule : schedule or name, default="one-cycle"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
-        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        `CosineRestarts` go by the number of the epoch.
-    segment_length : int, float or None, default=None
-        Length of a segment: an int is a number of time steps of a single
-        view, a float is seconds (X must be `Views`, which have rates), None is
-        the median length of the training clips. Shorter clips are repeated to fill it.
+        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
+    segment_length : "auto", int, float or None, default="auto"
+        Length of a segment: an int is a number of time steps of a single view, a float
+        is seconds (X must be `Views`, which have rates), None is the median length of
+        the training clips. "auto" is 1.5 seconds, and the median length where that is
+        shorter or rates are unknown. Shorter clips are repeated to fill it.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
-    validation_fraction : float, int or None, default=None
+    validation_fraction : float, int, Validation or None, default=None
         Sources to hold out: a float is their share of every class, at least one where a
-        class has two; an int is their number per class. The model with the best
+        class has two; an int is their number per class; a `Validation` also says how
+        the model is chosen that is kept. The model with the best
         validation accuracy (of tags: mean average precision) is kept. None trains on
         all clips to the end.
     class_weight : dict, "balanced" or None, default=None
@@ -86,7 +89,7 @@ class CRNNClassifier(SegmentClassifier):
         Seed of initialisation, order, segments, dropout, validation split. An int gives
         the same model to the bit on one machine with as many threads, in any backend.
     verbose : bool or int, default=0
-        Whether to show a progress bar over epochs.
+        Whether to show a progress bar: segments per second, and the time that is left.
 
     Attributes
     ----------
@@ -139,17 +142,17 @@ class CRNNClassifier(SegmentClassifier):
         *,
         views: Any = None,
         augmentation: Augmentation | None = None,
-        width: float = 1.0,
+        width: float = 0.25,
         attention: str = "spatio-temporal",
         dropout: float = 0.1,
         max_epochs: int = 60,
         batch_size: int = 32,
         lr: float = 0.004,
-        optimizer: str = "adam",
+        optimizer: Any = "adam",
         lr_schedule: Any = "one-cycle",
-        segment_length: int | float | None = None,
+        segment_length: int | float | str | None = "auto",
         n_segments: int = 10,
-        validation_fraction: float | int | None = None,
+        validation_fraction: Any = None,
         class_weight: dict[Any, float] | str | None = None,
         callbacks: list[Any] | None = None,
         device: str = "auto",

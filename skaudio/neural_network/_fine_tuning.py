@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._classifier import MakeTarget, SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS
-from skaudio._training._estimator import FittedNetwork
+from skaudio._training._fitted_network import FittedNetwork
 from skaudio._training._labels import ClassLabels, target_of
 from skaudio._training._network_of import network_of
 from skaudio._training._parameters import ObjectParameters
@@ -59,7 +59,7 @@ class FineTunedClassifier(
         Seed of new output layers, order, segments, dropout and validation split. An int
         gives the same model to the bit on one machine with as many threads.
     verbose : bool or int, default=0
-        Whether to show a progress bar over epochs.
+        Whether to show a progress bar: segments per second, and the time that is left.
 
     Attributes
     ----------

@@ -41,33 +41,35 @@ class FrameLevelCNNClassifier(SegmentClassifier):
         Samples of the filters on a waveform, if the view is `RawView`.
     hop_length : int, default=81
         Samples from one frame to the next, if the view is `RawView`.
-    width : float, default=1.0
-        Factor on all numbers of filters. 0.25 is for a CPU: about a sixteenth of the
-        multiplications.
+    width : float, default=0.25
+        Factor on all numbers of filters. The default is for a CPU: about a sixteenth of
+        the multiplications of the paper's network, which is 1.0.
     augmentation : Augmentation or None, default=None
         Random changes of training segments; None makes none.
     dropout : float, default=0.5
         Probability of dropping an output of the last convolution. 0 switches it off.
-    max_epochs : int, default=100
+    max_epochs : int, default=60
         Number of passes over the training clips.
     batch_size : int, default=23
         Segments per training step and per forward pass in prediction. The paper's 64
         makes too few steps of a few hundred clips.
-    lr : float, default=0.01
+    lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
-    optimizer : {"adam", "adamw", "sgd", "nesterov"}, default="nesterov"
-        Optimiser; "sgd" is without momentum, "nesterov" is it with Nesterov's of 0.9.
-    lr_schedule : PlateauSchedule, CosineRestarts or name, default="reduce-on-plateau"
+    optimizer : Optimizer, or one of its names, default="adam"
+        "adam", "adamw", "sgd" without momentum, or "nesterov", with Nesterov's of 0.9;
+        an `Optimizer` also has weight decay and averages weights.
+    lr_schedule : schedule or name, default="one-cycle"
         "one-cycle" rises for a quarter of training and then falls to zero, good for
-        short budgets; "warmup-decay" is the recipe of the multi-view paper, scaled to
-        ``max_epochs``; "constant" leaves the rate alone; "reduce-on-plateau" is a
+        short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        `CosineRestarts` go by the number of the epoch.
+        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
-    validation_fraction : float, int or None, default=0.1
+    validation_fraction : float, int, Validation or None, default=None
         Sources to hold out: a float is their share of every class, at least one where a
-        class has two; an int is their number per class. The model with the best
+        class has two; an int is their number per class; a `Validation` also says how
+        the model is chosen that is kept. The model with the best
         validation accuracy (of tags: mean average precision) is kept. None trains on
         all clips to the end.
     class_weight : dict, "balanced" or None, default=None
@@ -88,7 +90,7 @@ class FrameLevelCNNClassifier(SegmentClassifier):
         Seed of initialisation, order, segments, dropout, validation split. An int gives
         the same model to the bit on one machine with as many threads, in any backend.
     verbose : bool or int, default=0
-        Whether to show a progress bar over epochs.
+        Whether to show a progress bar: segments per second, and the time that is left.
 
     Attributes
     ----------
@@ -157,16 +159,16 @@ class FrameLevelCNNClassifier(SegmentClassifier):
         n_modules: int = 6,
         win_length: int = 243,
         hop_length: int = 81,
-        width: float = 1.0,
+        width: float = 0.25,
         augmentation: Augmentation | None = None,
         dropout: float = 0.5,
-        max_epochs: int = 100,
+        max_epochs: int = 60,
         batch_size: int = 23,
-        lr: float = 0.01,
-        optimizer: str = "nesterov",
-        lr_schedule: Any = "reduce-on-plateau",
+        lr: float = 0.004,
+        optimizer: Any = "adam",
+        lr_schedule: Any = "one-cycle",
         n_segments: int = 10,
-        validation_fraction: float | int | None = 0.1,
+        validation_fraction: Any = None,
         class_weight: dict[Any, float] | str | None = None,
         callbacks: list[Any] | None = None,
         device: str = "auto",

@@ -86,8 +86,3 @@ class Optimizer(BaseEstimator):
         if self.weight_decay is None:
             return OPTIMIZERS[self.name]
         return {**OPTIMIZERS[self.name], "optimizer__weight_decay": self.weight_decay}
-
-
-def as_optimizer(value: Optimizer | str) -> Optimizer:
-    """Return the optimiser that a name stands for, or the optimiser itself."""
-    return value if isinstance(value, Optimizer) else Optimizer(value)

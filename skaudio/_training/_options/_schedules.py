@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
-
-from skaudio._training._options._plateau import PlateauSchedule
-from skaudio._training._options._warmup import WarmupDecay
 
 CONSTANT = "constant"
-
-# names of schedules that are objects with parameters
-NAMED: dict[str, Any] = {
-    "reduce-on-plateau": PlateauSchedule,
-    "warmup-decay": WarmupDecay,
-}
 
 
 def _one_cycle(progress: float) -> float:
@@ -34,10 +24,3 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "one-cycle": _one_cycle,
     CONSTANT: _constant,
 }
-
-
-def as_schedule(value: Any) -> Any:
-    """Return the schedule that a name stands for; of `SCHEDULES`, the name itself."""
-    if isinstance(value, str) and value in NAMED:
-        return NAMED[value]()
-    return value

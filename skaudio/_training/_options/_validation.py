@@ -74,8 +74,3 @@ class Validation(BaseEstimator):
         """Parameters of the `StratifiedGroupShuffleSplit` that holds sources out."""
         whole = isinstance(self.fraction, Integral)
         return {"groups_per_class" if whole else "test_size": self.fraction}
-
-
-def as_validation(value: Validation | float | int | None) -> Validation:
-    """Return the validation that a fraction stands for, or the validation itself."""
-    return value if isinstance(value, Validation) else Validation(value)
