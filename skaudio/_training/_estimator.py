@@ -144,9 +144,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self._trained = self._snapshot()
         augmentation = self._trained._value("augmentation")
         augmentation._check(on_waveforms=self._source is not None)
-        views, sound = self._read(
-            X, reset=True, network=network, sample_weight=sample_weight
-        )
+        views, sound = self._read(X, True, network, sample_weight)
         self._check_input(views)
         self._target, targets = encode(views)
         self._target.check_views(views.names)
@@ -173,11 +171,9 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             self._advice(),
         )
         source = partial(self._training_source, views, sound, augmentation)
+        waveforms = None if sound is None else sound.waveforms
         trained = trainer.train(
-            Clips(
-                *(views, targets, groups, source),
-                waveforms=None if sound is None else sound.waveforms,
-            ),
+            Clips(views, targets, groups, source, waveforms),
             valid=None if valid is None else self._further_set(*valid),
             test=None if test is None else self._further_set(*test),
             checkpoint=checkpoint,
