@@ -56,8 +56,8 @@ class SampleCNNClassifier(SegmentClassifier):
     max_epochs : int, default=60
         Number of passes over the training clips.
     batch_size : int, default=23
-        Segments per training step and per forward pass in prediction. The paper's 64
-        makes too few steps of a few hundred clips.
+        Segments per training step and per forward pass in prediction. Large
+        batches make too few steps of a few hundred clips.
     lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : Optimizer, or one of its names, default="adam"
@@ -67,7 +67,7 @@ class SampleCNNClassifier(SegmentClassifier):
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        "warmup-decay" is a `WarmupDecay`, in the manner of the multi-view paper, for
         hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
@@ -123,10 +123,11 @@ class SampleCNNClassifier(SegmentClassifier):
 
     Notes
     -----
-    The defaults are the paper's: its network and its training, for thousands of clips.
-    The paper makes an epoch of all segments of a clip, one after the other, where this
-    has one at random. With a few hundred clips, ``optimizer="adam", lr=0.004,
-    lr_schedule="one-cycle"`` was more accurate in our benchmarks.
+    ``width=1.0`` is the paper's network. Its training was made for some ten thousand
+    clips: ``optimizer="nesterov", lr=0.01, lr_schedule="reduce-on-plateau"``, in
+    batches of 23 (MagnaTagATune) or 50 (Million Song Dataset), on all segments of a
+    clip, one after the other, where an epoch has one at random here. With a few hundred
+    clips the default was more accurate in our benchmarks.
 
     References
     ----------
