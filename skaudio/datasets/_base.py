@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.model_selection import PredefinedSplit, check_cv
 from sklearn.utils import Bunch
 
+from skaudio.datasets._splits import PARTS
 from skaudio.datasets._tables import sorted_names
 
 MARKER = ".skaudio-data-set"  # clear_data_home deletes only folders that have it
@@ -109,11 +110,15 @@ def make_bunch(
 
 
 def set_subsets(data: Bunch, subset: Any) -> None:
-    """Note the part of a split that each clip is in; train on one, test on another.
+    """Note the part of a split that each clip is in, and the rows of every part.
 
-    Without a part for testing, the one for validation is tested on.
+    The split is a `cv` that trains on "train" and tests on "test", or on "valid" where
+    nothing is for testing. None notes that there is no split.
     """
+    if subset is None:
+        data.update(dict.fromkeys(("subset", *PARTS)))
+        return
     data.subset = np.asarray(subset, dtype=str)
-    tested = "test" if (data.subset == "test").any() else "valid"
-    parts = [np.flatnonzero(data.subset == part) for part in ("train", tested)]
-    data.cv = check_cv([tuple(parts)])
+    data.update({part: np.flatnonzero(data.subset == part) for part in PARTS})
+    tested = data.test if len(data.test) else data.valid
+    data.cv = check_cv([(data.train, tested)])

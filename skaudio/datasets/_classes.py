@@ -96,8 +96,6 @@ def load_classes(
     data = make_bunch(frame, target, names, group="filename", fold=None, descr=descr)
     data.groups = data.groups.astype(str)
     set_subsets(data, frame["subset"])
-    for part in percent:
-        data[part] = np.flatnonzero(data.subset == part)
     return data
 
 

@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-from sklearn.model_selection import PredefinedSplit
-
 from skaudio.datasets._archives import Archive, Stated, extract, fetch
-from skaudio.datasets._base import cache_folder, encode_labels, make_bunch
+from skaudio.datasets._base import (
+    cache_folder,
+    encode_labels,
+    make_bunch,
+    set_subsets,
+)
 
 BASE_URL = "https://zenodo.org/records"
 TITLE = "TUT-acoustic-scenes-2016"
@@ -158,7 +160,11 @@ def fetch_dcase2016(
         folds : ndarray of shape (n_clips,), dtype int
             Official fold that the clip is tested in, 1 to 4; 0 for evaluation clips,
             which belong to none.
-        cv : :class:`~sklearn.model_selection.PredefinedSplit` or None
+        subset : ndarray of shape (n_clips,), dtype str, or None
+            For "all": "train" for the development set, "test" for the evaluation set.
+        train, valid, test : ndarray of int, or None
+            Rows of these parts for "all"; there are none for validation.
+        cv : cross-validation splitter or None
             The protocol as a `cv` argument, for X with all clips in order: the
             official folds of the development set; for "all" a single split that trains
             on the development set and tests on the evaluation set, as in [2]_; None
@@ -243,10 +249,11 @@ def _load(folder: Path, parts: list[str]) -> Any:
     frame = pd.concat(frames, ignore_index=True)
     target, names = encode_labels(frame["scene_label"])
     data = make_bunch(frame, target, names, group="source", fold="fold", descr=DESCR)
+    # in the protocol of both sets together, one is for training, the other for testing
+    sides = frame["subset"].map({"development": "train", "evaluation": "test"})
+    set_subsets(data, sides if len(parts) > 1 else None)
     if parts == ["evaluation"]:
         data.cv = None
-    elif len(parts) > 1:
-        data.cv = PredefinedSplit(np.where(frame["subset"] == "evaluation", 0, -1))
     return data
 
 

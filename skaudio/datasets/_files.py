@@ -97,6 +97,8 @@ def load_audio_files(
             "train", "valid" or "test", if the folders, or the cells of the column
             ``fold``, are called so or similarly (``training``, ``val``, ``dev``,
             ``eval``); other cells stay as they are. `folds` is None then.
+        train, valid, test : ndarray of int, or None
+            Rows of these parts, empty for one that is not there; None without a split.
         cv : cross-validation splitter or None
             The published folds as a `cv` argument, for X with all clips in order. For
             a split a single one that trains on "train" and tests on "test"; "valid" is
@@ -203,9 +205,7 @@ def _from_folder(folder: Path, listing: Listing, tables: list[Path]) -> Any:
         frame.insert(1, "subset", np.array(subsets, dtype=object))
         descr += f", split by the folders {shortened(parts)}"
     data = make_bunch(frame, target, names, group=None, fold=None, descr=descr)
-    data.subset = None
-    if parts:
-        set_subsets(data, subsets)
+    set_subsets(data, subsets if parts else None)
     _warn(folder, [*complaints, *_unread_tables(tables)])
     return data
 
@@ -292,7 +292,7 @@ def _from_table(path: Path, columns: dict[str, str | None]) -> Any:
     frame["path"] = np.array(paths, dtype=object)
     descr = f"{len(paths)} audio files in {len(names)} classes, listed in {path}"
     data = make_bunch(frame, target, names, group=None, fold=None, descr=descr)
-    data.subset = None
+    set_subsets(data, None)
     _set_groups(data, table, found["group"])
     _set_folds(data, table, found["fold"])
     return data

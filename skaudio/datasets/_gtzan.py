@@ -138,6 +138,8 @@ def fetch_gtzan(
             The artists were not published.
         subset : ndarray of shape (n_clips,), dtype str, or None
             "train", "valid" or "test"; None for "ten-fold".
+        train, valid, test : ndarray of int, or None
+            Rows of the three parts; None for "ten-fold".
         folds : ndarray of shape (n_clips,), dtype int, or None
             Fold, 1 to 10; None for "fault-filtered".
         cv : cross-validation splitter
@@ -191,8 +193,8 @@ def fetch_gtzan(
     --------
     >>> from skaudio.datasets import fetch_gtzan
     >>> music = fetch_gtzan()  # doctest: +SKIP
-    >>> ((train, test),) = music.cv.split()  # doctest: +SKIP
-    >>> valid = music.subset == "valid"  # doctest: +SKIP
+    >>> X, y = music.paths[music.train], music.target[music.train]  # doctest: +SKIP
+    >>> valid = music.paths[music.valid], music.target[music.valid]  # doctest: +SKIP
     """
     if split not in ("fault-filtered", "ten-fold"):
         raise ValueError(
@@ -228,9 +230,7 @@ def _load(final: Path, split: str) -> Any:
     target, names = encode_labels(frame["genre"])
     fold = "fold" if split == "ten-fold" else None
     data = make_bunch(frame, target, names, group=None, fold=fold, descr=DESCR)
-    data.subset = None
-    if split == "fault-filtered":
-        set_subsets(data, frame["subset"])
+    set_subsets(data, frame["subset"] if split == "fault-filtered" else None)
     return data
 
 

@@ -102,8 +102,8 @@ def fetch_gtzan_speech_music(
             Each file is its own source.
         subset : ndarray of shape (n_clips,), dtype str
             "train" for 25 % of the files of each class, 16 of 64, and "test".
-        train, test : ndarray of int
-            Rows of the two parts.
+        train, valid, test : ndarray of int
+            Rows of the parts; there are none for validation.
         folds : None
             There is a split, and no folds.
         cv : cross-validation splitter

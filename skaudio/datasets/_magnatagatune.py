@@ -140,6 +140,8 @@ def fetch_magnatagatune(
             Track that the clip was cut from.
         subset : ndarray of shape (n_clips,), dtype str
             "train", "valid" or "test".
+        train, valid, test : ndarray of int
+            Rows of the three parts.
         folds : None
             There is a split, and no folds.
         cv : cross-validation splitter
@@ -203,7 +205,8 @@ def fetch_magnatagatune(
     >>> music = fetch_magnatagatune()  # doctest: +SKIP
     >>> music.target.shape  # doctest: +SKIP
     (21105, 50)
-    >>> ((train, test),) = music.cv.split()  # doctest: +SKIP
+    >>> X, y = music.paths[music.train], music.target[music.train]  # doctest: +SKIP
+    >>> valid = music.paths[music.valid], music.target[music.valid]  # doctest: +SKIP
     """
     folder = cache_folder("magnatagatune", data_home)
     split, audio = folder / "samplecnn", folder / "audio"

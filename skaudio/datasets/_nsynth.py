@@ -148,6 +148,8 @@ def fetch_nsynth(
             Instrument of each note.
         subset : ndarray of shape (n_clips,), dtype str
             "train", "valid" or "test".
+        train, valid, test : ndarray of int
+            Rows of the three parts, empty for one that is not among `parts`.
         folds : None
             There is a split, and no folds.
         cv : cross-validation splitter or None

@@ -154,6 +154,7 @@ def test_evaluation_clips_have_their_recording_and_no_fold(site, tmp_path):
     assert data.groups.tolist() == ["b300", "a300"] * 2
     assert data.folds.tolist() == [0] * 4
     assert data.cv is None
+    assert data.subset is data.train is data.test is None
 
 
 def test_all_trains_on_development_and_tests_on_evaluation(site, tmp_path):
@@ -161,6 +162,10 @@ def test_all_trains_on_development_and_tests_on_evaluation(site, tmp_path):
     ((train, test),) = data.cv.split()
     assert train.tolist() == list(range(8))
     assert test.tolist() == list(range(8, 12))
+    assert data.subset.tolist() == ["train"] * 8 + ["test"] * 4
+    assert data.train.tolist() == train.tolist()
+    assert data.test.tolist() == test.tolist()
+    assert len(data.valid) == 0
     assert data.frame["subset"].tolist() == ["development"] * 8 + ["evaluation"] * 4
     assert data.target_names[data.target[test]].tolist() == SCENES * 2
     paths, target = _fetch(tmp_path, subset="all", return_X_y=True)

@@ -249,6 +249,8 @@ def test_without_a_test_set_the_validation_set_is_tested_on(tmp_path):
     ((train, test),) = data.cv.split()
     assert (train.tolist(), test.tolist()) == ([0, 1], [2])
     assert data.subset.tolist() == ["train", "train", "valid"]
+    parts = data.train, data.valid, data.test
+    assert [part.tolist() for part in parts] == [[0, 1], [2], []]
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,11 @@ def test_fault_filtered(site, tmp_path):
     assert set(data.subset[test]) == {"test"}
     assert len(train) == 20
     assert len(test) == 10
-    assert (data.subset == "valid").sum() == 6  # in neither
+    assert len(data.valid) == 6  # in neither
+    for part in ("train", "valid", "test"):
+        assert set(data.subset[data[part]]) == {part}
+    assert data.train.tolist() == train.tolist()
+    assert data.test.tolist() == test.tolist()
     for path in data.paths:
         assert soundfile.info(path).frames == 300
     assert _cached(tmp_path) == ["data"]
@@ -115,7 +119,7 @@ def test_fault_filtered(site, tmp_path):
 def test_ten_folds_of_all_clips(site, tmp_path):
     data = _fetch(tmp_path, split="ten-fold")
     assert data.paths.shape == (40,)
-    assert data.subset is None
+    assert data.subset is data.train is data.valid is data.test is None
     assert data.cv.get_n_splits() == 10
     for genre in (0, 1):
         folds = data.folds[data.target == genre]

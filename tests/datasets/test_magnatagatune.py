@@ -136,6 +136,7 @@ def test_split_tags_and_tracks(site, tmp_path):
         rows = [names.index(name) for name in clips]
         np.testing.assert_array_equal(data.target[rows], _tags(part))
         assert set(data.subset[rows]) == {part}
+        assert data[part].tolist() == rows
     ((train, test),) = data.cv.split()
     assert data.cv.get_n_splits() == 1
     np.testing.assert_array_equal(train, np.flatnonzero(data.subset == "train"))

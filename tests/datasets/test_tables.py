@@ -215,13 +215,15 @@ def test_a_column_of_a_split_trains_on_train_only(load):
     assert data.subset.tolist() == ["train", "train", "valid", "test", "", "extra"]
     ((train, test),) = data.cv.split()
     assert (train.tolist(), test.tolist()) == ([0, 1], [3])
+    parts = data.train, data.valid, data.test
+    assert [part.tolist() for part in parts] == [[0, 1], [2], [3]]
     assert data.folds is None
     assert data.frame["split"].tolist()[:2] == ["Train", "train"]
 
 
 def test_other_names_are_folds(load):
     data = load(rows("a,x", "b,train", "a,x", head="file,label,split"))
-    assert data.subset is None
+    assert data.subset is data.train is data.valid is data.test is None
     assert data.folds.tolist() == ["x", "train", "x"]
     assert [test.tolist() for _, test in data.cv.split()] == [[1], [0, 2]]
     data = load(rows("a,train", "b,train", head="file,label,split"))
