@@ -8,6 +8,7 @@ from skaudio.datasets._files import load_audio_files
 from skaudio.datasets._gtzan import fetch_gtzan
 from skaudio.datasets._gtzan_speech_music import fetch_gtzan_speech_music
 from skaudio.datasets._magnatagatune import fetch_magnatagatune
+from skaudio.datasets._million_song import load_msd_split, load_tagtraum_split
 from skaudio.datasets._musan import fetch_musan
 from skaudio.datasets._nsynth import fetch_nsynth
 from skaudio.datasets._recordings import make_recordings
@@ -26,6 +27,8 @@ __all__ = [
     "fetch_urbansound8k",
     "get_data_home",
     "load_audio_files",
+    "load_msd_split",
+    "load_tagtraum_split",
     "make_chords",
     "make_recordings",
     "make_sounds",

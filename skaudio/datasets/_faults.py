@@ -8,19 +8,27 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from skaudio._utils._text import shortened
 
-def fault(path: Path) -> str:
-    """What is wrong with an audio file, judged by its header; "" if nothing is."""
+
+def fault(path: Path, *, header: bool = True) -> str:
+    """What is wrong with an audio file, "" if nothing is.
+
+    That is judged by its header, or, for files that are too many to open, by its size.
+    """
     import soundfile
 
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
             return "no file"
         open(path, "rb").close()
     except FileNotFoundError:
         return "missing"
     except OSError as error:
         return f"unreadable: {error.strerror}"
+    if not header:
+        return "" if found.st_size else "empty"
     try:
         frames = soundfile.info(path).frames
     except soundfile.LibsndfileError as error:
@@ -49,7 +57,7 @@ def without_faulty(frame: Any, what: str) -> Any:
         good[row.Index] = fault(Path(row.path)) == ""  # it may have been replaced
     bad = frame[~good]
     if len(bad):
-        named = ", ".join(f"{row.path} ({row.fault})" for row in bad.itertuples())
+        named = shortened((f"{row.path} ({row.fault})" for row in bad.itertuples()), 10)
         warnings.warn(
             f"{len(bad)} of the {len(frame)} clips of {what} cannot be used and "
             f"{'is' if len(bad) == 1 else 'are'} left out: {named}. To have all, put a "
