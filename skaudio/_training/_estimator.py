@@ -185,9 +185,10 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
     def _advice(self) -> str:
         """What makes a long training shorter, by the parameters that there are."""
+        unit = "steps" if set(self._spec.rates.values()) == {1.0} else "s"
         now = {
             "width": getattr(self, "width", None),
-            "segment_length": f"{self._spec.seconds:.3g} s",
+            "segment_length": f"{self._spec.seconds:.3g} {unit}",
             "max_epochs": self.max_epochs,
         }
         lower = [f"{k} (it is {v})" for k, v in now.items() if hasattr(self, k)]

@@ -118,15 +118,15 @@ class SampleCNNClassifier(SegmentClassifier):
     See Also
     --------
     FrameLevelCNNClassifier : The same network above a spectrogram or longer filters.
+    skaudio.papers.lee2018 : The paper's training.
     CRNNClassifier : Convolution and recurrence on a view, or on waveforms.
     skaudio.embedding.LayerEmbedder : Outputs of hidden layers as features.
 
     Notes
     -----
-    The defaults are the paper's: its network and its training, for thousands of clips.
-    The paper makes an epoch of all segments of a clip, one after the other, where this
-    has one at random. With a few hundred clips, ``optimizer="adam", lr=0.004,
-    lr_schedule="one-cycle"`` was more accurate in our benchmarks.
+    The defaults suit hundreds or thousands of clips and a CPU: with them, one cycle of
+    Adam was more accurate in our benchmarks than the paper's training, which
+    `skaudio.papers.lee2018` has, with the paper's network.
 
     References
     ----------
