@@ -72,7 +72,5 @@ def test_the_estimate_is_that_of_an_epoch(monkeypatch):
         max_epochs = 3
 
     records.on_epoch_begin(Net())
-    with pytest.warns(
-        UserWarning, match="15 seconds: up to 3 epochs of 5 seconds"
-    ):
+    with pytest.warns(UserWarning, match="15 seconds: up to 3 epochs of 5 seconds"):
         records.on_batch_end(Net(), batch=(range(8),))
