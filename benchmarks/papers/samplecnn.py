@@ -44,6 +44,7 @@ from _provenance import provenance
 
 from skaudio.embedding import LayerEmbedder, make_probe
 from skaudio.neural_network import FrameLevelCNNClassifier, SampleCNNClassifier
+from skaudio.papers import lee2018
 from skaudio.persistence import load, save
 from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
 from skaudio.views import MelView, MFCCView, RawView
@@ -76,12 +77,11 @@ SHORT = {
     "lr_schedule": "one-cycle",
     "validation_fraction": None,
 }
-# what the text says of training; an epoch has one segment of a clip, not all
+# the paper's training, of networks of any size
 PAPER = {
-    "optimizer": "nesterov",
-    "lr": 0.01,
-    "lr_schedule": "reduce-on-plateau",
-    "validation_fraction": 0.1,
+    name: value
+    for name, value in lee2018().items()
+    if name not in ("sr", "sizes", "filters", "width", "max_epochs", "n_segments")
 }
 BUDGETS: dict[str, dict[str, Any]] = {
     "smoke": {
