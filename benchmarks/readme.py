@@ -28,8 +28,8 @@ NAMES = {
     "raw": "`CRNNClassifier`, raw waveform",
     "concatenation": 'concatenation (`blending="none"`)',
     "late fusion": "late fusion",
-    "blending: joint branch": "blending as published, joint branch",
-    "blending: self-ensemble": "blending as published, self-ensemble",
+    "blending: joint branch": "blending by the paper's rule, joint branch",
+    "blending: self-ensemble": "blending by the paper's rule, self-ensemble",
     "uniform: joint branch": "uniform weights, joint branch",
     "uniform: self-ensemble": "uniform weights, self-ensemble",
     "mfcc-mlp": "MFCC statistics + MLP",
@@ -47,8 +47,8 @@ PAPER_ROWS = {
 }
 RULES = {
     "smoothed": "with momentum and least weight",
-    "paper": "as published",
-    "paper-literal": "as published, literal smoothing",
+    "paper": "the paper's rule, reconstructed",
+    "paper-literal": "the same, literal smoothing",
     "fixed-reference": "fixed reference (G-Blend)",
     "uniform": "uniform weights",
 }

@@ -23,6 +23,14 @@ def test_worked_pair():
     np.testing.assert_allclose(weights, [2 / 3, 1 / 3], atol=3e-5)
 
 
+def test_the_square_favours_the_branch_that_hardly_moves():
+    """As the user guide has it: at the same G / O, a hundredth of both wins."""
+    state, weights = blend(([1.0, 1.0], [1.2, 1.2]), ([0.8, 0.998], [1.1, 1.199]))
+    np.testing.assert_allclose(state.generalization, [0.1, 0.001])
+    np.testing.assert_allclose(state.overfitting, [0.1, 0.001])
+    np.testing.assert_allclose(weights, [10 / 510, 500 / 510], rtol=2e-4)
+
+
 def test_overfitting_branch_gets_nothing():
     _, weights = blend(([1.0, 1.0], [1.2, 1.2]), ([0.5, 0.9], [1.3, 1.1]))
     np.testing.assert_array_equal(weights, [0, 1])

@@ -83,8 +83,8 @@ def build(system: str, args: argparse.Namespace) -> Any:
         )
         return make_pipeline(ViewScaler(), clf)
     if system == "blending":
-        as_published = Blending(window=20, momentum=0.0, min_weight=0.0)
-        clf = MultiViewBlendingClassifier(blending=as_published, **common)
+        papers_rule = Blending(window=20, momentum=0.0, min_weight=0.0)
+        clf = MultiViewBlendingClassifier(blending=papers_rule, **common)
         return make_pipeline(ViewScaler(), clf)
     if system == "mfcc-mlp":
         mlp = MLPClassifier((256,), max_iter=300, random_state=args.seed)

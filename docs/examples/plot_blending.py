@@ -77,12 +77,13 @@ display = BlendingDisplay.from_estimator(smoothed)
 # with its training loss. The first few evaluations only fill the window that smooths
 # the losses, and leave all weights alike.
 #
-# The rule as published
-# ---------------------
+# The paper's rule
+# ----------------
 # Without momentum and without a least weight, the same rule jumps: a branch counts only
 # in the moments when it sets a new best. One that has lost its weight stops learning
 # while the embeddings below it move on, so its loss rises, and it may never come back:
-# watch the joint branch. ``blending="paper"`` is short for this rule.
+# watch the joint branch. ``blending="paper"`` is short for this rule, which
+# is our reconstruction of the paper's.
 
 paper = fit(Blending(period=3, window=5, momentum=0.0, min_weight=0.0))
 display = BlendingDisplay.from_history(paper.blending_history_)
@@ -94,7 +95,7 @@ display = BlendingDisplay.from_history(paper.blending_history_)
 # weights of the model that was kept.
 
 rows = {}
-for name, clf in {"smoothed": smoothed, "as published": paper}.items():
+for name, clf in {"smoothed": smoothed, "paper's rule": paper}.items():
     branches = clf.branch_proba(X[test])
     decided = {k: clf.classes_[p.argmax(axis=1)] for k, p in branches.items()}
     decided["ensemble"] = clf.predict(X[test])

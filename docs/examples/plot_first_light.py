@@ -120,8 +120,8 @@ add_row("MFCC + MLP", mfcc.predict(clips[test]), seconds)
 # Each view alone, and late fusion
 # --------------------------------
 # One convolutional recurrent network per view, trained side by side. Late fusion is the
-# mean of their probabilities, so one fit serves both. ``width`` makes the paper's
-# network, which is meant for a GPU, small enough for a few CPU cores.
+# mean of their probabilities, so one fit serves both. ``width`` makes the
+# network, which at 1 is meant for a GPU, small enough for a few CPU cores.
 
 settings = {
     "width": 0.125,

@@ -82,7 +82,7 @@ class LateFusionClassifier(MetaEstimatorMixin, KnownTagsMixin, BaseEstimator):
     References
     ----------
     .. [1] H. Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021,
-       pp. 611-615, arXiv:2103.02420 (section 4: the late fusion baseline).
+       pp. 611-615, arXiv:2103.02420 (Section 3.1.4: the late fusion baseline).
 
     Examples
     --------

@@ -53,7 +53,7 @@ class CoalaTagClassifier(
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        "warmup-decay" is a `WarmupDecay`, in the manner of the multi-view paper, for
         hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.

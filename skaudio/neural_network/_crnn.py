@@ -35,7 +35,7 @@ class CRNNClassifier(SegmentClassifier):
     width : float, default=0.25
         Factor on the number of filters (64 to 256), recurrent units (256) and hidden
         units (512). The default trains on a CPU in minutes and is 14 times smaller (64
-        bands, 10 classes) than the paper's network, which is 1.0, for a GPU.
+        bands, 10 classes) than the full network, which is 1.0, for a GPU.
     attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
         Pooling over the recurrent outputs: weights for frames and features, or for
         frames only.
@@ -45,8 +45,8 @@ class CRNNClassifier(SegmentClassifier):
     max_epochs : int, default=60
         Number of passes over the training clips.
     batch_size : int, default=32
-        Segments per training step and per forward pass in prediction. The paper's 64
-        makes too few steps of a few hundred clips.
+        Segments per training step and per forward pass in prediction. Large
+        batches make too few steps of a few hundred clips.
     lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : Optimizer, or one of its names, default="adam"
@@ -56,7 +56,7 @@ class CRNNClassifier(SegmentClassifier):
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        "warmup-decay" is a `WarmupDecay`, in the manner of the multi-view paper, for
         hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     segment_length : "auto", int, float or None, default="auto"
         Length of a segment: an int is a number of time steps of a single view, a float

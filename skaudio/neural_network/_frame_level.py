@@ -51,8 +51,8 @@ class FrameLevelCNNClassifier(SegmentClassifier):
     max_epochs : int, default=60
         Number of passes over the training clips.
     batch_size : int, default=23
-        Segments per training step and per forward pass in prediction. The paper's 64
-        makes too few steps of a few hundred clips.
+        Segments per training step and per forward pass in prediction. Large
+        batches make too few steps of a few hundred clips.
     lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : Optimizer, or one of its names, default="adam"
@@ -62,7 +62,7 @@ class FrameLevelCNNClassifier(SegmentClassifier):
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        "warmup-decay" is a `WarmupDecay`, in the manner of the multi-view paper, for
         hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.

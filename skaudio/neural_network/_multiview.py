@@ -39,9 +39,10 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     blending : str or Blending, default="adaptive"
         How losses are weighed, a `Blending` or a name of one. "adaptive" measures
         progress from the best smoothed losses so far, and smooths the weights;
-        "paper" is the same without smoothing of weights, as published;
-        "fixed-reference" measures from the losses before training (G-Blend); "uniform"
-        weighs all branches alike; "none" trains the joint branch only (concatenation).
+        "paper" is the same without smoothing of weights, the paper's rule as we
+        reconstruct it; "fixed-reference" measures from the losses before training
+        (G-Blend); "uniform" weighs all branches alike; "none" trains the joint branch
+        only (concatenation).
     views : ViewUnion, view or None, default=None
         What computes views inside the classifier, on its device: X is then waveforms
         or paths. Views are standardised per bin, waveforms are not, both as by
@@ -53,7 +54,7 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     width : float, default=0.25
         Factor on the number of filters (64 to 256), recurrent units (256) and hidden
         units (512, joint branch 4096). The default trains on a CPU in minutes; 1.0 is
-        the paper's network, for a GPU.
+        the full network, for a GPU.
     attention : {"spatio-temporal", "temporal"}, default="spatio-temporal"
         Pooling over the recurrent outputs: weights for frames and features, or for
         frames only.
@@ -63,8 +64,8 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     max_epochs : int, default=60
         Number of passes over the training clips.
     batch_size : int, default=32
-        Segments per training step and per forward pass in prediction. The paper's 64
-        makes too few steps of a few hundred clips.
+        Segments per training step and per forward pass in prediction. Large
+        batches make too few steps of a few hundred clips.
     lr : float, default=0.004
         Base learning rate, which ``lr_schedule`` scales over training.
     optimizer : Optimizer, or one of its names, default="adam"
@@ -74,7 +75,7 @@ class MultiViewBlendingClassifier(SegmentClassifier):
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        "warmup-decay" is a `WarmupDecay`, in the manner of the multi-view paper, for
         hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     segment_length : "auto", int, float or None, default="auto"
         Length of a segment: an int is a number of time steps of a single view, a float

@@ -50,7 +50,7 @@ class TwoLayerClassifier(SegmentClassifier):
         "one-cycle" rises for a quarter of training and then falls to zero, good for
         short budgets; "constant" leaves the rate alone; "reduce-on-plateau" is a
         `PlateauSchedule`, which lowers it whenever the validation loss stops falling;
-        "warmup-decay" is a `WarmupDecay`, the recipe of the multi-view paper for
+        "warmup-decay" is a `WarmupDecay`, in the manner of the multi-view paper, for
         hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     segment_length : "auto", int, float or None, default="auto"
         Length of a segment: an int is a number of time steps of a single view, a float

@@ -216,7 +216,7 @@ class SampleCNN(ConvStack):
     ----------
     Lee et al., "SampleCNN: End-to-End Deep Convolutional Neural Networks Using Very
     Small Filters for Music Classification", Applied Sciences 8(1):150, 2018,
-    Sections 3.3 and 4, Tables 1 and 3.
+    Sections 3.3 and 5.4, Tables 1 and 3.
 
     Examples
     --------

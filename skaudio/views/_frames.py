@@ -18,7 +18,7 @@ from skaudio.views._base import BaseView
 
 MOST_SAMPLES = 2**20  # of a transform, a window or a hop, as N_SAMPLES has it
 MOST_WEIGHTS = 2**26  # of a filter bank: half a gigabyte while it is made
-WINDOW, HOP = 0.040, 0.020  # seconds, as in the multi-view paper, section 4.1
+WINDOW, HOP = 0.040, 0.020  # seconds, as in the multi-view paper, Section 3.1.2
 
 
 class FrameView(BaseView):
