@@ -17,6 +17,7 @@ import _readme_auralisation as auralisation
 import _readme_samplecnn as samplecnn
 import _readme_softmax_autoencoder as autoencoder
 import _readme_swishnet as swishnet
+import _readme_training as training
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -371,6 +372,9 @@ TABLES: list[tuple[str, str, Any]] = [
     ("skorch_share", "skorch_share", training_line),
     ("multiview_cpu", "multiview_cpu", paper_table),
     ("blending_cost", "blending_cost", blending_lines),
+    ("defaults", "defaults", with_origin(training.defaults_table)),
+    ("averaging", "averaging", with_origin(training.averaging_table)),
+    ("mixed_precision", "mixed_precision", with_origin(training.precision_lines)),
     ("samplecnn_speed", "samplecnn_speed", rates_table),
     ("samplecnn_cpu", "samplecnn_cpu", with_origin(samplecnn.accuracy_table)),
     ("samplecnn_scales", "samplecnn_cpu", samplecnn.scales_table),

@@ -32,6 +32,7 @@ _SUBPACKAGES = (
     "model_selection",
     "neural_network",
     "nn",
+    "papers",
     "persistence",
     "preprocessing",
     "segmentation",

@@ -36,6 +36,7 @@ LAYERS = {
     "ensemble": 4,
     "segmentation": 4,
     "inspection": 5,
+    "papers": 5,
 }
 MAX_DEPTH = 8
 

@@ -42,6 +42,7 @@ from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
 )
+from skaudio.papers import phan2021
 from skaudio.preprocessing import AudioLoader, ViewScaler
 from skaudio.views import Views, make_view_union
 
@@ -85,6 +86,11 @@ BUDGETS: dict[str, dict[str, Any]] = {
         **{"width": 1.0, "max_epochs": 400, "dropout": 0.1, "inside": True},
         "augmentation": MIXED | {"mix_probability": 0.5},
     },
+    # the paper's training
+    "paper": {
+        **{"width": 1.0, "max_epochs": 2000, "dropout": 0.25, "inside": True},
+        **{"augmentation": {}, "recipe": phan2021()},
+    },
 }
 SR = 44100
 COMMON = {"segment_length": 1.5, "validation_fraction": 0.1}
@@ -109,6 +115,8 @@ def build(system: str, seed: int, fold: int, args: argparse.Namespace) -> Any:
         "random_state": 100 * seed + fold,
     }
     kind = kind_of(system)
+    recipe = {k: v for k, v in budget.get("recipe", {}).items() if k != "blending"}
+    options |= recipe | {"max_epochs": options["max_epochs"]}
     if budget["inside"]:
         options["views"] = make_view_union(*_views_of(system), sr=SR)
         options["augmentation"] = Augmentation(**budget["augmentation"])
@@ -372,7 +380,7 @@ def main() -> None:
         "default_rule": DEFAULT,
         "settings": {
             **COMMON,
-            **BUDGETS[args.budget],
+            **{k: v for k, v in BUDGETS[args.budget].items() if k != "recipe"},
             **({"max_epochs": args.epochs} if args.epochs else {}),
             "budget": args.budget,
             "device": args.device,

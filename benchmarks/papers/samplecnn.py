@@ -44,6 +44,7 @@ from _provenance import provenance
 
 from skaudio.embedding import LayerEmbedder, make_probe
 from skaudio.neural_network import FrameLevelCNNClassifier, SampleCNNClassifier
+from skaudio.papers import lee2018
 from skaudio.persistence import load, save
 from skaudio.preprocessing import AudioLoader, FrameStatistics, ViewScaler
 from skaudio.views import MelView, MFCCView, RawView
@@ -76,6 +77,12 @@ SHORT = {
     "lr_schedule": "one-cycle",
     "validation_fraction": None,
 }
+# the paper's training, of networks of any size
+PAPER = {
+    name: value
+    for name, value in lee2018().items()
+    if name not in ("sr", "sizes", "filters", "width", "max_epochs", "n_segments")
+}
 BUDGETS: dict[str, dict[str, Any]] = {
     "smoke": {
         **{"width": 0.05, "max_epochs": 1, "per_class": 6, "tagger_epochs": 1},
@@ -85,10 +92,10 @@ BUDGETS: dict[str, dict[str, Any]] = {
         **{"width": 0.125, "max_epochs": 15, "per_class": 40, "tagger_epochs": 8},
         "training": SHORT,
     },
-    # the paper's network and training, which are the defaults
+    # the paper's network and training
     "gpu": {
         **{"width": 1.0, "max_epochs": 300, "per_class": None, "tagger_epochs": 300},
-        "training": {},
+        "training": PAPER,
     },
 }
 LEVELS = {"-3": (-3,), "-2": (-2,), "-1": (-1,), "last 3": (-3, -2, -1)}
@@ -291,15 +298,19 @@ def run_digits(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
                 MLPClassifier((256,), max_iter=500, random_state=seed),
             )
         else:
-            # the defaults are the paper's training, which ends by itself
-            training = budget["training"] | {"max_epochs": 2 * budget["max_epochs"]}
+            # the paper's ends by itself
+            training = (
+                budget["training"] | {"max_epochs": 2 * budget["max_epochs"]}
+                if job == "samplecnn"
+                else PAPER | {"max_epochs": 100}
+            )
             model = SampleCNNClassifier(
                 sr=8000,
                 sizes=DIGIT_SIZES,
                 width=budget["width"],
                 device=args.device,
                 random_state=seed,
-                **(training if job == "samplecnn" else {}),
+                **training,
             )
         train = np.flatnonzero(table.speaker == speaker)
         test = np.flatnonzero(table.speaker != speaker)

@@ -102,6 +102,14 @@ def build(setting: dict[str, Any], seed: int, device: str) -> CRNNClassifier:
     )
 
 
+def path_of(
+    change: dict[str, Any], test: int, seed: int, args: argparse.Namespace
+) -> Path:
+    """Where a job is kept."""
+    name = name_of(change).replace("=", "-")
+    return args.cache / "mixing" / f"{name}-{test}-{seed}.json"
+
+
 def run(
     change: dict[str, Any],
     test: int,
@@ -112,7 +120,7 @@ def run(
 ) -> dict[str, Any]:
     """Train on the other folds, test on one; results come from the cache if there."""
     name = name_of(change)
-    path = args.cache / "mixing" / f"{name.replace('=', '-')}-{test}-{seed}.json"
+    path = path_of(change, test, seed, args)
     if path.exists():
         return json.loads(path.read_text())
     folds = np.asarray(table.folds)
@@ -146,6 +154,9 @@ def main() -> None:
     parser.add_argument("--tests", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--report", action="store_true", help="only what is in the cache"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=ROOT / ".benchmark_cache")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results")
@@ -161,6 +172,8 @@ def main() -> None:
         for change in changes.values()
         for test in args.tests
     ]
+    if args.report:
+        jobs = [job for job in jobs if path_of(*job, args).exists()]
     results = Parallel(n_jobs=args.jobs, verbose=5)(
         delayed(run)(*job, X, table, args) for job in jobs
     )
@@ -176,8 +189,11 @@ def main() -> None:
     }
     for name, change in changes.items():
         own = [r for r in results if r["setting"] == name]
+        if not own:
+            continue
         report["settings"][name] = {
             "change": change,
+            "tests": sorted({r["test"] for r in own}),
             "accuracy": float(np.mean([r["accuracy"] for r in own])),
             "per_fold_and_seed": [r["accuracy"] for r in own],
             "train_loss": float(np.mean([r["loss"] for r in own])),

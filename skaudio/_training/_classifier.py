@@ -38,6 +38,7 @@ class SegmentClassifier(KnownTagsMixin, SegmentEstimator):
         X,
         y,
         groups=None,
+        *,
         sample_weight=None,
         X_valid=None,
         y_valid=None,

@@ -150,11 +150,9 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         self._target.check_views(views.names)
         check_consistent_length(views, groups)
         if sample_weight is not None:
-            weights = check_sample_weight(views, sample_weight)
-            targets |= {SAMPLE_WEIGHT: weights}
-            views, sound, targets, groups = _with_weight(
-                np.flatnonzero(weights), views, sound, targets, groups
-            )
+            targets |= {SAMPLE_WEIGHT: check_sample_weight(views, sample_weight)}
+            clips = views, sound, targets, groups
+            views, sound, targets, groups = _with_weight(*clips)
         seed = self._draw_seed(checkpoint)
         if network is None:
             self._spec = SegmentSpec.of(views, self._segment_length(views), seed)
@@ -185,9 +183,10 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
     def _advice(self) -> str:
         """What makes a long training shorter, by the parameters that there are."""
+        unit = "steps" if set(self._spec.rates.values()) == {1.0} else "s"
         now = {
             "width": getattr(self, "width", None),
-            "segment_length": f"{self._spec.seconds:.3g} s",
+            "segment_length": f"{self._spec.seconds:.3g} {unit}",
             "max_epochs": self.max_epochs,
         }
         lower = [f"{k} (it is {v})" for k, v in now.items() if hasattr(self, k)]
@@ -435,9 +434,10 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
 
 def _with_weight(
-    rows: np.ndarray, views: Views, sound: Any, targets: Any, groups: Any
+    views: Views, sound: Any, targets: Any, groups: Any
 ) -> tuple[Views, Any, Any, Any]:
     """Only those clips that have weight."""
+    rows = np.flatnonzero(targets[SAMPLE_WEIGHT])
     return (
         views[rows],
         None if sound is None else sound[rows],

@@ -174,6 +174,7 @@ class AutoencoderEmbedder(CodeOutputs):
         X,
         y=None,
         groups=None,
+        *,
         sample_weight=None,
         X_valid=None,
         checkpoint=None,

@@ -12,6 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.utils import check_array, check_consistent_length
 
+from skaudio._utils._decisions import are_tags
 from skaudio._utils._types import FLOATS
 
 
@@ -21,7 +22,8 @@ def tag_report(y_true: Any, y_score: Any, *, tag_names: Any = None) -> Any:
     Parameters
     ----------
     y_true : array-like or sparse matrix of shape (n_clips, n_tags)
-        Ones for the tags that a clip has, zeros for the others.
+        Ones for the tags that a clip has, zeros for the others, NaN where that is
+        unknown: such entries do not count.
     y_score : array-like of shape (n_clips, n_tags)
         Probabilities, or any scores that are higher where a tag is more likely.
     tag_names : array-like of shape (n_tags,), default=None
@@ -74,7 +76,7 @@ def tag_report(y_true: Any, y_score: Any, *, tag_names: Any = None) -> Any:
     names = _check_names(tag_names, truth.shape[1])
     report = pd.DataFrame(
         {
-            "n_positive": truth.sum(axis=0),
+            "n_positive": (truth == 1).sum(axis=0),
             "roc_auc": _per_tag(roc_auc_score, truth, scores),
             "average_precision": _per_tag(average_precision_score, truth, scores),
         },
@@ -84,7 +86,9 @@ def tag_report(y_true: Any, y_score: Any, *, tag_names: Any = None) -> Any:
     never = report.index[report["n_positive"] == 0].tolist()
     if never:
         undefined.append(f"no clip has the tags {never}: both of their figures are NaN")
-    always = report.index[report["n_positive"] == len(truth)].tolist()
+    always = report.index[
+        ~(truth == 0).any(axis=0) & (report["n_positive"] > 0)
+    ].tolist()
     if always:
         undefined.append(f"every clip has the tags {always}: their ROC AUC is NaN")
     if undefined:
@@ -104,7 +108,8 @@ def mean_tag_roc_auc(y_true: Any, y_score: Any) -> float:
     Parameters
     ----------
     y_true : array-like or sparse matrix of shape (n_clips, n_tags)
-        Ones for the tags that a clip has, zeros for the others.
+        Ones for the tags that a clip has, zeros for the others, NaN where that is
+        unknown: such entries do not count.
     y_score : array-like of shape (n_clips, n_tags)
         Probabilities, or any scores that are higher where a tag is more likely.
 
@@ -139,7 +144,8 @@ def mean_tag_average_precision(y_true: Any, y_score: Any) -> float:
     Parameters
     ----------
     y_true : array-like or sparse matrix of shape (n_clips, n_tags)
-        Ones for the tags that a clip has, zeros for the others.
+        Ones for the tags that a clip has, zeros for the others, NaN where that is
+        unknown: such entries do not count.
     y_score : array-like of shape (n_clips, n_tags)
         Probabilities, or any scores that are higher where a tag is more likely.
 
@@ -228,11 +234,15 @@ def _per_tag(
     metric: Callable[..., float], truth: np.ndarray, scores: np.ndarray
 ) -> np.ndarray:
     """The figure of each tag, NaN where it is not defined."""
-    most = len(truth) - 1 if metric is roc_auc_score else len(truth)
+    needs_both = metric is roc_auc_score
     return np.array(
         [
-            metric(has, score) if 1 <= has.sum() <= most else np.nan
-            for has, score in zip(truth.T, scores.T, strict=True)
+            metric(has[known], score[known])
+            if 1 <= (has == 1).sum() <= known.sum() - needs_both
+            else np.nan
+            for has, score, known in zip(
+                truth.T, scores.T, ~np.isnan(truth.T), strict=True
+            )
         ]
     )
 
@@ -240,16 +250,22 @@ def _per_tag(
 def _check_tags(y_true: Any, y_score: Any) -> tuple[np.ndarray, np.ndarray]:
     scores = _check_scores(y_score)
     truth = check_array(
-        y_true, accept_sparse=True, dtype=None, ensure_2d=False, input_name="y_true"
+        y_true,
+        accept_sparse=True,
+        dtype=None,
+        ensure_2d=False,
+        ensure_all_finite="allow-nan",
+        input_name="y_true",
     )
     truth = truth.toarray() if hasattr(truth, "toarray") else truth
-    if truth.ndim != 2 or not np.isin(truth, (0, 1)).all():
+    if truth.ndim != 2 or not are_tags(truth):
         got = f"shape {truth.shape}"
         if truth.ndim == 2:
             got = f"the values {np.unique(truth)[:5].tolist()}"
         raise ValueError(
             "Expected y_true as a matrix of zeros and ones of shape (n_clips, n_tags), "
-            f"got {got}. MultiLabelBinarizer makes it from lists of tags."
+            f"NaN where unknown, got {got}. MultiLabelBinarizer makes it from lists of "
+            "tags."
         )
     check_consistent_length(truth, scores)
     if truth.shape != scores.shape:
@@ -257,7 +273,7 @@ def _check_tags(y_true: Any, y_score: Any) -> tuple[np.ndarray, np.ndarray]:
             f"y_true has {truth.shape[1]} tags and y_score has {scores.shape[1]}. Pass "
             "both with the same columns."
         )
-    return truth.astype(int), scores
+    return truth.astype(float), scores
 
 
 def _check_scores(y_score: Any) -> np.ndarray:

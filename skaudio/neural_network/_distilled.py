@@ -132,6 +132,7 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X,
         y,
         groups=None,
+        *,
         sample_weight=None,
         X_valid=None,
         y_valid=None,

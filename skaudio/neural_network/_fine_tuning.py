@@ -138,6 +138,7 @@ class FineTunedClassifier(
         X,
         y,
         groups=None,
+        *,
         sample_weight=None,
         X_valid=None,
         y_valid=None,

@@ -139,6 +139,7 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     See Also
     --------
     Blending : The rule and its parameters.
+    skaudio.papers.phan2021 : The paper's network and training, as parameters.
     CRNNClassifier : One view.
     skaudio.ensemble.LateFusionClassifier : Views trained apart, decisions averaged.
     skaudio.inspection.BlendingDisplay : Plot weights and losses over training.

@@ -118,16 +118,15 @@ class SampleCNNClassifier(SegmentClassifier):
     See Also
     --------
     FrameLevelCNNClassifier : The same network above a spectrogram or longer filters.
+    skaudio.papers.lee2018 : The paper's training.
     CRNNClassifier : Convolution and recurrence on a view, or on waveforms.
     skaudio.embedding.LayerEmbedder : Outputs of hidden layers as features.
 
     Notes
     -----
-    ``width=1.0`` is the paper's network. Its training was made for some ten thousand
-    clips: ``optimizer="nesterov", lr=0.01, lr_schedule="reduce-on-plateau"``, in
-    batches of 23 (MagnaTagATune) or 50 (Million Song Dataset), on all segments of a
-    clip, one after the other, where an epoch has one at random here. With a few hundred
-    clips the default was more accurate in our benchmarks.
+    The defaults suit hundreds or thousands of clips and a CPU: with them, one cycle of
+    Adam was more accurate in our benchmarks than the paper's training, which
+    `skaudio.papers.lee2018` has, with the paper's network.
 
     References
     ----------

@@ -143,6 +143,7 @@ def test_a_second_fit_that_fails_leaves_the_model_as_it_was(classifier, sound, v
 def test_search_into_what_a_name_stands_for(sound):
     X, y = sound
     net = SampleCNNClassifier(**SAMPLES, **NET, validation_fraction=0.25)
+    net.set_params(lr_schedule="reduce-on-plateau")
     search = GridSearchCV(net, {"lr_schedule__patience": [0, 2]}, cv=2).fit(X, y)
     assert search.best_estimator_.lr_schedule.patience in (0, 2)
     clf = MultiViewBlendingClassifier().set_params(blending__window=20)
@@ -165,14 +166,17 @@ def test_objects_that_are_given_are_used():
     assert blending.window == 4
 
 
+PLATEAU = SampleCNNClassifier(lr_schedule="reduce-on-plateau")
+
+
 @pytest.mark.parametrize(
     ("estimator", "key", "message"),
     [
         (CRNNClassifier(), "lr_schedule__patience", r"'one-cycle' has no.*Plateau"),
         (CRNNClassifier(), "views__n_mels", r"views=None has no parameter 'n_mels'"),
-        (CRNNClassifier(), "width__x", r"width=1.0 has no parameter 'x'"),
+        (CRNNClassifier(), "width__x", r"width=0.25 has no parameter 'x'"),
         (CRNNClassifier(), "nothing__x", r"Invalid parameter 'nothing'"),
-        (SampleCNNClassifier(), "lr_schedule__nothing", r"Invalid parameter 'nothing'"),
+        (PLATEAU, "lr_schedule__nothing", r"Invalid parameter 'nothing'"),
         (
             FineTunedClassifier(CRNNClassifier()),
             "lr_schedule__patience",

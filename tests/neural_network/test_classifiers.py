@@ -121,13 +121,20 @@ def test_validation_never_divides_a_source(toy, monkeypatch):
     seen = {}
     original = Trainer._split
 
-    def spy(self, y, groups):
-        seen["rows"] = original(self, y, groups)
-        return seen["rows"]
+    def spy(self, clips, *further):
+        seen["split"] = original(self, clips, *further)
+        return seen["split"]
 
     monkeypatch.setattr(Trainer, "_split", spy)
     MultiViewBlendingClassifier(**NET, validation_fraction=0.2).fit(X, y, groups=groups)
-    train, valid, check = seen["rows"]
+    train, sets = seen["split"]
+    mel = X["mel"]
+
+    def rows_of(data):
+        clips = data.clips["mel"]
+        return [int(np.flatnonzero((mel == clip).all((1, 2)))[0]) for clip in clips]
+
+    valid, check = rows_of(sets["valid"]), rows_of(sets["train"])
     assert not set(groups[train]) & set(groups[valid])
     assert set(y[valid]) == {"a", "b", "c"}
     assert set(check) <= set(train)

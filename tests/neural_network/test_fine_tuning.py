@@ -415,7 +415,8 @@ def test_sources_are_not_divided(clips, fitted):
     # one that is not frozen is trained first, with the same sources
     model = FineTunedClassifier(clone(held_out), random_state=0)
     model.fit(X.select(["mel"]), y, groups=source)
-    watched = model.fit(X.select(["mel"]), y, source, X.select(["mel"]), y).history_[-1]
+    mel = X.select(["mel"])
+    watched = model.fit(mel, y, source, X_test=mel, y_test=y).history_[-1]
     assert np.isfinite(watched["test_loss"])
 
 

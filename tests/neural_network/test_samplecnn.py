@@ -14,6 +14,7 @@ from skaudio.neural_network import (
     SampleCNNClassifier,
 )
 from skaudio.nn import FrameLevelCNN, SampleCNN
+from skaudio.papers import lee2018
 from skaudio.preprocessing import ViewScaler
 from skaudio.views import MelView, RawView, Views, make_view_union
 
@@ -48,14 +49,14 @@ def fitted(tones):
     return SampleCNNClassifier(**SMALL).fit(*tones)
 
 
-def test_the_default_is_the_papers():
-    clf = SampleCNNClassifier()
+def test_the_recipe_is_the_papers():
+    clf = SampleCNNClassifier(**lee2018())
     assert not hasattr(clf, "n_samples_")  # before fit
     assert clf._segment_length(None) == 59049
-    assert (clf.optimizer, clf.lr, clf.lr_schedule) == (
-        *("nesterov", 0.01),
-        "reduce-on-plateau",
-    )
+    assert (clf.optimizer, clf.lr, clf.batch_size) == ("nesterov", 0.01, 23)
+    schedule = clf.lr_schedule
+    rates = [clf.lr / schedule.factor**k for k in range(schedule.n_stages)]
+    np.testing.assert_allclose(rates, [0.01, 0.002, 0.0004, 0.00008, 0.000016])
     module = clf._module()["module__network"](1, 50)
     assert isinstance(module, SampleCNN)
     assert sum(p.numel() for p in module.parameters()) == 2_460_466

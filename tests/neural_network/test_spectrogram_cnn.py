@@ -12,7 +12,7 @@ from skaudio.persistence import load, save
 from skaudio.views import MelView, RawView, STFTView, Views
 
 SR = 8000
-SMALL = {"filters": (4, 6), "hidden_layer_sizes": (8, 5), "device": "cpu"}
+SMALL = {"width": 1.0, "filters": (4, 6), "hidden_layer_sizes": (8, 5), "device": "cpu"}
 NET = {**SMALL, "max_epochs": 2, "lr": 0.01, "random_state": 0}
 
 
@@ -37,7 +37,9 @@ def network_of(clf):
 
 
 def test_the_papers_network():
-    clf = SpectrogramCNNClassifier(max_epochs=1, device="cpu", random_state=0)
+    clf = SpectrogramCNNClassifier(
+        width=1.0, max_epochs=1, device="cpu", random_state=0
+    )
     net = network_of(clf.fit(np.zeros((3, 257, 173), np.float32), [0, 1, 2]))
     assert sum(p.numel() for p in net.blocks.parameters()) == 148_352
     assert net.map_sizes == [(128, 86), (64, 43), (32, 21), (16, 10), (8, 5)]

@@ -36,7 +36,8 @@ class PlateauSchedule(BaseEstimator):
     Notes
     -----
     An epoch has one segment of every clip here, and all ten of a 29 s clip in the
-    authors' code. Where clips are long, a larger ``patience`` makes up for that.
+    authors' code. Where clips are long, a larger ``patience`` makes up for that, or
+    ``Augmentation(segments="consecutive")``. `skaudio.papers.lee2018` has it all.
 
     References
     ----------

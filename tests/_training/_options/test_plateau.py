@@ -101,7 +101,7 @@ SMALL = {
 
 
 def test_training_ends_before_its_time(noise):
-    clf = SampleCNNClassifier(**SMALL, max_epochs=200).fit(*noise)
+    clf = SampleCNNClassifier(**SMALL, max_epochs=200, lr=0.01).fit(*noise)
     assert 6 <= len(clf.history_) < 200
     rates = [row["lr"] for row in clf.history_]
     np.testing.assert_allclose(

@@ -1,0 +1,76 @@
+"""What a training says about the time that it takes."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from skaudio._training import _callbacks
+from skaudio.neural_network import CRNNClassifier, SwishNetClassifier
+
+X = np.random.default_rng(0).normal(size=(20, 6, 12)).astype(np.float32)
+Y = np.arange(20) % 2
+NET = {"max_epochs": 3, "batch_size": 8, "random_state": 0}
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Every training is a long one."""
+    monkeypatch.setattr(_callbacks, "LONG", 0.0)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("soon", [0.0, 1e9], ids=["within an epoch", "after it"])
+def test_a_long_training_says_so_once(monkeypatch, soon):
+    monkeypatch.setattr(_callbacks, "SOON", soon)
+    with pytest.warns(UserWarning, match="Training will take about") as caught:
+        CRNNClassifier(width=0.05, **NET).fit(X, Y)
+    (warning,) = caught
+    text = str(warning.message)
+    for words in ("3 epochs", "width (it is 0.05)", "segment_length (it is 12 steps)"):
+        assert words in text
+    assert "max_epochs (it is 3)" in text
+    assert "verbose=1" in text
+
+
+@pytest.mark.usefixtures("slow")
+def test_it_names_only_parameters_that_there_are():
+    with pytest.warns(
+        UserWarning, match="lower segment_length .* max_epochs"
+    ) as caught:
+        SwishNetClassifier(**NET).fit(X, Y)
+    assert "width" not in str(caught[0].message)
+
+
+def test_a_short_one_says_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CRNNClassifier(width=0.05, **NET).fit(X, Y)
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_bar_shows_rate_and_time_left(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # the bar says it all
+        CRNNClassifier(width=0.05, **NET, verbose=1).fit(X, Y)
+    shown = capsys.readouterr().err
+    assert "60.0/60.0" in shown  # segments of all epochs
+    assert re.search(r"segment/s", shown)
+    assert "epoch=3/3" in shown
+
+
+def test_the_estimate_is_that_of_an_epoch(monkeypatch):
+    """By the clock: 2 seconds for 8 of 20 segments are 5 an epoch, 15 in all."""
+    now = iter([0.0, 2.0, 2.0])
+    monkeypatch.setattr(_callbacks.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(_callbacks, "LONG", 14.9)
+    monkeypatch.setattr(_callbacks, "SOON", 1.0)
+    records = _callbacks.Records(0, 20, " Advice.")
+
+    class Net:
+        max_epochs = 3
+
+    records.on_epoch_begin(Net())
+    with pytest.warns(UserWarning, match="15 seconds: up to 3 epochs of 5 seconds"):
+        records.on_batch_end(Net(), batch=(range(8),))
