@@ -284,7 +284,11 @@ def check_tags(estimator: Any, X: Any, y: Any, unknown: bool = False) -> np.ndar
 
 
 def check_sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
-    """Weights of clips: one for each, finite, not negative, not all zero."""
+    """Weights of clips: one for each, finite, not negative, not all zero.
+
+    Only their ratios matter: the largest comes back within 1 and 1e6, which every type
+    of floating-point numbers has room for.
+    """
     weights: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
@@ -292,7 +296,9 @@ def check_sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
             f"sample_weight must not be negative; that of clip {row} is "
             f"{weights[row]:g}."
         )
-    return weights
+    largest = weights.max()
+    scaled: np.ndarray = weights / largest * np.clip(largest, 1, 1e6)
+    return weights if 1 <= largest <= 1e6 else scaled
 
 
 def check_soft_labels(

@@ -97,6 +97,18 @@ def test_given_clips_need_no_fraction(toy):
     assert np.isfinite([row["valid_loss"] for row in clf.history_]).all()
 
 
+def test_given_clips_may_have_no_class_of_those_that_count(toy):
+    """Overfitting is then measured on any training clips."""
+    X, y, _ = toy
+    clf = MultiViewBlendingClassifier(**NET)
+    known = (y != "a").astype(float)
+    clf.fit(X, y, sample_weight=known, X_valid=X[:3], y_valid=y[:3])
+    assert np.isfinite([row["valid_loss"] for row in clf.history_]).all()
+    tags = np.c_[y == "b", y == "c"].astype(int)
+    clf.fit(X[12:], tags[12:], X_valid=X[:3], y_valid=tags[:3])  # none has a tag
+    assert np.isfinite([row["valid_loss"] for row in clf.history_]).all()
+
+
 def test_sounds_and_paths_are_validated_with(tmp_path):
     rng = np.random.default_rng(0)
     X = 0.1 * rng.normal(size=(12, 4000)).astype(np.float32)
