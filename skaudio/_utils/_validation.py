@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._decisions import are_tags
+from skaudio._utils._decisions import are_tags, has_unknown_tags, with_nan
 from skaudio._utils._rows import clips_of, to_numpy
 from skaudio._utils._sklearn import _check_sample_weight
 from skaudio._utils._types import FLOATS, is_path
@@ -264,7 +264,7 @@ def check_labels(estimator: Any, X: Any, y: Any) -> np.ndarray:
 def check_tags(estimator: Any, X: Any, y: Any, unknown: bool = False) -> np.ndarray:
     """Tags of every clip of X as zeros and ones, and NaN if some may be unknown."""
     tags: np.ndarray = check_array(
-        y,
+        with_nan(y) if unknown and has_unknown_tags(y) else y,
         accept_sparse=True,
         dtype=None,
         ensure_all_finite="allow-nan" if unknown else True,
@@ -279,6 +279,11 @@ def check_tags(estimator: Any, X: Any, y: Any, unknown: bool = False) -> np.ndar
             f"Tags must be an indicator matrix of zeros and ones"
             f"{', NaN where unknown' if unknown else ''}; got the values "
             f"{np.unique(tags)[:5].tolist()}."
+        )
+    if unknown and np.isnan(tags.astype(np.float32)).all():
+        raise ValueError(
+            "All tags are NaN, which is unknown: there is nothing to learn or to "
+            "compare with. Leave these clips out."
         )
     return tags.astype(np.float32)
 
