@@ -89,7 +89,7 @@ class WarmupDecay(BaseEstimator):
         """Refuse what is no epoch; warn of a training that ends before the schedule."""
         epochs: list[Any] = list(self.decay_epochs)
         for at in epochs:
-            if not (isinstance(at, Real) and at >= 0):
+            if not (isinstance(at, Real) and float(at) >= 0):
                 raise ValueError(
                     f"decay_epochs must be numbers of epochs, not below zero; got "
                     f"{at!r} in {self!r}."
