@@ -41,7 +41,7 @@ class WeightAverage(Callback):
     def on_batch_end(self, net: Any, **kwargs: Any) -> None:
         """Move the average towards the weights after a step."""
         self.step += 1
-        share = max(1 / self.horizon, 9 / (10 + self.step))
+        share = max(1 / max(self.horizon, 1), 9 / (10 + self.step))
         averages, values = [], []
         for name, value in net.module_.state_dict().items():
             if value.is_floating_point():

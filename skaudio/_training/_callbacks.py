@@ -139,9 +139,9 @@ class PlateauSteps(Callback):
             self._next_stage(net)
 
     def _next_stage(self, net: Any) -> None:
-        self.stage += 1
+        net.is_finished = self.stage + 1 == self.schedule.n_stages
+        self.stage += not net.is_finished  # the end is a part of the last stage
         self.n_waited, self.best_loss = 0, math.inf
-        net.is_finished = self.stage == self.schedule.n_stages
         if self.best_state:  # unless every loss was NaN
             net.module_.load_state_dict(self.best_state)
         net.optimizer_.state.clear()

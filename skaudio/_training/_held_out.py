@@ -41,7 +41,8 @@ def checked_rows(
 ) -> np.ndarray:
     """As many training clips of every stratum as there are validation clips of it.
 
-    Otherwise the difference of both losses is one of classes, not of overfitting.
+    Otherwise the difference of both losses is one of classes, not of overfitting. Where
+    they have no stratum in common, any training clips, as many.
 
     Parameters
     ----------
@@ -59,4 +60,5 @@ def checked_rows(
         shuffled[strata[shuffled] == k][:count]
         for k, count in zip(*np.unique(of_valid, return_counts=True), strict=True)
     ]
-    return np.sort(np.concatenate(chosen))
+    rows = np.concatenate(chosen)
+    return np.sort(rows if len(rows) else shuffled[: len(of_valid)])

@@ -20,14 +20,22 @@ def is_indicator(y: Any) -> bool:
 
 
 def has_unknown_tags(y: Any) -> bool:
-    """Whether y is a matrix of zeros, ones and NaN."""
-    if hasattr(y, "toarray"):  # of what a sparse matrix leaves out, all is known
-        return False
+    """Whether y is a matrix of zeros, ones and NaN, None or NA."""
+    values = with_nan(y)
+    return values is not None and bool(np.isnan(values).any()) and are_tags(values)
+
+
+def with_nan(y: Any) -> np.ndarray | None:
+    """A matrix as floats, NaN where y has NaN, None or NA; None of all other y."""
+    if hasattr(y, "toarray"):
+        y = y.toarray()
+    if hasattr(y, "isna"):  # a data frame of pandas, whose NA is no number
+        y = y.astype(object).mask(y.isna(), np.nan)
     try:
         values = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
-        return False
-    return values.ndim == 2 and bool(np.isnan(values).any()) and are_tags(values)
+        return None
+    return values if values.ndim == 2 else None
 
 
 def are_tags(values: np.ndarray) -> bool:
@@ -82,6 +90,6 @@ class KnownTagsMixin(ClassifierMixin):
         """
         decisions = self.predict(X)
         if has_unknown_tags(y):
-            y = np.asarray(y, dtype=np.float64)
-            y = np.where(np.isnan(y), decisions, y).astype(decisions.dtype)
+            tags: Any = with_nan(y)
+            y = np.where(np.isnan(tags), decisions, tags).astype(decisions.dtype)
         return float(accuracy_score(y, decisions, sample_weight=sample_weight))

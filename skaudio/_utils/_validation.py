@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
-from skaudio._utils._decisions import are_tags
+from skaudio._utils._decisions import are_tags, has_unknown_tags, with_nan
 from skaudio._utils._rows import clips_of, to_numpy
 from skaudio._utils._sklearn import _check_sample_weight
 from skaudio._utils._types import FLOATS, is_path
@@ -264,7 +264,7 @@ def check_labels(estimator: Any, X: Any, y: Any) -> np.ndarray:
 def check_tags(estimator: Any, X: Any, y: Any, unknown: bool = False) -> np.ndarray:
     """Tags of every clip of X as zeros and ones, and NaN if some may be unknown."""
     tags: np.ndarray = check_array(
-        y,
+        with_nan(y) if unknown and has_unknown_tags(y) else y,
         accept_sparse=True,
         dtype=None,
         ensure_all_finite="allow-nan" if unknown else True,
@@ -280,11 +280,20 @@ def check_tags(estimator: Any, X: Any, y: Any, unknown: bool = False) -> np.ndar
             f"{', NaN where unknown' if unknown else ''}; got the values "
             f"{np.unique(tags)[:5].tolist()}."
         )
+    if unknown and np.isnan(tags.astype(np.float32)).all():
+        raise ValueError(
+            "All tags are NaN, which is unknown: there is nothing to learn or to "
+            "compare with. Leave these clips out."
+        )
     return tags.astype(np.float32)
 
 
 def check_sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
-    """Weights of clips: one for each, finite, not negative, not all zero."""
+    """Weights of clips: one for each, finite, not negative, not all zero.
+
+    Only their ratios matter: the largest comes back within 1 and 1e6, which every type
+    of floating-point numbers has room for.
+    """
     weights: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
@@ -292,7 +301,9 @@ def check_sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
             f"sample_weight must not be negative; that of clip {row} is "
             f"{weights[row]:g}."
         )
-    return weights
+    largest = weights.max()
+    scaled: np.ndarray = weights / largest * np.clip(largest, 1, 1e6)
+    return weights if 1 <= largest <= 1e6 else scaled
 
 
 def check_soft_labels(

@@ -12,7 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.utils import check_array, check_consistent_length
 
-from skaudio._utils._decisions import are_tags
+from skaudio._utils._decisions import are_tags, has_unknown_tags, with_nan
 from skaudio._utils._types import FLOATS
 
 
@@ -250,7 +250,7 @@ def _per_tag(
 def _check_tags(y_true: Any, y_score: Any) -> tuple[np.ndarray, np.ndarray]:
     scores = _check_scores(y_score)
     truth = check_array(
-        y_true,
+        with_nan(y_true) if has_unknown_tags(y_true) else y_true,
         accept_sparse=True,
         dtype=None,
         ensure_2d=False,

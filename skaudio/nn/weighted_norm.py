@@ -67,15 +67,18 @@ class _Weighted(TorchFunctionMode):
         if not training:
             statistics = running_mean, running_var
             return F.batch_norm(x, *statistics, weight, bias, False, momentum, eps)
+        narrow, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
         axes = [0, *range(2, x.ndim)]
         shape = [-1, *[1] * (x.ndim - 1)]
         clips = self.weights.to(x.dtype).repeat_interleave(len(x) // len(self.weights))
-        n_values = clips.sum() * x[0, 0].numel()
-        shares = (clips / n_values).reshape(shape)
+        n_per_clip = x[0, 0].numel()
+        shares = (clips / (clips.sum() * n_per_clip)).reshape(shape)
         mean = (shares * x).sum(axes, keepdim=True)
         centred = x - mean
         var = (shares * centred.square()).sum(axes, keepdim=True)
         if running_mean is not None and running_var is not None:
+            # small weights are shares, not counts of clips
+            n_values = torch.maximum(clips.sum(), (clips > 0).sum()) * n_per_clip
             correction = n_values / (n_values - 1).clamp(min=1)
             with torch.no_grad():
                 running_mean.lerp_(mean.flatten(), momentum)
@@ -84,4 +87,6 @@ class _Weighted(TorchFunctionMode):
         channels = [1, -1, *[1] * (x.ndim - 2)]
         if weight is not None:
             y = y * weight.reshape(channels)
-        return y if bias is None else y + bias.reshape(channels)
+        if bias is not None:
+            y = y + bias.reshape(channels)
+        return y.to(narrow)

@@ -1,8 +1,12 @@
 """Tags that are NaN: unknown, and out of the loss and of all scores."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from skaudio.metrics import mean_tag_average_precision, tag_report
 from skaudio.neural_network import Augmentation, CRNNClassifier, FineTunedClassifier
@@ -70,6 +74,42 @@ def test_metrics_leave_it_out(tagged):
     assert mean_tag_average_precision(unknown, scores) == pytest.approx(
         report["average_precision"].mean()
     )
+
+
+FORMS = {
+    "frame": pd.DataFrame,
+    "Int64": lambda y: pd.DataFrame(y).astype("Int64"),
+    "boolean": lambda y: pd.DataFrame(y).astype("boolean"),
+    "objects": lambda y: np.where(np.isnan(y), None, y),
+    "NA": lambda y: pd.DataFrame(y).astype(object).where(~np.isnan(y), pd.NA),
+    "lists": lambda y: np.where(np.isnan(y), None, y).tolist(),
+    "sparse": csr_matrix,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_unknown_is_what_any_container_calls_so(tagged, form):
+    X, _, unknown = tagged
+    y = FORMS[form](unknown)
+    clf = CRNNClassifier(**NET | {"max_epochs": 1})
+    expected = clf.fit(X, unknown, X_valid=X, y_valid=unknown)
+    score, proba = expected.score(X, unknown), expected.predict_proba(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf.fit(X, y, X_valid=X, y_valid=y)
+        assert clf.score(X, y) == score
+    np.testing.assert_array_equal(clf.predict_proba(X), proba)
+    ours, theirs = tag_report(y, proba), tag_report(unknown, proba)
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+def test_nothing_known_is_refused(tagged):
+    X, y, _ = tagged
+    nothing = np.full_like(y, np.nan)
+    with pytest.raises(ValueError, match=r"^All tags are NaN, which is unknown"):
+        CRNNClassifier(**NET).fit(X, nothing)
+    with pytest.raises(ValueError, match="y_valid: All tags are NaN"):
+        CRNNClassifier(**NET).fit(X, y, X_valid=X, y_valid=nothing)
 
 
 def test_unmixed_clips_keep_what_is_known(tagged):

@@ -11,9 +11,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
+from skaudio._training._evaluation import Evaluation
 from skaudio._training._held_out import held_out
 from skaudio.embedding import AutoencoderEmbedder
 from skaudio.neural_network import (
+    Blending,
     CRNNClassifier,
     DistilledClassifier,
     FineTunedClassifier,
@@ -94,6 +96,18 @@ def test_given_clips_need_no_fraction(toy):
     with pytest.raises(ValueError, match="Set validation_fraction"):
         clone(clf).fit(X, y)
     clf.fit(X, y, X_valid=X[::3], y_valid=y[::3])
+    assert np.isfinite([row["valid_loss"] for row in clf.history_]).all()
+
+
+def test_given_clips_may_have_no_class_of_those_that_count(toy):
+    """Overfitting is then measured on any training clips."""
+    X, y, _ = toy
+    clf = MultiViewBlendingClassifier(**NET)
+    known = (y != "a").astype(float)
+    clf.fit(X, y, sample_weight=known, X_valid=X[:3], y_valid=y[:3])
+    assert np.isfinite([row["valid_loss"] for row in clf.history_]).all()
+    tags = np.c_[y == "b", y == "c"].astype(int)
+    clf.fit(X[12:], tags[12:], X_valid=X[:3], y_valid=tags[:3])  # none has a tag
     assert np.isfinite([row["valid_loss"] for row in clf.history_]).all()
 
 
@@ -242,6 +256,29 @@ def test_the_best_of_the_last_stage_is_kept(toy):
         torch.testing.assert_close(weights_of(clf)[name], values, rtol=0, atol=0)
 
 
+def test_the_end_of_the_last_stage_is_a_part_of_it(toy, monkeypatch):
+    """What is evaluated after it replaces only what is worse."""
+    X, y, groups = toy
+    seen, keep = [], Evaluation._keep
+
+    def watched(self, net, score):
+        seen.append((self.rate.stage, score))
+        keep(self, net, score)
+        seen[-1] += (self.best_score,)
+
+    monkeypatch.setattr(Evaluation, "_keep", watched)
+    clf = MultiViewBlendingClassifier(
+        **NET | {"max_epochs": 60},
+        blending=Blending(rule="uniform", period=4),
+        lr_schedule=PlateauSchedule(patience=0, n_stages=2),
+        validation_fraction=Validation(2, monitor="loss", keep="last-stage"),
+    ).fit(X, y, groups=groups)
+    assert clf.history_[-1]["step"] % 4  # one more evaluation at the end
+    last = max(stage for stage, _, _ in seen)
+    assert last == 1
+    assert seen[-1][2] == max(score for stage, score, _ in seen if stage == last)
+
+
 def test_a_ladder_that_is_cut_off_warns(toy):
     X, y, _ = toy
     clf = CRNNClassifier(**NET, validation_fraction=2, lr_schedule="reduce-on-plateau")
@@ -304,6 +341,15 @@ def test_averaged_weights_by_hand(toy):
     for name, values in weights_of(clf).items():
         if values.is_floating_point() and "running" not in name:
             np.testing.assert_allclose(values, average[name], atol=1e-5)
+
+
+def test_less_than_a_step_averages_nothing(toy):
+    X, y, _ = toy
+    mel = X.select(["mel"])
+    plain = CRNNClassifier(**NET).fit(mel, y)
+    few = CRNNClassifier(**NET, optimizer=Optimizer(average_epochs=1e-6)).fit(mel, y)
+    for name, values in weights_of(few).items():
+        torch.testing.assert_close(values, weights_of(plain)[name])
 
 
 def test_the_average_is_evaluated_and_kept(toy):

@@ -157,6 +157,47 @@ def test_normalisation_of_weighted_clips_is_that_of_repeated_ones(shape):
     torch.testing.assert_close(frozen, weighted(x))
 
 
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 3, 5)])
+def test_normalisation_does_not_depend_on_the_sum_of_weights(sizes):
+    """Weights that sum to one are shares; variances do not shrink by them."""
+    x = torch.randn(sizes, generator=torch.Generator().manual_seed(0))
+    equal, plain = torch.nn.BatchNorm1d(3), torch.nn.BatchNorm1d(3)
+    with weighted_normalisation(torch.full((4,), 1 / 400)):
+        torch.testing.assert_close(equal(x), plain(x))
+    torch.testing.assert_close(equal.running_var, plain.running_var)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-45, 1e38, 1e300])
+def test_only_ratios_of_weights_matter(clips, factor):
+    X, y = clips
+    weights = np.linspace(1, 2, 24)
+    few = CRNNClassifier(**NET).fit(X, y, sample_weight=weights)
+    many = CRNNClassifier(**NET).fit(X, y, sample_weight=factor * weights)
+    np.testing.assert_allclose(
+        many.predict_proba(X), few.predict_proba(X), atol=5e-3, err_msg=str(factor)
+    )
+    assert many.history_[0]["train_loss"] == pytest.approx(
+        few.history_[0]["train_loss"], rel=1e-3
+    )
+
+
+def test_weights_and_mixed_precision_go_together(clips):
+    """Statistics are computed in float32, and outputs are those of equal weights."""
+    X, y = clips
+    clf = CRNNClassifier(**NET, mixed_precision=True)
+    plain = clone(clf).fit(X, y)
+    weighted = clone(clf).fit(X, y, sample_weight=np.ones(24))
+    losses = [clf.history_[0]["train_loss"] for clf in (plain, weighted)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    x = torch.randn(8, 3, 50, generator=torch.Generator().manual_seed(0)) + 3
+    norm = torch.nn.BatchNorm1d(3)
+    with weighted_normalisation(torch.ones(8)):
+        assert norm(x.bfloat16()).dtype == torch.bfloat16
+    expected = torch.nn.BatchNorm1d(3)
+    expected(x.bfloat16())
+    torch.testing.assert_close(norm.running_mean, expected.running_mean)
+
+
 def test_views_inside_are_standardised_by_the_weights():
     """A scaler of weighted clips is one of repeated clips."""
     rng = np.random.default_rng(0)

@@ -46,10 +46,10 @@ class Optimizer(BaseEstimator):
 
     Notes
     -----
-    With steps per epoch ``n`` and ``h = average_epochs * n``, a step moves the average
-    by ``max(1 / h, 9 / (10 + t))`` of the way to the weights after step ``t``: at the
-    start of training it forgets faster. Statistics of batch normalisation are averaged
-    likewise.
+    With steps per epoch ``n`` and ``h = average_epochs * n``, at least 1, a step moves
+    the average by ``max(1 / h, 9 / (10 + t))`` of the way to the weights after step
+    ``t``: at the start of training it forgets faster. Statistics of batch normalisation
+    are averaged likewise.
 
     References
     ----------

@@ -86,8 +86,15 @@ class WarmupDecay(BaseEstimator):
         return float(lr * self.factor**n_decays)
 
     def _check_epochs(self, max_epochs: int) -> None:
-        """Warn of a training that ends before the schedule does."""
-        last = max(self.decay_epochs, default=self.warmup_epochs)
+        """Refuse what is no epoch; warn of a training that ends before the schedule."""
+        epochs: list[Any] = list(self.decay_epochs)
+        for at in epochs:
+            if not (isinstance(at, Real) and float(at) >= 0):
+                raise ValueError(
+                    f"decay_epochs must be numbers of epochs, not below zero; got "
+                    f"{at!r} in {self!r}."
+                )
+        last = max([self.warmup_epochs, *epochs])
         if last >= max_epochs:
             warnings.warn(
                 f"max_epochs={max_epochs} ends training before lr_schedule={self!r} "

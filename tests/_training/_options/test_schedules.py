@@ -44,3 +44,19 @@ def test_a_schedule_that_is_cut_off_warns():
         clf.fit(X, [0, 1] * 4)
     clf.set_params(lr_schedule=WarmupDecay(warmup_epochs=1, decay_epochs=()))
     clf.fit(X, [0, 1] * 4)  # nothing is left out: no warning, or an error here
+
+
+def test_a_warm_up_that_never_ends_warns():
+    X = np.random.default_rng(0).normal(size=(8, 4, 6))
+    schedule = WarmupDecay(warmup_epochs=5, decay_epochs=(1,))
+    clf = CRNNClassifier(width=0.02, max_epochs=2, lr_schedule=schedule, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="after epoch 5"):
+        clf.fit(X, [0, 1] * 4)
+
+
+@pytest.mark.parametrize("epochs", [["a"], [[1, 2]], [3, -1], [float("nan")]])
+def test_what_is_no_epoch_is_refused(epochs):
+    X = np.random.default_rng(0).normal(size=(8, 4, 6))
+    clf = CRNNClassifier(lr_schedule=WarmupDecay(decay_epochs=epochs), random_state=0)
+    with pytest.raises(ValueError, match="decay_epochs must be numbers of epochs"):
+        clf.fit(X, [0, 1] * 4)
