@@ -182,6 +182,7 @@ class Records(Callback):
         self.epochs: list[dict[str, float]] = []
         self.bar: Any = None
         self.is_estimated = False
+        self.n_begun = 0  # epochs of this run
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the progress bar, if one is asked for."""
@@ -208,6 +209,7 @@ class Records(Callback):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Start the clock."""
         self.started, self.n_done, self.n_batches = time.perf_counter(), 0, 0
+        self.n_begun += 1
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Read skorch's record of the epoch."""
@@ -240,6 +242,8 @@ class Records(Callback):
 
     def _estimate(self, net: Any) -> None:
         """Say once that training will take long; a progress bar says so anyway."""
+        if net.compiled and self.n_begun == 1:  # most of its time is compilation
+            return
         self.is_estimated = True
         seconds = time.perf_counter() - self.started
         epoch = seconds * self.n_segments / max(self.n_done, 1)

@@ -86,6 +86,12 @@ class Checkpoint(Callback):
                 f"{', '.join(differing)}. Delete it to start anew, or name another "
                 "file."
             )
+        n_epochs = len(state["history"]) if isinstance(state["history"], list) else 0
+        if n_epochs > net.max_epochs:
+            raise ValueError(
+                f"{self.path} has {n_epochs} epochs of this training already, but "
+                f"max_epochs={net.max_epochs}. Raise max_epochs, or name another file."
+            )
         with named(self.path):
             self._check(net, state)
             self._restore(net, state)

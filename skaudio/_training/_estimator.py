@@ -172,8 +172,8 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         waveforms = None if sound is None else sound.waveforms
         trained = trainer.train(
             Clips(views, targets, groups, source, waveforms),
-            valid=None if valid is None else self._further_set(*valid),
-            test=None if test is None else self._further_set(*test),
+            valid=None if valid is None else self._further_set("X_valid", *valid),
+            test=None if test is None else self._further_set("X_test", *test),
             checkpoint=checkpoint,
             settings=self._settings(),
         )
@@ -190,12 +190,17 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             "max_epochs": self.max_epochs,
         }
         lower = [f"{k} (it is {v})" for k, v in now.items() if hasattr(self, k)]
-        return f" To make it shorter, lower {', '.join(lower)}; or train on a GPU."
+        is_slow = resolve_device(self.device) == "cpu"
+        gpu = "; or train on a GPU" if is_slow else ""
+        return f" To make it shorter, lower {', '.join(lower)}{gpu}."
 
-    def _further_set(self, X: Any, encode: EncodeTest) -> SegmentDataset:
+    def _further_set(self, name: str, X: Any, encode: EncodeTest) -> SegmentDataset:
         """Clips to evaluate during training, with their targets."""
-        views, _ = self._read(X, reset=False)
-        self._spec.check(self, views)
+        try:
+            views, _ = self._read(X, reset=False)
+            self._spec.check(self, views)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
         return self._spec.dataset(views, encode(self._target, views))
 
     def _draw_seed(self, checkpoint: Any) -> int:

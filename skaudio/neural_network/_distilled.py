@@ -191,9 +191,9 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 "DistilledClassifier takes one class label per clip; got an indicator "
                 "matrix of tags."
             )
-        self.teacher_ = fitted(
-            self.teacher, X, y, groups=groups, sample_weight=sample_weight
-        )
+        about_clips = {"groups": groups, "sample_weight": sample_weight}
+        about_clips |= {"X_valid": X_valid, "y_valid": y_valid}
+        self.teacher_ = fitted(self.teacher, X, y, **about_clips)
         student = clone(self.student)
         is_pipeline = isinstance(student, Pipeline)
         steps = steps_before(student.steps[:-1]) if is_pipeline else None

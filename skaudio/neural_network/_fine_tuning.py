@@ -193,9 +193,9 @@ class FineTunedClassifier(
         ConvergenceWarning
             If training diverged after the model that is kept.
         """
-        steps, first = network_of(
-            fitted(self.estimator, X, y, groups=groups, sample_weight=sample_weight)
-        )
+        about_clips = {"groups": groups, "sample_weight": sample_weight}
+        about_clips |= {"X_valid": X_valid, "y_valid": y_valid}
+        steps, first = network_of(fitted(self.estimator, X, y, **about_clips))
         if not isinstance(first, SegmentClassifier):
             raise TypeError(
                 f"FineTunedClassifier needs a classifier; got {type(first).__name__}."

@@ -13,11 +13,20 @@ from sklearn.utils.validation import has_fit_parameter
 def fitted(model: Any, X: Any, y: Any, **about_clips: Any) -> Any:
     """A clone of a model, fitted unless it is frozen.
 
-    What is known about clips, such as groups, goes to a classifier that takes it.
+    What is known about clips, such as groups, goes to a classifier that takes it;
+    ``X_valid`` in a pipeline after the steps before have transformed it.
     """
     model = clone(model)
-    if not isinstance(model, FrozenEstimator):
-        model.fit(X, y, **_arguments(model, about_clips))
+    if isinstance(model, FrozenEstimator):
+        return model
+    arguments = _arguments(model, about_clips)
+    key = next((key for key in arguments if key.endswith("X_valid")), None)
+    if not isinstance(model, Pipeline) or key is None or len(model) == 1:
+        return model.fit(X, y, **arguments)
+    steps = model[:-1]  # the same objects
+    X = steps.fit_transform(X, y)
+    about_clips |= {"X_valid": steps.transform(about_clips["X_valid"])}
+    model[-1].fit(X, y, **_arguments(model[-1], about_clips))
     return model
 
 

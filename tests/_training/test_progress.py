@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from skaudio._training import _callbacks
+from skaudio._training import _callbacks, _estimator
 from skaudio.neural_network import CRNNClassifier, SwishNetClassifier
 
 X = np.random.default_rng(0).normal(size=(20, 6, 12)).astype(np.float32)
@@ -69,8 +69,35 @@ def test_the_estimate_is_that_of_an_epoch(monkeypatch):
     records = _callbacks.Records(0, 20, " Advice.")
 
     class Net:
-        max_epochs = 3
+        max_epochs, compiled = 3, False
 
     records.on_epoch_begin(Net())
     with pytest.warns(UserWarning, match="15 seconds: up to 3 epochs of 5 seconds"):
         records.on_batch_end(Net(), batch=(range(8),))
+
+
+def test_time_of_compilation_is_no_time_of_training(monkeypatch):
+    """100 seconds for the first epoch; then 1 for 10 of 20 segments: 2 an epoch."""
+    now = iter([0.0, 100.0, 100.0, 101.0, 101.0])
+    monkeypatch.setattr(_callbacks.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(_callbacks, "LONG", 0.0)
+    monkeypatch.setattr(_callbacks, "SOON", 0.5)
+    records = _callbacks.Records(0, 20, "")
+
+    class Net:
+        max_epochs, compiled = 3, True
+
+    records.on_epoch_begin(Net())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        records.on_batch_end(Net(), batch=(range(10),))
+    records.on_epoch_begin(Net())
+    with pytest.warns(UserWarning, match="up to 3 epochs of 2 seconds"):
+        records.on_batch_end(Net(), batch=(range(10),))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_gpu_is_advised_where_there_is_none(monkeypatch, device):
+    clf = CRNNClassifier(width=0.05, **NET).fit(X, Y)
+    monkeypatch.setattr(_estimator, "resolve_device", lambda name: device)
+    assert ("train on a GPU" in clf._advice()) == (device == "cpu")

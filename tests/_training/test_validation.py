@@ -161,19 +161,41 @@ def test_meta_estimators_and_embedders_take_them(toy):
     assert np.isfinite([row["valid_loss"] for row in embedder.history_]).all()
 
 
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_first_trainings_and_teachers_validate_with_them_too(toy, in_pipeline):
+    """Which these need: without validation clips they refuse to be trained."""
+    X, y, _ = toy
+    net = MultiViewBlendingClassifier(**NET, validation_fraction=None)
+    first = make_pipeline(ViewScaler(), net) if in_pipeline else net
+    further = {"X_valid": X[1::2], "y_valid": y[1::2]}
+    tuned = FineTunedClassifier(first, max_epochs=1, random_state=0)
+    tuned.fit(X[::2], y[::2], **further)
+    student = DistilledClassifier(clone(net), first).fit(X[::2], y[::2], **further)
+    by_hand = clone(net)
+    scaler = ViewScaler().fit(X[::2]) if in_pipeline else None
+    scaled = [x if scaler is None else scaler.transform(x) for x in (X[::2], X[1::2])]
+    by_hand.fit(scaled[0], y[::2], X_valid=scaled[1], y_valid=y[1::2])
+    teacher = student.teacher_[-1] if in_pipeline else student.teacher_
+    assert_same(teacher, by_hand)
+
+
 @pytest.mark.parametrize(
     ("further", "message"),
     [
         ({"y_valid": [0]}, "X_valid and y_valid go together"),
         ({"X_valid": "X", "y_valid": "odd"}, "y_valid: There is no output for the cl"),
         ({"X_valid": "few", "y_valid": "y"}, "y_valid: Found input variables with inc"),
-        ({"X_valid": "raw", "y_valid": "y"}, "view"),
+        ({"X_valid": "raw", "y_valid": "y"}, "X_valid: .*view"),
+        ({"X_valid": "slow", "y_valid": "y"}, "X_valid: View 'mel' has 40 steps per s"),
+        ({"X_valid": [], "y_valid": []}, "X_valid: "),
+        ({"X_test": "raw", "y_test": "y"}, "X_test: .*view"),
     ],
 )
 def test_odd_clips_are_refused(toy, further, message):
     X, y, _ = toy
     mel = X.select(["mel"])
     known = {"X": mel, "few": mel[:5], "raw": X.select(["raw"]), "y": y}
+    known["slow"] = Views({"mel": mel["mel"]}, {"mel": 40.0})
     known["odd"] = np.where(y == "a", "d", y)
     further = {
         k: known.get(v, v) if isinstance(v, str) else v for k, v in further.items()
@@ -403,6 +425,14 @@ def test_a_schedule_of_the_whole_training_cannot_go_on(toy, tmp_path):
     clf = CRNNClassifier(**NET).fit(mel, y, checkpoint=path)
     with pytest.raises(ValueError, match="What differs: max_epochs"):
         clf.set_params(max_epochs=6).fit(mel, y, checkpoint=path)
+
+
+def test_fewer_epochs_than_there_are_is_no_damage(toy, tmp_path):
+    X, y, _ = toy
+    mel, path = X.select(["mel"]), tmp_path / "training"
+    clf = CRNNClassifier(**NET, lr_schedule="constant").fit(mel, y, checkpoint=path)
+    with pytest.raises(ValueError, match=r"has 3 epochs .* max_epochs=2\. Raise"):
+        clf.set_params(max_epochs=2).fit(mel, y, checkpoint=path)
 
 
 def test_other_clips_to_validate_with_are_another_training(toy, tmp_path):
