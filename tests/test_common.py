@@ -145,7 +145,9 @@ INSTANCES = [
     SampleCNNClassifier(**NET | SAMPLES),
     SelfNormalizingClassifier(**LIGHT, hidden_layer_sizes=(16, 8)),
     SilenceRemover(),
-    SpectrogramCNNClassifier(**LIGHT, filters=(8, 8), hidden_layer_sizes=(8,)),
+    SpectrogramCNNClassifier(
+        **LIGHT, width=1.0, filters=(8, 8), hidden_layer_sizes=(8,)
+    ),
     SoftmaxAutoencoderClassifier(**CODES, **LIGHT, gamma=0.1, head_sizes=(8,)),
     SwishNetClassifier(**LIGHT),
     TagBinarizer(),

@@ -49,7 +49,8 @@ def phan2021(data: str = "esc50") -> dict[str, Any]:
 
     References
     ----------
-    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021, Section 3.1.
+    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021,
+    Section 3.1.3.
 
     Examples
     --------

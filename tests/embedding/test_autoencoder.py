@@ -63,11 +63,12 @@ def test_views_inside_and_segments():
     """Sound, pooled, in segments: the paper's input inside the embedder."""
     rng = np.random.default_rng(0)
     sound = rng.normal(size=(8, 4000)).astype(np.float32)
-    model = small(views=MeanPoolView(sr=2000, pool_size=40), max_epochs=1, dropout=0.1)
+    options = {"max_epochs": 1, "dropout": 0.1, "segment_length": None}
+    model = small(views=MeanPoolView(sr=2000, pool_size=40), **options)
     codes = model.fit_transform(sound)
     pooled = sound.reshape(8, 1, 100, 40).mean(axis=3)
     views = Views({"meanpool": pooled}, {"meanpool": 50.0})
-    alone = small(max_epochs=1, dropout=0.1).fit(views)
+    alone = small(**options).fit(views)
     np.testing.assert_allclose(codes, alone.transform(views), atol=1e-5)
     segments = small(views=RawView(sr=2000), segment_length=0.5, max_epochs=1)
     assert segments.fit(sound).inverse_transform(np.zeros((1, 4))).shape == (1, 1, 1000)

@@ -37,12 +37,13 @@ from skaudio.views import MelView, Views
 
 SR = 8000
 SHORT = {
+    "width": 1.0,
     "max_epochs": 1,
     "lr_schedule": "constant",
     "validation_fraction": None,
     "random_state": 0,
 }
-NET = {"sr": SR, "sizes": (3,) * 6, "width": 0.06, **SHORT}  # 729 samples
+NET = SHORT | {"sr": SR, "sizes": (3,) * 6, "width": 0.06}  # 729 samples
 FAMILY = [(2, 13), (2, 14), (3, 8), (3, 9), (4, 6), (4, 7), (5, 5), (5, 6)]
 
 

@@ -52,7 +52,11 @@ MODELS = {
         FrameClassifier(GMMClassifier(n_components=2, random_state=0)),
     ),
     "samplecnn": SampleCNNClassifier(
-        **NET, sr=8000, sizes=(3,) * 6, lr_schedule=PlateauSchedule(n_stages=1)
+        **NET,
+        sr=8000,
+        sizes=(3,) * 6,
+        lr_schedule=PlateauSchedule(n_stages=1),
+        validation_fraction=0.1,
     ),
     "layers": make_probe(
         LayerEmbedder(SampleCNNClassifier(**NET, sr=8000, sizes=(3,) * 6)),

@@ -104,7 +104,8 @@ def test_blocks_equal_the_whole(name, block, clips, recording):
 def test_means_of_samples_in_blocks(block, clips, recording):
     """They lie half a hop behind their first sample: two are as near to a time."""
     view = MeanPoolView(sr=SR, pool_size=80)
-    model = make_pipeline(view, ViewScaler(), Convolution()).fit(*clips)
+    scaler = ViewScaler(with_waveforms=True)
+    model = make_pipeline(view, scaler, Convolution()).fit(*clips)
     segmenter = segmenter_of(model, block=block, median=1, hop=0.01)
     assert source_of(segmenter).centre == 40
     (found,), _ = segmenter.predict_frames_proba([recording])

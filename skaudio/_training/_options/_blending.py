@@ -24,11 +24,12 @@ class Blending(BaseEstimator):
     ----------
     rule : {"adaptive", "fixed-reference", "uniform", "none"}, default="adaptive"
         "adaptive" measures progress from the best smoothed losses so far (the paper's
-        rule); "fixed-reference" from the losses before training (G-Blend); "uniform"
-        weighs all branches alike; "none" trains the joint branch only (concatenation).
+        rule, as we reconstruct it); "fixed-reference" from the losses before training
+        (G-Blend); "uniform" weighs all branches alike; "none" trains the joint branch
+        only (concatenation).
     period : int or "auto", default="auto"
         Training steps between evaluations. "auto" evaluates as often as about 4 % of
-        the training time allows, at least 5 and at most 100 (the paper's) steps apart.
+        the training time allows, at least 5 and at most 100 steps apart.
     window : int or "auto", default="auto"
         Evaluations that the smoothing of losses averages. Weights are uniform until
         more than these were made. "auto" takes a quarter of the evaluations that the
@@ -40,10 +41,10 @@ class Blending(BaseEstimator):
         Added to the squared overfitting, in units of squared loss.
     momentum : float, default=0.8
         Share of the old weights in the new ones; 0 takes every new estimate at once, as
-        published.
+        in the paper's words.
     min_weight : float, default=0.05
         Weight that every branch keeps, at most one over the number of branches. With 0,
-        as published, a branch may stop learning for good.
+        as in the paper's words, a branch may stop learning for good.
 
     See Also
     --------

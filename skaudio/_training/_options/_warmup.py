@@ -46,7 +46,8 @@ class WarmupDecay(BaseEstimator):
 
     References
     ----------
-    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021, Section 3.1.
+    Phan et al., "Multi-view Audio and Music Classification", ICASSP 2021,
+    Section 3.1.3.
 
     Examples
     --------
