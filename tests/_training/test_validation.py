@@ -493,6 +493,30 @@ def test_a_schedule_of_the_whole_training_cannot_go_on(toy, tmp_path):
         clf.set_params(max_epochs=6).fit(mel, y, checkpoint=path)
 
 
+@pytest.mark.parametrize("window", ["auto", 2])
+def test_blending_goes_on_with_a_window_of_its_own(toy, tmp_path, window):
+    """Where it is a share of the training it would have been another one."""
+    X, y, groups = toy
+    clf = MultiViewBlendingClassifier(
+        **NET | {"max_epochs": 4},
+        blending=Blending(period=1, window=window),
+        lr_schedule="constant",
+        validation_fraction=2,
+    )
+    path = tmp_path / "training"
+    clone(clf).fit(X, y, groups=groups, checkpoint=path)
+    longer = clone(clf).set_params(max_epochs=8)
+    if window == "auto":
+        with pytest.raises(ValueError, match="What differs: max_epochs"):
+            longer.fit(X, y, groups=groups, checkpoint=path)
+        return
+    longer.fit(X, y, groups=groups, checkpoint=path)
+    once = clone(clf).set_params(max_epochs=8).fit(X, y, groups=groups)
+    assert_same(longer, once)
+    np.testing.assert_array_equal(longer.branch_weights_, once.branch_weights_)
+    assert not np.allclose(once.branch_weights_, 1 / len(once.branch_weights_))
+
+
 def test_fewer_epochs_than_there_are_is_no_damage(toy, tmp_path):
     X, y, _ = toy
     mel, path = X.select(["mel"]), tmp_path / "training"
