@@ -76,6 +76,23 @@ def test_the_estimate_is_that_of_an_epoch(monkeypatch):
         records.on_batch_end(Net(), batch=(range(8),))
 
 
+def test_what_is_left_counts_after_a_checkpoint(monkeypatch):
+    """Two of three epochs are done: one is left."""
+    now = iter([0.0, 2.0, 2.0])
+    monkeypatch.setattr(_callbacks.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(_callbacks, "LONG", 0.0)
+    monkeypatch.setattr(_callbacks, "SOON", 1.0)
+    records = _callbacks.Records(0, 20, "")
+    records.epochs = [{}, {}]
+
+    class Net:
+        max_epochs, compiled = 3, False
+
+    records.on_epoch_begin(Net())
+    with pytest.warns(UserWarning, match=r"take about 5 seconds: up to 3 epochs of 5 s"):
+        records.on_batch_end(Net(), batch=(range(8),))
+
+
 def test_time_of_compilation_is_no_time_of_training(monkeypatch):
     """100 seconds for the first epoch; then 1 for 10 of 20 segments: 2 an epoch."""
     now = iter([0.0, 100.0, 100.0, 101.0, 101.0])
