@@ -210,6 +210,9 @@ class Records(Callback):
         """Start the clock."""
         self.started, self.n_done, self.n_batches = time.perf_counter(), 0, 0
         self.n_begun += 1
+        if self.bar is not None and self.n_begun == 1:  # a checkpoint may go on
+            n_before = len(self.epochs) * self.n_segments
+            self.bar.n = self.bar.last_print_n = self.bar.initial = n_before
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Read skorch's record of the epoch."""

@@ -86,7 +86,7 @@ class Checkpoint(Callback):
                 f"{', '.join(differing)}. Delete it to start anew, or name another "
                 "file."
             )
-        n_epochs = len(state["history"]) if isinstance(state["history"], list) else 0
+        n_epochs = _n_epochs(state)
         if n_epochs > net.max_epochs:
             raise ValueError(
                 f"{self.path} has {n_epochs} epochs of this training already, but "
@@ -179,6 +179,17 @@ def _dropout_generator(module: torch.nn.Module) -> torch.Generator | None:
 def _without_batches(row: dict[str, Any]) -> dict[str, Any]:
     kept = {k: encoded(v) for k, v in row.items() if k != "batches" and is_plain(v)}
     return {**kept, "batches": []}
+
+
+def _n_epochs(state: dict[str, Any]) -> int:
+    """Epochs of a state; 0 if its parts do not agree, which `_check_epochs` refuses."""
+    parts = state["parts"]
+    records = parts.get("records") if isinstance(parts, dict) else None
+    epochs = records.get("epochs") if isinstance(records, dict) else None
+    history = state["history"]
+    if not (isinstance(epochs, list) and isinstance(history, list)):
+        return 0
+    return len(history) if len(history) == len(epochs) else 0
 
 
 def _check_epochs(epochs: Any, history: Any, most: int) -> None:

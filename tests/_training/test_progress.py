@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,6 +61,21 @@ def test_the_bar_shows_rate_and_time_left(capsys):
     assert "epoch=3/3" in shown
 
 
+def test_the_bar_goes_on_after_a_checkpoint(capsys, tmp_path):
+    """From what is done already, which says nothing about the rate of this run."""
+    clf = CRNNClassifier(width=0.05, lr_schedule="constant", **NET)
+    clf.fit(X, Y, checkpoint=tmp_path / "training")
+    clf.set_params(max_epochs=5, verbose=1)
+    clf.fit(X, Y, checkpoint=tmp_path / "training")
+    shown = capsys.readouterr().err
+    assert "100/100" in shown
+    assert "epoch=5/5" in shown
+    records = _callbacks.Records(1, 20, "")
+    records.epochs, records.bar = [{}] * 3, SimpleNamespace()
+    records.on_epoch_begin(None)
+    assert records.bar.n == records.bar.initial == records.bar.last_print_n == 60
+
+
 def test_the_estimate_is_that_of_an_epoch(monkeypatch):
     """By the clock: 2 seconds for 8 of 20 segments are 5 an epoch, 15 in all."""
     now = iter([0.0, 2.0, 2.0])
@@ -73,6 +89,23 @@ def test_the_estimate_is_that_of_an_epoch(monkeypatch):
 
     records.on_epoch_begin(Net())
     with pytest.warns(UserWarning, match="15 seconds: up to 3 epochs of 5 seconds"):
+        records.on_batch_end(Net(), batch=(range(8),))
+
+
+def test_what_is_left_counts_after_a_checkpoint(monkeypatch):
+    """Two of three epochs are done: one is left."""
+    now = iter([0.0, 2.0, 2.0])
+    monkeypatch.setattr(_callbacks.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(_callbacks, "LONG", 0.0)
+    monkeypatch.setattr(_callbacks, "SOON", 1.0)
+    records = _callbacks.Records(0, 20, "")
+    records.epochs = [{}, {}]
+
+    class Net:
+        max_epochs, compiled = 3, False
+
+    records.on_epoch_begin(Net())
+    with pytest.warns(UserWarning, match="take about 5 seconds: up to 3 epochs"):
         records.on_batch_end(Net(), batch=(range(8),))
 
 

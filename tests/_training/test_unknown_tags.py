@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
+from skaudio._training._labels import TagIndicators
 from skaudio.metrics import mean_tag_average_precision, tag_report
 from skaudio.neural_network import Augmentation, CRNNClassifier, FineTunedClassifier
 from skaudio.nn import BranchTagEntropy
@@ -40,6 +41,25 @@ def test_the_loss_is_that_of_what_is_known():
     assert (logits.grad[~tags.isnan()] != 0).all()
     nothing = {"label": torch.full((3, 2), torch.nan)}
     assert float(BranchTagEntropy()({"x": z}, nothing)["x"]) == 0.0
+
+
+def test_balanced_weights_and_scores_are_of_what_is_known():
+    """By hand: three known clips, of which one has the tag."""
+    tags = np.array([[1.0], [0.0], [0.0], [np.nan], [np.nan]])
+    target = TagIndicators(np.arange(1), "balanced")
+    np.testing.assert_allclose(target._weights(tags), [[3 / 4], [3 / 2]])
+    scores = np.array([[0.6], [0.5], [0.7], [0.9], [0.8]])
+    assert target.score(scores, {"label": tags}) == pytest.approx(1 / 2)
+
+
+def test_strata_and_mixtures_by_hand():
+    nan = np.nan
+    tags = np.array([[nan, 1.0], [1.0, nan], [1.0, 0.0], [nan, 0.0], [0.0, 1.0]])
+    target = TagIndicators(np.arange(2))
+    np.testing.assert_array_equal(target.strata({"label": tags}, 5), [1, 0, 0, -1, 1])
+    own, partner = np.array([[1.0, 1.0]] * 2), np.array([[nan, 0.0]] * 2)
+    mixed = target.mix("label", own, partner, np.array([[0.25], [1.0]]))
+    np.testing.assert_array_equal(mixed, [[nan, 0.25], [1.0, 1.0]])
 
 
 def test_training_does_not_depend_on_what_is_unknown(tagged):

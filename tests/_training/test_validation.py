@@ -1,5 +1,7 @@
 """Which clips a training is validated with, what is watched, and what is kept."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import sklearn
@@ -278,6 +280,70 @@ def test_the_best_of_the_last_stage_is_kept(toy):
         torch.testing.assert_close(weights_of(clf)[name], values, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(
+    ("keep", "step"), [("best", 2), ("last-stage", 5), ("last", None)]
+)
+def test_what_is_kept_by_hand(keep, step):
+    """Of scores that are best in the first stage; later ones win ties."""
+    net, rate = SimpleNamespace(average=None), SimpleNamespace(stage=0)
+    net.module_ = torch.nn.BatchNorm1d(1)
+    rows = [(0, 0.5), (0, 0.9), (0, 0.1), (1, 0.3), (1, 0.4), (1, 0.2)]
+    validation = Validation(keep=keep)
+    evaluation = Evaluation({}, None, None, validation, rate, period=1, n_evaluations=6)
+    evaluation.rule = SimpleNamespace(weights=np.ones(1))
+    for evaluation.step, (rate.stage, score) in enumerate(rows, start=1):
+        torch.nn.init.constant_(net.module_.weight, evaluation.step)
+        evaluation._keep(net, score)
+    evaluation.on_train_end(net)
+    assert evaluation.best_step == (step or 6)
+    assert net.module_.weight.item() == (step or 6)
+
+
+@pytest.mark.parametrize(("monitor", "step"), [("score", 2), ("loss", 1)])
+def test_what_is_monitored_by_hand(monitor, step):
+    """The second network has the better score, the first the lower loss."""
+    net = SimpleNamespace(module_=torch.nn.BatchNorm1d(1))
+    net.set_loss_weights = lambda terms, weights: None
+    target, rate = SimpleNamespace(decides=False), SimpleNamespace(stage=0)
+    evaluation = Evaluation(
+        *({}, target, None, Validation(monitor=monitor), rate),
+        period=1,
+        n_evaluations=3,
+    )
+    evaluation.terms = ("joint",)
+    evaluation.rule = SimpleNamespace(weights=np.ones(1), update=lambda a, b: a)
+    rows = [(0.2, 0.1), (0.5, 0.9), (np.nan, 1.0)]
+    for evaluation.step, (loss, score) in enumerate(rows, start=1):
+        evaluation._update(net, {"valid": {"joint": loss}}, score)
+    assert evaluation.best_step == step
+
+
+def test_a_stage_starts_from_the_best_average_and_a_new_one(toy):
+    averages = []
+
+    class Watch(Seen):
+        def on_epoch_end(self, net, **kwargs):
+            super().on_epoch_end(net)
+            averages.append({k: v.clone() for k, v in net.average.average.items()})
+
+    X, y, _ = toy
+    mel, seen = X.select(["mel"]), Watch()
+    CRNNClassifier(
+        **NET | {"max_epochs": 40, "lr": 0.05},
+        optimizer=Optimizer(average_epochs=0.6),
+        lr_schedule=PlateauSchedule(patience=0, n_stages=2),
+        callbacks=[seen],
+    ).fit(mel[::2], y[::2], X_valid=mel[1::2], y_valid=y[1::2])
+    losses = [figures["valid_loss"] for _, figures in seen.rows]
+    end = next(i for i in range(1, len(losses)) if losses[i] >= losses[i - 1])
+    assert end < len(losses) - 1
+    for name, values in seen.rows[end][0].items():
+        torch.testing.assert_close(values, averages[end - 1][name], rtol=0, atol=0)
+        torch.testing.assert_close(averages[end][name], values, rtol=0, atol=0)
+    live, average = seen.rows[end - 1][0], averages[end - 1]
+    assert any(not torch.equal(live[k], average[k]) for k in live)
+
+
 def test_the_end_of_the_last_stage_is_a_part_of_it(toy, monkeypatch):
     """What is evaluated after it replaces only what is worse."""
     X, y, groups = toy
@@ -427,6 +493,30 @@ def test_a_schedule_of_the_whole_training_cannot_go_on(toy, tmp_path):
         clf.set_params(max_epochs=6).fit(mel, y, checkpoint=path)
 
 
+@pytest.mark.parametrize("window", ["auto", 2])
+def test_blending_goes_on_with_a_window_of_its_own(toy, tmp_path, window):
+    """Where it is a share of the training it would have been another one."""
+    X, y, groups = toy
+    clf = MultiViewBlendingClassifier(
+        **NET | {"max_epochs": 4},
+        blending=Blending(period=1, window=window),
+        lr_schedule="constant",
+        validation_fraction=2,
+    )
+    path = tmp_path / "training"
+    clone(clf).fit(X, y, groups=groups, checkpoint=path)
+    longer = clone(clf).set_params(max_epochs=8)
+    if window == "auto":
+        with pytest.raises(ValueError, match="What differs: max_epochs"):
+            longer.fit(X, y, groups=groups, checkpoint=path)
+        return
+    longer.fit(X, y, groups=groups, checkpoint=path)
+    once = clone(clf).set_params(max_epochs=8).fit(X, y, groups=groups)
+    assert_same(longer, once)
+    np.testing.assert_array_equal(longer.branch_weights_, once.branch_weights_)
+    assert not np.allclose(once.branch_weights_, 1 / len(once.branch_weights_))
+
+
 def test_fewer_epochs_than_there_are_is_no_damage(toy, tmp_path):
     X, y, _ = toy
     mel, path = X.select(["mel"]), tmp_path / "training"
@@ -443,6 +533,9 @@ def test_other_clips_to_validate_with_are_another_training(toy, tmp_path):
     clf.fit(mel[::2], y[::2], X_valid=mel[1::2], y_valid=y[1::2], checkpoint=path)
     with pytest.raises(ValueError, match="What differs: X_valid, y_valid"):
         clf.fit(mel[::2], y[::2], X_valid=mel[3::2], y_valid=y[3::2], checkpoint=path)
+    other = np.roll(y[1::2], 1)  # the same clips
+    with pytest.raises(ValueError, match="What differs: X_valid, y_valid"):
+        clf.fit(mel[::2], y[::2], X_valid=mel[1::2], y_valid=other, checkpoint=path)
     clf.set_params(validation_fraction=Validation(monitor="loss"))
     with pytest.raises(ValueError, match="What differs: validation"):
         clf.fit(mel[::2], y[::2], X_valid=mel[1::2], y_valid=y[1::2], checkpoint=path)

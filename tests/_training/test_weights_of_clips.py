@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.class_weight import compute_sample_weight
 
+from skaudio._training._datasets import SegmentDataset, TrainingSegments
 from skaudio.embedding import AutoencoderEmbedder
 from skaudio.neural_network import (
     Augmentation,
+    CoalaTagClassifier,
     CRNNClassifier,
     DistilledClassifier,
     FineTunedClassifier,
@@ -16,6 +19,7 @@ from skaudio.neural_network import (
     SwishNetClassifier,
 )
 from skaudio.nn import BranchCrossEntropy, BranchTagEntropy, SoftCrossEntropy
+from skaudio.nn.losses import SAMPLE_WEIGHT
 from skaudio.nn.weighted_norm import weighted_normalisation
 from skaudio.preprocessing import ViewScaler
 from skaudio.views import MelView, Views
@@ -226,6 +230,32 @@ def test_weights_reach_students_teachers_and_networks_that_are_tuned(clips):
         assert (clone(model).fit(X, y, sample_weight=weights).predict(X) != "a").all()
 
 
+def test_weights_reach_the_second_training_itself(clips):
+    """The first one and the teacher are frozen, and know nothing of the weights."""
+    X, y = clips
+    weights = np.where(y == "a", 1e-6, 1.0)
+    net = SwishNetClassifier(max_epochs=15, lr=0.01, random_state=0)
+    frozen = FrozenEstimator(clone(net).fit(X, y))
+    assert (frozen.predict(X) == "a").any()
+    tuned = FineTunedClassifier(frozen, max_epochs=15, lr=0.01, random_state=0)
+    student = DistilledClassifier(net, frozen)
+    for model in (tuned, student):
+        plain = clone(model).fit(X, y).predict_proba(X)
+        weighted = clone(model).fit(X, y, sample_weight=weights).predict_proba(X)
+        assert weighted[:, 0].mean() < plain[:, 0].mean() - 1e-3
+
+
+def test_patches_are_scaled_by_those_that_have_weight():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(6, 96, 96)) * np.r_[1, 1, 1, 1, 50, 50][:, None, None]
+    y = np.eye(2, dtype=int)[[0, 1] * 3]
+    net = CoalaTagClassifier(width=0.03, max_epochs=1, random_state=0)
+    whole = clone(net).fit(X, y, sample_weight=[1, 1, 1, 1, 0, 0])
+    few = clone(net).fit(X[:4], y[:4], sample_weight=np.ones(4))
+    np.testing.assert_array_equal(whole.scaler_.scale_, few.scaler_.scale_)
+    assert_same(whole, few)
+
+
 def test_mixed_clips_weigh_what_their_shares_do(clips):
     """And training goes on with tags and in several branches."""
     X, y = clips
@@ -240,6 +270,17 @@ def test_mixed_clips_weigh_what_their_shares_do(clips):
             clone(clf).fit(views, target, sample_weight=weights).predict_proba(views)
         )
         assert np.isfinite(proba).all()
+
+
+def test_weights_of_mixed_clips_by_hand(clips):
+    X, _ = clips
+    rates = {"mel": 10.0}
+    source = SegmentDataset(Views({"mel": X[:3]}, rates), rates, 1, {}, "float64")
+    targets = {SAMPLE_WEIGHT: np.array([1.0, 3.0, 5.0])}
+    data = TrainingSegments(source, targets, Augmentation(mix="mixup"), None, 0)
+    rows, partners = np.array([0, 1, 2]), np.array([1, 2, 0])
+    mixed = data._mixed_targets(rows, partners, np.array([0.5, 0.75, 1.0]))
+    np.testing.assert_allclose(mixed[SAMPLE_WEIGHT], [2.0, 3.5, 5.0])
 
 
 def test_an_autoencoder_reconstructs_what_has_weight():

@@ -45,6 +45,23 @@ def test_samplecnn(data, batch_size):
     assert (validation.monitor, validation.keep) == ("loss", "last-stage")
 
 
+def test_what_is_chosen_is_what_the_docstrings_say():
+    """Changes of these numbers are to be meant."""
+    recipe = phan2021()
+    assert (recipe["lr"], recipe["max_epochs"], recipe["dropout"]) == (2e-4, 2000, 0.25)
+    assert recipe["attention"] == "spatio-temporal"
+    assert recipe["lr_schedule"].decay_epochs == (200, 600, 1000)
+    assert recipe["lr_schedule"].warmup_factor == 0.1
+    assert (recipe["blending"].period, recipe["blending"].window) == (100, 20)
+    for of_paper in (recipe, lee2018()):
+        assert (of_paper["n_segments"], of_paper["width"]) == (10, 1.0)
+    recipe = lee2018()
+    assert (recipe["sr"], recipe["filters"]) == (22050, "paper")
+    assert recipe["sizes"] == (3,) * 10
+    assert recipe["max_epochs"] == 5 * 1000  # a thousand for every rate
+    assert recipe["validation_fraction"].fraction == 0.1
+
+
 @pytest.mark.parametrize("recipe", [phan2021, lee2018])
 def test_other_data_sets_are_refused(recipe):
     with pytest.raises(ValueError, match=r"data must be one of .*; got 'esc10'"):

@@ -36,7 +36,7 @@ class WarmupDecay(BaseEstimator):
     Warns
     -----
     ConvergenceWarning
-        In ``fit``, if training ends before the last of ``decay_epochs``.
+        In ``fit``, if training ends before the warm-up or the last of ``decay_epochs``.
 
     See Also
     --------
