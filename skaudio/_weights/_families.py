@@ -18,13 +18,16 @@ from skaudio._utils._text import shortened
 from skaudio._weights._coala import COALA, COALA_DECODERS, COALA_TAGS
 from skaudio._weights._layouts import Family, Layout, Weights, find_prefix, renamed
 from skaudio._weights._samplecnn import SAMPLECNN
+from skaudio._weights._taggers import TAGGERS
 
-FAMILIES: tuple[Family, ...] = (SAMPLECNN, COALA, COALA_TAGS, COALA_DECODERS)
+# SampleCNN has the blocks of the taggers, which have a spectrogram besides
+FAMILIES: tuple[Family, ...] = (TAGGERS, SAMPLECNN, COALA, COALA_TAGS, COALA_DECODERS)
 # of no family: a name that identifies it, and the message
 OTHERS = (
     (
         r"(spec\.|spec_bn\.|hcqt|mel_scale)",
-        "a network on spectrograms, such as FCN, CRNN or MusiCNN: expected a SampleCNN",
+        "another network on spectrograms, such as a short-chunk CNN or a harmonic CNN: "
+        "of sota-music-tagging-models FCN, CRNN, MusiCNN and SampleCNN are supported",
     ),
     (r"\d+\.(weight|bias)$", "a classifier's last layers only, without the network"),
 )

@@ -52,6 +52,7 @@ class Layout:
     # from the number of a block to that of the next; 0: all names are in `others`
     step: int = 1
     ignored: str = ""  # tensors that belong to something else
+    needs: tuple[str, ...] = ()  # names that tell it from others with the same blocks
     # of the constructor, as far as they do not follow from shapes
     arguments: dict[str, Any] = field(default_factory=dict)
     # name as reported, of the name above, the prefix, and whether Lightning wrote it
@@ -96,6 +97,7 @@ def find_prefix(tensors: Tensors, layout: Layout) -> str | None:
         for prefix in PREFIXES
         for name in tensors
         if re.fullmatch(re.escape(prefix) + layout.blocks, name)
+        and all(prefix + needed in tensors for needed in layout.needs)
     }
     return max(found, key=len, default=None)
 

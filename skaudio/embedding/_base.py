@@ -19,7 +19,8 @@ class Network(metaclass=ABCMeta):
     kind : str
         Family of weights that it is for.
     has_layers : bool
-        Whether it takes ``layers`` and ``n_segments``; others have one embedding.
+        Whether it takes ``layers``, ``n_segments`` and ``output``; others have one
+        embedding.
     takes_tags : bool
         Whether it embeds rows of an indicator matrix, not sound.
     sample_rate : float
@@ -47,6 +48,12 @@ class Network(metaclass=ABCMeta):
 
     @abstractmethod
     def embed_frames(
-        self, clips: Sequence[np.ndarray], hop: float | None
+        self, clips: Sequence[np.ndarray], hop: float | None, length: float | None
     ) -> list[Frames]:
         """Embeddings (n_features, n_frames_i) over time and where they lie."""
+
+
+def refuse_length(length: float | None, why: str) -> None:
+    """For networks whose frames have a length of their own."""
+    if length is not None:
+        raise ValueError(f"length={length} is not possible: {why}. Leave length=None.")

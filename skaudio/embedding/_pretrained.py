@@ -32,7 +32,7 @@ from skaudio._utils._constraints import (
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._failed import FailedClips
 from skaudio._utils._forks import Lock
-from skaudio._utils._sklearn import HasMethods, _fit_context
+from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
 from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips, check_tags
 from skaudio._weights._read import Pretrained, read_weights
@@ -40,15 +40,15 @@ from skaudio.embedding._backends._coala import CoalaNetwork
 from skaudio.embedding._backends._coala_tags import CoalaTagNetwork
 from skaudio.embedding._backends._hear import HEARNetwork
 from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
+from skaudio.embedding._backends._tagger import TaggerNetwork
 from skaudio.embedding._base import Network
 from skaudio.nn.devices import available_device
 from skaudio.nn.folding import folded
 
-TOP = (-1,)  # the one layer that every network has
 # by the family of the weights; models of the HEAR protocol come without a file
 BACKENDS: dict[str, Any] = {
     backend.kind: backend
-    for backend in (SampleCNNNetwork, CoalaNetwork, CoalaTagNetwork)
+    for backend in (TaggerNetwork, SampleCNNNetwork, CoalaNetwork, CoalaTagNetwork)
 }
 
 
@@ -180,7 +180,8 @@ class PretrainedEmbedder(
         **LOADER_CONSTRAINTS,
         "weights": [str, os.PathLike, HasMethods("get_scene_embeddings"), tuple],
         "scaler": [str, os.PathLike, None],
-        "layers": [tuple, list],
+        "layers": [tuple, list, None],
+        "output": [StrOptions({"embedding", "tags"})],
         "n_segments": [COUNT, None],
         "sr": [RATE, None],
         "model_sr": [RATE, None],
@@ -194,7 +195,8 @@ class PretrainedEmbedder(
         weights: Any,
         *,
         scaler: str | os.PathLike[str] | None = None,
-        layers: Sequence[int | str] = (-1,),
+        layers: Sequence[int | str] | None = None,
+        output: str = "embedding",
         n_segments: int | None = None,
         sr: float | None = None,
         model_sr: float | None = None,
@@ -212,6 +214,7 @@ class PretrainedEmbedder(
         self.weights = weights
         self.scaler = scaler
         self.layers = layers
+        self.output = output
         self.n_segments = n_segments
         self.sr = sr
         self.model_sr = model_sr
@@ -282,11 +285,11 @@ class PretrainedEmbedder(
         return np.stack([failed if row is None else row for row in found])
 
     def transform_frames(
-        self, X: Any, hop: float | None = None
+        self, X: Any, hop: float | None = None, length: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Embed every clip over time.
 
-        A frame is what the network sees at once, centred at its time. Times lie `hop`
+        A frame is `length` seconds of sound, centred at its time. Times lie `hop`
         apart from half of it on, as many as end within the clip; a clip shorter than
         that has one frame, at its middle. What a frame covers outside of its clip is
         silent. Frames are not cached.
@@ -298,6 +301,10 @@ class PretrainedEmbedder(
         hop : float or None, default=None
             Seconds from one frame to the next; None sets them side by side. A model
             that follows the HEAR protocol decides by itself.
+        length : float or None, default=None
+            Seconds of a frame; None, and the most, is what the network sees at once.
+            Shorter ones are embedded as clips of that length are: repeated. For
+            SampleCNN, FCN, CRNN and MusiCNN.
 
         Returns
         -------
@@ -308,11 +315,14 @@ class PretrainedEmbedder(
             Seconds from the start of a clip to the centres of its frames; a 1-D
             object array if clips differ in length.
         """
-        if hop is not None and not hop > 0:
-            raise ValueError(f"hop must be a number of seconds above 0; got {hop!r}.")
+        for name, value in (("hop", hop), ("length", length)):
+            if value is not None and not value > 0:
+                raise ValueError(
+                    f"{name} must be a number of seconds above 0; got {value!r}."
+                )
         X, network = self._checked(X)
         report = Report()
-        embed = partial(network.embed_frames, hop=hop)
+        embed = partial(network.embed_frames, hop=hop, length=length)
         frames = list(self._embed(embed, X, range(len(X)), network, report))
         report.close(self, len(X), self.on_error)
         sizes = [len(embedding) for embedding, _ in filter(None, frames)]
@@ -352,18 +362,21 @@ class PretrainedEmbedder(
             )
         if backend.has_layers:
             options |= {"layers": self.layers, "n_segments": self.n_segments}
+            options |= {"output": self.output}
         else:
             self._refuse_layers(f"of the form {pretrained.layout}")
         made: Network = backend(network, **options)
         return made
 
     def _refuse_layers(self, which: str) -> None:
-        if tuple(self.layers) != TOP or self.n_segments is not None:
-            raise ValueError(
-                f"layers={self.layers!r} and n_segments={self.n_segments!r} are for "
-                f"SampleCNN. A network {which} has one embedding: leave layers={TOP} "
-                "and n_segments=None."
-            )
+        own = {"layers": None, "n_segments": None, "output": "embedding"}
+        for name, default in own.items():
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for SampleCNN, FCN, CRNN and "
+                    f"MusiCNN. A network {which} has one embedding: leave "
+                    f"{name}={default!r}."
+                )
 
     def _rate_of_arrays(self) -> float:
         return self.sr or self._network().sample_rate

@@ -42,6 +42,8 @@ from skaudio.nn.mean_pool import MeanPool
 from skaudio.nn.mfcc import MFCC
 from skaudio.nn.mobilenet import ConvNorm, MobileNet
 from skaudio.nn.multiview import MultiViewCRNN
+from skaudio.nn.musicnn import MusiCNN
+from skaudio.nn.pooled_taggers import CRNNTagger, FCNTagger
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 from skaudio.nn.selfnormalizing import AlphaDropout, SelfNormalizingNet
 from skaudio.nn.softmax_autoencoder import (
@@ -63,6 +65,7 @@ __all__ = [
     "BranchTagEntropy",
     "CRNN1d",
     "CRNN2d",
+    "CRNNTagger",
     "ClassificationHead",
     "Coala",
     "CoalaAudioDecoder",
@@ -77,6 +80,7 @@ __all__ = [
     "ConvBlock",
     "ConvNorm",
     "Dropout",
+    "FCNTagger",
     "FrameLevelCNN",
     "GammatoneSpectrogram",
     "GatedConv1d",
@@ -85,6 +89,7 @@ __all__ = [
     "MelSpectrogram",
     "MobileNet",
     "MultiViewCRNN",
+    "MusiCNN",
     "OneBranch",
     "PowerSpectrogram",
     "SampleBlock",

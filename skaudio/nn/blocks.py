@@ -166,6 +166,9 @@ class ConvBlock(nn.Sequential):
         not below one (`MaxPool`).
     dropout : float, default=0.0
         Probability of dropping an output element.
+    bias : bool, default=False
+        Whether the convolution has a bias, which batch normalisation takes away again:
+        for published weights that have one.
 
     References
     ----------
@@ -186,14 +189,16 @@ class ConvBlock(nn.Sequential):
         kernel: tuple[int, int] = (3, 3),
         pool: tuple[int, int] = (2, 1),
         dropout: float = 0.0,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         (top, bottom), (left, right) = (((k - 1) // 2, k // 2) for k in kernel)
         if top == bottom and left == right:
-            self.conv = nn.Conv2d(n_in, n_out, kernel, padding=(top, left), bias=False)
+            padding = (top, left)
+            self.conv = nn.Conv2d(n_in, n_out, kernel, padding=padding, bias=bias)
         else:  # an even kernel has one more step after than before
             self.pad = nn.ZeroPad2d((left, right, top, bottom))
-            self.conv = nn.Conv2d(n_in, n_out, kernel, bias=False)
+            self.conv = nn.Conv2d(n_in, n_out, kernel, bias=bias)
         self.norm = nn.BatchNorm2d(n_out)
         # pooling first gives the same values, and ReLU has half the work
         self.pool = MaxPool(pool)

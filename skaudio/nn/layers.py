@@ -77,7 +77,7 @@ def scaled(size: int, width: float) -> int:
 
 
 def layer_outputs(
-    module: nn.Module, layers: Sequence[str], x: Any
+    module: nn.Module, layers: Sequence[str], *x: Any
 ) -> dict[str, Tensor]:
     """Run ``module`` on ``x`` and return the outputs of the named layers.
 
@@ -87,8 +87,8 @@ def layer_outputs(
         Any network of this package.
     layers : sequence of str
         Names as in ``module.named_modules()``; ``""`` is the module itself.
-    x : tensor or dict of str to tensor
-        Input of the module.
+    *x : tensor or dict of str to tensor
+        Input of the module, and what else its ``forward`` takes.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def layer_outputs(
 
     hooks = [known[name].register_forward_hook(keep(name)) for name in outputs]
     try:
-        module(x)
+        module(*x)
     finally:
         for hook in hooks:
             hook.remove()

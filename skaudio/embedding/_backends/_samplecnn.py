@@ -2,128 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio._cache import digest_of
-from skaudio._segments import (
-    centred_window,
-    cut,
-    even_segments,
-    frame_times,
-    split_means,
-    window_starts,
-)
-from skaudio.embedding._base import Frames, Network
-from skaudio.nn.devices import in_batches
-from skaudio.nn.layers import layer_names, layer_outputs
+from skaudio._segments import cut
+from skaudio.embedding._backends._segments import SegmentNetwork
+from skaudio.nn.layers import layer_outputs
 from skaudio.nn.samplecnn import SampleCNN
 
-Segment = tuple[np.ndarray, int]  # a clip (1, n_samples) and a first sample
-Take = Callable[[np.ndarray, int, int], np.ndarray]
 
-
-class SampleCNNNetwork(Network):
-    """A SampleCNN and the layers whose activations are the embedding.
-
-    Parameters
-    ----------
-    network : SampleCNN
-        In eval mode, on `device`.
-    layers : sequence of int or str
-        Places among ``network.hidden_layers``, negative ones from the top, or names.
-    n_segments : int or None
-        Evenly spaced segments per clip; None is as many as fit side by side, and one.
-    sample_rate : float
-        Rate in Hz that it was trained at.
-    layout, fingerprint, device : str
-        Form and digest of the weights; where to compute.
-    batch_size : int
-        Segments computed together on a GPU.
-    """
+class SampleCNNNetwork(SegmentNetwork):
+    """A SampleCNN; a clip shorter than a segment is repeated until it fills one."""
 
     kind = "samplecnn"
-    has_layers = True
+    best: ClassVar[dict[type, tuple[int, ...]]] = {SampleCNN: (-1,)}
 
-    def __init__(
-        self,
-        network: SampleCNN,
-        *,
-        layers: Sequence[int | str],
-        n_segments: int | None,
-        sample_rate: float,
-        layout: str,
-        fingerprint: str,
-        device: str,
-        batch_size: int,
-    ) -> None:
-        self.n_samples = network.n_samples
-        self.layers = layer_names(network, layers)
-        self.network, self.below = _up_to(network, self.layers)
-        self.n_segments = n_segments
-        self.sample_rate = sample_rate
-        self.layout = layout
-        self.device = device
-        on_cpu = torch.device(device).type == "cpu"
-        # one by one, activations fit the processor's cache, and rows are independent
-        self.batch_size = 1 if on_cpu else batch_size
-        self.n_features = _n_features(network, tuple(self.layers), device)
-        self.fingerprint = digest_of(
-            fingerprint, tuple(self.layers), n_segments, torch.device(device).type
-        )
+    def __init__(self, network: SampleCNN, **options: Any) -> None:
+        super().__init__(network, **options)
+        self.part, self.below = _up_to(network, self.layers)
+        if self.gives_tags:
+            self.n_features = network.output.out_features
+        else:
+            self.n_features = _n_features(network, tuple(self.layers), self.device)
 
-    def embed(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Mean over even segments of every clip."""
-        length = self.n_samples
-        starts = [
-            even_segments(len(clip), length, self.n_segments).tolist() for clip in clips
-        ]
-        segments = [
-            (clip[None], start)
-            for clip, firsts in zip(clips, starts, strict=True)
-            for start in firsts
-        ]
-        maxima = np.stack(self._maxima(segments, cut))
-        return split_means(maxima, [len(firsts) for firsts in starts])
+    def _shape_of(self, length: int) -> Any:
+        return self.n_samples
 
-    def embed_frames(
-        self, clips: Sequence[np.ndarray], hop: float | None
-    ) -> list[Frames]:
-        """Every segment by itself, centred at its time."""
-        length = self.n_samples
-        frames = []
-        for clip in clips:
-            duration = len(clip) / self.sample_rate
-            times = frame_times(duration, hop or length / self.sample_rate)
-            firsts = window_starts(times, self.sample_rate, length)
-            segments = [(clip[None], first) for first in firsts]
-            frames.append((np.stack(self._maxima(segments, centred_window), 1), times))
-        return frames
+    def _filled(self, segment: np.ndarray, shape: Any) -> np.ndarray:
+        return cut(segment, 0, self.n_samples)
 
-    def _maxima(self, segments: Sequence[Segment], take: Take) -> list[np.ndarray]:
-        """Maxima over time of the layers in every segment, one after the other."""
-        length = self.n_samples
-
-        def compute(batch: Sequence[Segment]) -> np.ndarray:
-            cuts = [take(clip, first, length) for clip, first in batch]
-            x = torch.from_numpy(np.stack(cuts).astype(np.float32, copy=False))
-            return self._activations(x.to(self.device)).cpu().numpy()
-
-        with torch.inference_mode():
-            return in_batches(
-                compute,
-                segments,
-                batch_size=self.batch_size,
-                device=self.device,
-                what="segments",
-            )
-
-    def _activations(self, x: Tensor) -> Tensor:
-        return _maxima_of(self.network, self.below, x)
+    def _compute(self, x: Tensor, shape: Any) -> Tensor:
+        if self.gives_tags:
+            tags: Tensor = self.network(x).sigmoid()
+            return tags
+        return _maxima_of(self.part, self.below, x)
 
 
 def _up_to(network: SampleCNN, layers: Sequence[str]) -> tuple[nn.Module, list[str]]:

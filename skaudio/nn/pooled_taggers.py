@@ -1,0 +1,284 @@
+"""Choi's taggers of music, FCN and CRNN, on a log-mel spectrogram of a waveform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skaudio.nn.blocks import ConvBlock, Dropout
+from skaudio.nn.layers import scaled
+from skaudio.nn.tagger_input import HOP_LENGTH, N_SAMPLES, TaggerInput
+
+Pool = tuple[int, int]
+FCN_POOLS: tuple[Pool, ...] = ((2, 4), (2, 4), (2, 4), (3, 5), (4, 4))
+CRNN_POOLS: tuple[Pool, ...] = ((2, 2), (3, 3), (4, 4), (4, 4))
+
+
+class PooledTagger(nn.Module):
+    """What FCN and CRNN have in common: pooled convolutions on the spectrogram.
+
+    Subclasses say how many blocks lie below the place where a repeated sound is spread
+    out, and what `above` makes of their maps.
+    """
+
+    n_samples = N_SAMPLES
+    n_below: int  # blocks that see a period of a repeated sound only once
+    output_layers = ("output",)
+    config: dict[str, Any]  # arguments of the constructor, plain values
+
+    def __init__(
+        self, filters: Sequence[int], pools: Sequence[Pool], width: float
+    ) -> None:
+        super().__init__()
+        if len(filters) != len(pools):
+            raise ValueError(
+                f"filters needs {len(pools)} numbers, one per block; got "
+                f"{len(filters)}: {tuple(filters)}."
+            )
+        self.input = TaggerInput()
+        sizes = [1, *(scaled(n, width) for n in filters)]
+        self.blocks = nn.Sequential(
+            *(
+                ConvBlock(n_in, n_out, pool=pool, bias=True)
+                for (n_in, n_out), pool in zip(pairwise(sizes), pools, strict=True)
+            )
+        )
+        steps = [HOP_LENGTH]
+        for _, along_time in pools[: self.n_below]:
+            steps.append(steps[-1] * along_time)
+        # samples from one step to the next of the maps that are spread out
+        self.unit = steps[-1]
+        # steps per unit of the layers below
+        self.steps_per_unit = {
+            f"blocks.{i}": self.unit // n for i, n in enumerate(steps[1:])
+        }
+
+    def forward(self, x: Tensor, period: int = 0, n_left_out: int = 0) -> Tensor:
+        """Logits (clips, n_outputs) of waveforms (clips, 1, n_samples).
+
+        A sound that repeats itself every ``period`` units need not be seen as a whole:
+        with ``n_left_out`` periods left out of the waveform, their maps are put in.
+        """
+        if self.training or x.device.type != "cpu":
+            return self._forward(x, period, n_left_out)
+        # one by one, maps stay in the cache, which is faster
+        parts = [self._forward(part, period, n_left_out) for part in x.split(1)]
+        return torch.cat(parts)
+
+    def _forward(self, x: Tensor, period: int, n_left_out: int) -> Tensor:
+        x = self.blocks[: self.n_below](self.input(x))
+        return self.above(spread(x, 1, period, n_left_out))
+
+    def above(self, x: Tensor) -> Tensor:
+        """Logits from the maps of the blocks below."""
+        raise NotImplementedError
+
+
+def spread(x: Tensor, per_unit: int, period: int, n_left_out: int) -> Tensor:
+    """Put the steps of periods that were left out into maps (..., n_steps).
+
+    The first unit is as it is at the start of a sound, which no other unit is; the
+    period that follows stands for all that were left out.
+    """
+    if not n_left_out:
+        return x
+    start, stop = per_unit, per_unit * (1 + period)
+    repeated = [x[..., start:stop]] * n_left_out
+    return torch.cat([x[..., :start], *repeated, x[..., start:]], dim=-1)
+
+
+class FCNTagger(PooledTagger):
+    """The fully convolutional network of Choi et al. for tags of music.
+
+    ======= ============= =========================== ================
+    block   maps          pooling (bands, frames)     maps of 29.1 s
+    ======= ============= =========================== ================
+    input                                             1 x 96 x 1821
+    0       64            (2, 4)                      64 x 48 x 455
+    1       128           (2, 4)                      128 x 24 x 113
+    2       128           (2, 4)                      128 x 12 x 28
+    3       128           (3, 5)                      128 x 4 x 5
+    4       64            (4, 4)                      64 x 1 x 1
+    output                                            50 logits
+    ======= ============= =========================== ================
+
+    Every block is a 3x3 convolution, batch normalisation, ReLU and max-pooling that
+    rounds down; a window that is larger than its map shrinks to it, so that shorter
+    sounds pass as well, and of longer ones the maximum over time is taken.
+
+    Parameters
+    ----------
+    n_outputs : int, default=50
+        Number of tags (logits).
+    filters : sequence of int, default=(64, 128, 128, 128, 64)
+        Maps of every block.
+    width : float, default=1.0
+        Factor on all numbers of maps.
+    dropout : float, default=0.5
+        Probability of dropping an input of the output layer.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples at 16 kHz that the published weights were trained on: 29.1 s.
+    unit : int
+        Samples per step of block 2: 16,384, about a second.
+    hidden_layers : tuple of str
+        Names of the blocks from bottom to top, as in ``named_modules()``.
+    config : dict
+        Arguments of the constructor that make a network like this one.
+
+    See Also
+    --------
+    skaudio.embedding.PretrainedEmbedder : Embeddings by published weights.
+
+    References
+    ----------
+    Choi, Fazekas and Sandler, "Automatic tagging using deep convolutional neural
+    networks", ISMIR 2016. Won, Ferraro, Bogdanov and Serra, "Evaluation of CNN-based
+    automatic music tagging models", SMC 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import FCNTagger
+    >>> net = FCNTagger()
+    >>> sum(p.numel() for p in net.parameters())
+    447732
+    >>> FCNTagger(5, width=0.1)(torch.zeros(2, 1, 16000)).shape
+    torch.Size([2, 5])
+    """
+
+    n_below = 3
+
+    def __init__(
+        self,
+        n_outputs: int = 50,
+        *,
+        filters: Sequence[int] = (64, 128, 128, 128, 64),
+        width: float = 1.0,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(filters, FCN_POOLS, width)
+        self.dropout = Dropout(dropout)
+        self.output = nn.Linear(scaled(filters[-1], width), n_outputs)
+        self.hidden_layers = tuple(f"blocks.{i}" for i in range(len(filters)))
+        self.stages = (("input",), *((name,) for name in self.hidden_layers))
+        self.config = {
+            "n_outputs": int(n_outputs),
+            "filters": tuple(map(int, filters)),
+            "width": float(width),
+            "dropout": float(dropout),
+        }
+
+    def above(self, x: Tensor) -> Tensor:
+        """Logits from the maps of block 2."""
+        return self.output(self.dropout(self.blocks[self.n_below :](x).amax((2, 3))))
+
+
+class StepsLast(nn.GRU):
+    """Recurrent layers on (clips, features, steps)."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """States (clips, n_hidden, steps) of the top layer."""
+        states, _ = super().forward(x.transpose(1, 2))
+        return states.transpose(1, 2)
+
+
+class CRNNTagger(PooledTagger):
+    """The convolutional recurrent network of Choi et al. for tags of music.
+
+    ======= ============= =========================== ================
+    block   maps          pooling (bands, frames)     maps of 29.1 s
+    ======= ============= =========================== ================
+    input                                             1 x 96 x 1821
+    0       64            (2, 2)                      64 x 48 x 910
+    1       128           (3, 3)                      128 x 16 x 303
+    2       128           (4, 4)                      128 x 4 x 75
+    3       128           (4, 4)                      128 x 1 x 18
+    rnn     2 x GRU, 32                               32 x 18
+    output  last state                                50 logits
+    ======= ============= =========================== ================
+
+    Blocks are as in `FCNTagger`; the state after the last of 18 steps decides.
+
+    Parameters
+    ----------
+    n_outputs : int, default=50
+        Number of tags (logits).
+    filters : sequence of int, default=(64, 128, 128, 128)
+        Maps of every block.
+    n_hidden : int, default=32
+        Units of each recurrent layer.
+    n_layers : int, default=2
+        Number of recurrent layers.
+    width : float, default=1.0
+        Factor on all numbers of maps.
+    dropout : float, default=0.5
+        Probability of dropping an input of the output layer.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples at 16 kHz that the published weights were trained on: 29.1 s.
+    unit : int
+        Samples per step of the recurrent layers: 24,576, about 1.5 s.
+    hidden_layers : tuple of str
+        Names of the blocks and of the recurrent layers from bottom to top.
+    config : dict
+        Arguments of the constructor that make a network like this one.
+
+    References
+    ----------
+    Choi, Fazekas, Sandler and Cho, "Convolutional recurrent neural networks for music
+    classification", ICASSP 2017. Won, Ferraro, Bogdanov and Serra, "Evaluation of
+    CNN-based automatic music tagging models", SMC 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skaudio.nn import CRNNTagger
+    >>> net = CRNNTagger()
+    >>> sum(p.numel() for p in net.parameters())
+    394100
+    >>> CRNNTagger(5, width=0.1)(torch.zeros(2, 1, 16000)).shape
+    torch.Size([2, 5])
+    """
+
+    n_below = 4
+
+    def __init__(
+        self,
+        n_outputs: int = 50,
+        *,
+        filters: Sequence[int] = (64, 128, 128, 128),
+        n_hidden: int = 32,
+        n_layers: int = 2,
+        width: float = 1.0,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(filters, CRNN_POOLS, width)
+        n_top = scaled(filters[-1], width)
+        self.rnn = StepsLast(n_top, n_hidden, n_layers, batch_first=True)
+        self.dropout = Dropout(dropout)
+        self.output = nn.Linear(n_hidden, n_outputs)
+        names = [f"blocks.{i}" for i in range(len(filters))]
+        self.hidden_layers = (*names, "rnn")
+        self.stages = (("input",), *((name,) for name in self.hidden_layers))
+        self.config = {
+            "n_outputs": int(n_outputs),
+            "filters": tuple(map(int, filters)),
+            "n_hidden": int(n_hidden),
+            "n_layers": int(n_layers),
+            "width": float(width),
+            "dropout": float(dropout),
+        }
+
+    def above(self, x: Tensor) -> Tensor:
+        """Logits from the maps of the last block."""
+        states = self.rnn(x.amax(2))
+        return self.output(self.dropout(states[..., -1]))
