@@ -16,8 +16,8 @@ EXCERPTS = (
 )
 UNTRIED = "Tried by us with files of this layout only, not with this file."
 UNSEEN = (
-    f"{UNTRIED} Its size and checksum were not known when this was written: the first download "
-    "is remembered, and later ones must equal it."
+    f"{UNTRIED} Its size and checksum were not known when this was written: the first "
+    "download is remembered, and later ones must equal it."
 )
 
 

@@ -41,8 +41,10 @@ def list_weights(data_home: str | os.PathLike[str] | None = None) -> Any:
     --------
     >>> from skaudio.embedding import list_weights
     >>> table = list_weights().set_index("name")
-    >>> table.loc["fcn-mtat", ["network", "rate", "parameters"]].tolist()
-    ['FCN', 16000, 447732]
+    >>> print(table.loc["fcn-mtat", ["network", "rate", "parameters"]].to_string())
+    network          FCN
+    rate           16000
+    parameters    447732
     """
     import pandas as pd
 
