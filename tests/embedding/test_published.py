@@ -450,7 +450,7 @@ def test_other_weights_than_those_of_fit_are_refused(
 def test_coala_gets_its_scaler(site, published, monkeypatch, tmp_path, clips):
     X = clips[-1:]
     net, scale = tmp_path / "net.pt", np.full(96, 1e-3)
-    torch.save(published.coala_tensors(n_filters=2), net)
+    torch.save(published.coala_tensors(), net)
     scaler = tmp_path / "scaler.pkl"
     scaler.write_bytes(scaler_pickle(scale, np.full(96, 0.5)))
     site.files |= {"net.pt": net.read_bytes(), "scaler.pkl": scaler.read_bytes()}
