@@ -7,6 +7,7 @@ a branch, and nothing is stated that was not read in the file or in its authors'
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 RAW = "https://raw.githubusercontent.com"
 MUSIC = "MIT, (c) 2020 Music Technology Group, Universitat Pompeu Fabra"
@@ -209,6 +210,33 @@ SAMPLECNN_MSD = Published(
     ),
 )
 
+# -------------------------------------------------------------------- CLMR, 22,050 Hz
+
+CLMR = "https://github.com/Spijkervet/CLMR/releases/download"
+
+
+def _clmr(name: str, version: str, path: str) -> Published:
+    return Published(
+        name=name,
+        network=f"SampleCNN by CLMR {version}",
+        task="contrastive learning of music, without labels",
+        data="MagnaTagATune, sound alone",
+        rate=22_050,
+        n_samples=59_049,
+        n_parameters=2_368_512,
+        takes="sound at 22,050 Hz",
+        gives="an embedding",
+        embedding="activations of hidden layers, maxima over each segment, means over "
+        "segments: 512 of the last layer",
+        licence="MIT, (c) 2021 Janne Spijkervet",
+        citation="J. Spijkervet and J. A. Burgoyne, 'Contrastive Learning of Musical "
+        "Representations', 2021, arXiv:2103.09410",
+        address=f"{CLMR}/{path}",
+        file=f"{name}{PurePosixPath(path).suffix}",
+        caveats=(EXCERPTS, UNSEEN),
+    )
+
+
 # ------------------------------------------------------------------ COALA, 22,000 Hz
 
 COALA = f"{RAW}/xavierfav/coala/b791ad6bb5c4f7b8f8f8fa8e0c5bd5b89b0ecbc3"
@@ -309,6 +337,8 @@ PUBLISHED: dict[str, Published] = {
     for entry in (
         *(_tagger(short, data) for short in SOTA_NETWORKS for data in SOTA_DATA),
         SAMPLECNN_MSD,
+        _clmr("clmr-mtat", "v2", "2.0/clmr_checkpoint_10000.zip"),
+        _clmr("clmr-v1-mtat", "v1", "1.0/clmr_checkpoint_1550.pt"),
         *COALA_ENTRIES,
     )
 }

@@ -118,9 +118,11 @@ def _download(file: PublishedFile, path: Path, n_retries: int, delay: float) -> 
 def fault(path: Path, file: PublishedFile) -> str:
     """What is wrong with a file, "" if nothing is; it is read once per process."""
     try:
-        size_of_file(path)
+        size = size_of_file(path)
     except FileNotFoundError:
         return "is not there"
+    if file.n_bytes not in (None, size):
+        return f"has {size} bytes, not {file.n_bytes}"
     known = remembered(path.parent).get(file.address) if _is_unknown(file) else None
     return _fault(file_of(path), file, known)
 

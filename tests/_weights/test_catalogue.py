@@ -3,16 +3,31 @@
 import re
 
 import pytest
+from torch import nn
 
 from skaudio._weights._catalogue import COALA_SCALER, PUBLISHED
 from skaudio.nn import CoalaAudioEncoder, CoalaCNN, SampleCNN
 from skaudio.nn.coala_autoencoders import CoalaTagEncoder
 
 FILES = [*PUBLISHED.values(), COALA_SCALER]
+
+
+def without_output(top_kernel):
+    network = SampleCNN(
+        50,
+        filters=(128,) * 3 + (256,) * 6 + (512,) * 2,
+        sizes=(3,) * 10,
+        top_kernel=top_kernel,
+    )
+    network.output = nn.Identity()
+    return network
+
+
 NETWORKS = {
     "samplecnn-msd": lambda: SampleCNN(
         50, filters=(128,) * 3 + (256,) * 8, sizes=(3,) * 10
     ),
+    "clmr-mtat": lambda: without_output(3),
     "coala-ae-c": CoalaAudioEncoder,
     "coala-e-c": CoalaAudioEncoder,
     "coala-cnn": CoalaCNN,
@@ -22,9 +37,9 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.file)
-def test_an_address_is_of_one_commit(file):
+def test_an_address_is_of_one_commit_or_release(file):
     assert file.address.startswith("https://")
-    assert re.search(r"/[0-9a-f]{40}/", file.address)
+    assert re.search(r"/[0-9a-f]{40}/|/releases/download/\d", file.address)
     assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
     assert file.git_blob is None or re.fullmatch("[0-9a-f]{40}", file.git_blob)
     assert (file.n_bytes is None) == (file.sha256 is None)
