@@ -61,7 +61,7 @@ def list_weights(data_home: str | os.PathLike[str] | None = None) -> Any:
             "citation": entry.citation,
             "address": entry.address,
             "sha256": entry.sha256,
-            "is_here": place_of(entry, data_home).is_file(),
+            "is_here": os.path.isfile(place_of(entry, data_home)),
         }
         for entry in PUBLISHED.values()
     ]
@@ -204,6 +204,8 @@ def card(entry: Published) -> dict[str, str]:
         "File": f"{size}, {checksum}",
         "Mind": " ".join(entry.caveats),
     }
+    if entry.tags is not None:
+        found["Tags"] = ", ".join(entry.tags)
     if entry.scaler is not None:
         found["Scaler"] = entry.scaler.address
     return {title: text for title, text in found.items() if text}

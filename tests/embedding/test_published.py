@@ -519,6 +519,12 @@ def test_cards_print(name, capsys):
         assert f"\n{title}" in text
 
 
+def test_tags_are_on_the_card(change, capsys):
+    change(tags=("solo piano", "rain"))
+    describe_weights("tiny-net")
+    assert "\nTags:       solo piano, rain\n" in capsys.readouterr().out
+
+
 def test_the_card_is_shown_below_scikit_learns_diagram(site, change, samplecnn):
     change(network="<script>alert(1)</script>")
     embedder = PretrainedEmbedder("tiny-net")
