@@ -119,7 +119,7 @@ def fault(path: Path, file: PublishedFile) -> str:
     """What is wrong with a file, "" if nothing is; it is read once per process."""
     try:
         size = size_of_file(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "is not there"
     if file.n_bytes not in (None, size):
         return f"has {size} bytes, not {file.n_bytes}"

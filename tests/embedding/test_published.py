@@ -307,6 +307,17 @@ def test_a_folder_in_place_of_the_file_is_named(tiny, home):
         fetch_weights("tiny-net")
 
 
+def test_a_file_in_place_of_the_folder_is_named(site, tiny, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("SKAUDIO_DATA", str(tmp_path / "file"))
+    list_weights()
+    with pytest.raises(OSError, match=r"exists: '.*file'") as caught:
+        fetch_weights("tiny-net")
+    assert "SKAUDIO_DATA" in caught.value.__notes__[0]
+    assert (tmp_path / "file").read_text() == "mine"
+    assert site.asked == []
+
+
 def test_threads_download_once(site, tiny, home):
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(fetch_weights, ["tiny-net"] * 4))
