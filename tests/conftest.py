@@ -16,7 +16,7 @@ import pytest
 
 from skaudio.datasets import make_sounds
 
-pytest_plugins = ["published"]  # in tests/plugins
+pytest_plugins = ["published", "publisher"]  # in tests/plugins
 
 ROOT = Path(__file__).resolve().parents[1]
 

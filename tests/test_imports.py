@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "librosa", "skorch", "matplotlib"}
-ON_USE = {"soundfile", "soxr", "pooch", "tqdm"}
+ON_USE = {"soundfile", "soxr", "pooch", "tqdm", "filelock"}
 
 
 def _imported_by(module):

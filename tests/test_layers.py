@@ -21,6 +21,8 @@ LAYERS = {
     "_audio": 1,
     "_safe_pickle": 1,
     "_cache": 1,
+    "_data_home": 1,
+    "_download": 1,
     "nn": 1,
     "_weights": 2,
     "views": 2,

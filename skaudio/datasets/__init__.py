@@ -1,6 +1,6 @@
 """Sounds to learn from: synthetic events, your own files, published data sets."""
 
-from skaudio.datasets._base import clear_data_home, get_data_home
+from skaudio._data_home import clear_data_home, get_data_home
 from skaudio.datasets._chords import make_chords
 from skaudio.datasets._dcase2016 import fetch_dcase2016
 from skaudio.datasets._esc50 import fetch_esc50

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skaudio.datasets._download import download, is_of_machine, remember
+from skaudio._download import download, is_of_machine, locked, remember
 from skaudio.datasets._leftovers import UNPACKING, remove_leftovers
 
 BLOCK = 2**20
@@ -96,16 +96,30 @@ def fetch(
         return
     if not download_if_missing:
         raise OSError(f"{what} is not in {final} and download_if_missing is False.")
-    paths = [
-        download(
-            *(archive.url, final.parent, archive.name),
-            checksum=archive.checksum,
-            most=SPARE * largest,
-            n_retries=n_retries,
-            delay=delay,
-        )
-        for archive in archives
-    ]
+    with locked(final.parent):
+        if path_exists(final):  # another process was faster
+            return
+        paths = [
+            download(
+                *(archive.url, final.parent, archive.name),
+                checksum=archive.checksum,
+                most=SPARE * largest,
+                n_retries=n_retries,
+                delay=delay,
+            )
+            for archive in archives
+        ]
+        _install(what, archives, paths, final, unpack)
+
+
+def _install(
+    what: str,
+    archives: Sequence[Archive],
+    paths: list[Path],
+    final: Path,
+    unpack: Callable[[list[Path], Path], None],
+) -> None:
+    """Unpack what was downloaded, and delete the archives."""
     fresh = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=final.parent))
     try:
         unpack(paths, fresh)

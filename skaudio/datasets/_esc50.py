@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from skaudio._data_home import cache_folder
 from skaudio.datasets._archives import (
     TEXT,
     Archive,
@@ -18,7 +19,7 @@ from skaudio.datasets._archives import (
     extract,
     fetch,
 )
-from skaudio.datasets._base import cache_folder, make_bunch
+from skaudio.datasets._base import make_bunch
 
 BASE_URL = "https://github.com/karolpiczak/ESC-50/archive"
 COMMIT = "33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"

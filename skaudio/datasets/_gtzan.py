@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from skaudio._data_home import cache_folder
 from skaudio.datasets._archives import Archive, Stated, extract_tar, fetch
 from skaudio.datasets._base import (
-    cache_folder,
     encode_labels,
     make_bunch,
     set_subsets,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from skaudio._data_home import cache_folder
 from skaudio.datasets._archives import Archive, Stated, fetch
-from skaudio.datasets._base import cache_folder
 from skaudio.datasets._classes import load_classes, unpack_classes
 
 URL = "http://opihi.cs.uvic.ca/sound"

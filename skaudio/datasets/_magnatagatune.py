@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from skaudio._data_home import cache_folder
 from skaudio._safe_pickle import load_pickle
 from skaudio.datasets._archives import Archive, Parts, Stated, extract, fetch
-from skaudio.datasets._base import cache_folder, make_bunch, set_subsets
+from skaudio.datasets._base import make_bunch, set_subsets
 from skaudio.datasets._faults import fault, refuse_many_faulty, without_faulty
 
 AUDIO_URL = "https://mirg.city.ac.uk/datasets/magnatagatune"

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from skaudio._data_home import cache_folder
 from skaudio.datasets._archives import (
     Archive,
     Stated,
@@ -19,7 +20,6 @@ from skaudio.datasets._archives import (
     path_exists,
 )
 from skaudio.datasets._base import (
-    cache_folder,
     encode_labels,
     make_bunch,
     set_subsets,

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from skaudio._data_home import cache_folder
 from skaudio.datasets._archives import Archive, Stated, extract_tar, fetch
-from skaudio.datasets._base import cache_folder, make_bunch
+from skaudio.datasets._base import make_bunch
 from skaudio.datasets._faults import fault, refuse_many_faulty, without_faulty
 
 URL = "https://zenodo.org/records/1203745/files"

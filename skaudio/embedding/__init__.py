@@ -9,6 +9,11 @@ from skaudio.embedding._layers import LayerEmbedder
 from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.embedding._probe import make_probe
 from skaudio.embedding._probe_table import probe_table
+from skaudio.embedding._published import (
+    describe_weights,
+    fetch_weights,
+    list_weights,
+)
 from skaudio.embedding._separation import separation_table
 
 __all__ = [
@@ -18,6 +23,9 @@ __all__ = [
     "LayerEmbedder",
     "PretrainedEmbedder",
     "clear_cache",
+    "describe_weights",
+    "fetch_weights",
+    "list_weights",
     "make_probe",
     "probe_table",
     "save_weights",

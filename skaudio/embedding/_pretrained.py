@@ -35,6 +35,7 @@ from skaudio._utils._forks import Lock
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
 from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips, check_tags
+from skaudio._weights._published import locate, published_of
 from skaudio._weights._read import Pretrained, read_weights
 from skaudio.embedding._backends._coala import CoalaNetwork
 from skaudio.embedding._backends._coala_tags import CoalaTagNetwork
@@ -42,6 +43,7 @@ from skaudio.embedding._backends._hear import HEARNetwork
 from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
 from skaudio.embedding._backends._tagger import TaggerNetwork
 from skaudio.embedding._base import Network
+from skaudio.embedding._published import html_card
 from skaudio.nn.devices import available_device
 from skaudio.nn.folding import folded
 
@@ -68,12 +70,15 @@ class PretrainedEmbedder(
     Parameters
     ----------
     weights : str, path-like, object, module or tuple
-        A file of weights; an object with ``sample_rate``, ``get_scene_embeddings``
-        and ``get_timestamp_embeddings``; a module of a HEAR package, with
+        A name of :func:`list_weights`, whose file is downloaded by `fit` or
+        `transform` where it is missing; a file of weights; an object with
+        ``sample_rate``, ``get_scene_embeddings`` and ``get_timestamp_embeddings``; a
+        module of a HEAR package, with
         ``load_model`` and these functions; or ``(module, path)`` for the file that its
-        ``load_model`` takes. Clones share an object instead of copying it.
+        ``load_model`` takes. Clones share an object instead of copying it. A string
+        that is a name is never a file: write ``./`` before that, or pass a path object.
     scaler : str, path-like or None, default=None
-        File of the scaling that COALA was trained with.
+        File of the scaling that COALA was trained with; None suffices for a name.
     layers : tuple of int or str, default=(-1,)
         Hidden layers of SampleCNN whose activations are concatenated in this order:
         -1 is the last convolution, -2 and -3 are the modules below, 0 is the lowest;
@@ -123,6 +128,9 @@ class PretrainedEmbedder(
         Form of the weights that was recognised; "hear" for a model of the protocol.
     n_features_out_ : int
         Length of an embedding.
+    fingerprint_ : str or None
+        SHA-256 of the file of weights, with "+" and that of a scaler's; `transform`
+        refuses another. None for a model of the HEAR protocol.
     errors_ : list of dict
         ``{"row", "path", "error"}`` of each clip that failed in the last `transform`.
     n_features_in_ : int
@@ -132,6 +140,7 @@ class PretrainedEmbedder(
     --------
     LayerEmbedder : Hidden layers of classifiers that were fitted with skaudio.
     save_weights : Write a network of your own to a file that this class reads.
+    list_weights : Published weights that can be had by name.
     HEARModel : The other way: an embedder for code that expects the HEAR protocol.
 
     Notes
@@ -250,6 +259,7 @@ class PretrainedEmbedder(
         self.sample_rate_ = network.sample_rate
         self.layout_ = network.layout
         self.n_features_out_ = network.n_features
+        self.fingerprint_ = self._fingerprint()
         self.errors_ = []
         return self
 
@@ -342,10 +352,10 @@ class PretrainedEmbedder(
                 batch_size=self.batch_size,
             )
         device = available_device(self.device)
-        scaler = None if self.scaler is None else file_of(self.scaler)
+        files = self._files()
         with _READING:
-            pretrained = _read(file_of(self.weights), scaler, self.sha256)
-            network = _ready(file_of(self.weights), scaler, self.sha256, device)
+            pretrained = _read(*files, self.sha256)
+            network = _ready(*files, self.sha256, device)
         options: dict[str, Any] = {
             "sample_rate": float(self.model_sr or pretrained.sr),
             "layout": pretrained.layout,
@@ -368,6 +378,19 @@ class PretrainedEmbedder(
         made: Network = backend(network, **options)
         return made
 
+    def _files(self) -> tuple[File, File | None]:
+        """Weights and their scaler; those with a name are downloaded where missing."""
+        weights, scaler = locate(self.weights, self.scaler)
+        return file_of(weights), None if scaler is None else file_of(scaler)
+
+    def _fingerprint(self) -> str | None:
+        """SHA-256 of the files; None for a model of the HEAR protocol."""
+        if not is_path(self.weights):
+            return None
+        files = self._files()
+        with _READING:
+            return _read(*files, self.sha256).fingerprint
+
     def _refuse_layers(self, which: str) -> None:
         own = {"layers": None, "n_segments": None, "output": "embedding"}
         for name, default in own.items():
@@ -384,7 +407,17 @@ class PretrainedEmbedder(
     def _checked(self, X: Any) -> tuple[np.ndarray | list[Any], Network]:
         self._validate_params()
         network = self._network()
+        self._refuse_others()
         return self._check(X, network, reset=False), network
+
+    def _refuse_others(self) -> None:
+        fitted, found = getattr(self, "fingerprint_", None), self._fingerprint()
+        if found is not None and fitted not in (None, found):
+            raise ValueError(
+                f"weights={os.fspath(self.weights)!r} has SHA-256 {found}, but this "
+                f"embedder was fitted with {fitted}. Get that file, or fit again, and "
+                "all that was trained on its embeddings."
+            )
 
     def _check(
         self, X: Any, network: Network, *, reset: bool
@@ -470,6 +503,11 @@ class PretrainedEmbedder(
         if isinstance(state, dict):
             state = {**state, "weights": _by_name(state["weights"])}
         return (make, arguments, state, *others)
+
+    def _html_repr(self) -> str:
+        html: str = super()._html_repr()
+        entry = published_of(self.weights)
+        return html if entry is None else html + html_card(entry)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

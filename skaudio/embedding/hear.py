@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from skaudio._weights._published import published_of
 from skaudio.embedding._hear_model import HEARModel, rate_of
 from skaudio.embedding._pretrained import PretrainedEmbedder
 from skaudio.persistence._safetensors import holds_estimator, load
@@ -28,7 +29,8 @@ def load_model(model_file_path: str = "") -> HEARModel:
     Parameters
     ----------
     model_file_path : str
-        File of `skaudio.persistence.save`, or weights for `PretrainedEmbedder`.
+        File of `skaudio.persistence.save`, or weights for `PretrainedEmbedder`: a file
+        or a name of `list_weights`.
 
     Returns
     -------
@@ -38,9 +40,10 @@ def load_model(model_file_path: str = "") -> HEARModel:
     if not model_file_path:
         raise ValueError(
             "skaudio comes without weights: pass the path of a file written by "
-            "skaudio.persistence.save, or of weights that PretrainedEmbedder reads."
+            "skaudio.persistence.save, or of weights that PretrainedEmbedder reads, or "
+            "a name of skaudio.embedding.list_weights."
         )
-    if holds_estimator(model_file_path):
+    if published_of(model_file_path) is None and holds_estimator(model_file_path):
         embedder = load(model_file_path)
     else:
         embedder = PretrainedEmbedder(model_file_path)

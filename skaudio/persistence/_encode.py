@@ -50,7 +50,8 @@ class Encoder:
         if value is None or isinstance(value, (bool, int, float, str)):
             return _plain(value)
         if isinstance(value, os.PathLike):
-            return os.fspath(value)
+            path = os.fspath(value)  # "./": as text alone it might be a name
+            return path if os.path.dirname(path) else os.path.join(os.curdir, path)
         if isinstance(value, np.generic) and value.dtype.kind in "bifu":
             return {KIND: "scalar", "dtype": value.dtype.str, "value": value.item()}
         if isinstance(value, np.ndarray):

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
 
 import numpy as np
@@ -359,7 +360,7 @@ def test_members_that_unpack_to_much_are_refused_before(
 def test_a_download_of_more_than_is_stated_is_dropped(site, tmp_path, monkeypatch):
     size = len(site.files[ARCHIVE])
     monkeypatch.setattr(_esc50, "DOWNLOAD", size // 2 - 1)
-    with pytest.raises(OSError, match=r"more than \d+ bytes, twice what the data set"):
+    with pytest.raises(OSError, match=r"more than \d+ bytes, the most that was exp"):
         _fetch(tmp_path, n_retries=3)
     assert _cached(tmp_path) == []
     assert len(site.asked) == 1  # not again
@@ -386,6 +387,13 @@ def test_a_full_disk_while_downloading_is_named_and_not_tried_again(
             _fetch(tmp_path, n_retries=3)
     assert len(site.asked) == 1
     assert _fetch(tmp_path).paths.shape == (12,)
+
+
+def test_those_that_want_it_at_once_wait_for_the_first(site, tmp_path):
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(_fetch, [tmp_path] * 3))
+    assert [data.paths.shape for data in found] == [(12,)] * 3
+    assert site.asked == [None]
 
 
 def test_a_full_disk_while_unpacking_is_named(site, tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from skaudio._utils._files import replacing
 TIMEOUT = 60.0  # seconds without a byte
 BLOCK = 2**20
 CHECKSUMS = "checksums.json"
+LOCK = ".lock"
 BROKEN = (OSError, http.client.HTTPException)  # URLError and timeouts are OSErrors
 # what a machine lacks, whatever was sent
 OF_MACHINE = {
@@ -36,7 +39,7 @@ def is_of_machine(error: BaseException) -> bool:
 
 
 class TooMuchError(OSError):
-    """A server sends more than a data set states."""
+    """A server sends more than was expected."""
 
 
 class ResumingDownloader:
@@ -107,8 +110,8 @@ class ResumingDownloader:
         if n_bytes > self.most:
             self.part.unlink(missing_ok=True)
             raise TooMuchError(
-                f"it has more than {self.most} bytes, twice what the data set states, "
-                "and was dropped"
+                f"it has more than {self.most} bytes, the most that was expected, and "
+                "was dropped"
             )
 
     def _named(self, error: Any) -> OSError:
@@ -125,6 +128,19 @@ class ResumingDownloader:
         return f"Could not download {url}: {error}. {then}."
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process or thread at a time download into a folder; others wait.
+
+    Two that wrote to one file in turns would spoil it. The lock of a process that was
+    killed is free again.
+    """
+    from filelock import FileLock
+
+    with FileLock(folder / LOCK):
+        yield
+
+
 def download(
     url: str,
     folder: Path,
@@ -138,7 +154,7 @@ def download(
     """Download ``url`` to ``folder / name``.
 
     It must have the published ``checksum``; without one, the hash seen first. It may
-    have ``most`` bytes.
+    have ``most`` bytes. The caller holds the lock of the folder.
     """
     import pooch
 

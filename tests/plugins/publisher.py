@@ -1,4 +1,4 @@
-"""A local server that stands for the publishers of data sets."""
+"""A local server that stands for the publishers of data sets and weights."""
 
 import threading
 from dataclasses import dataclass, field

@@ -1,0 +1,72 @@
+"""The catalogue of published weights agrees with itself and with the networks."""
+
+import re
+
+import pytest
+from torch import nn
+
+from skaudio._weights._catalogue import COALA_SCALER, PUBLISHED
+from skaudio.nn import CoalaAudioEncoder, CoalaCNN, SampleCNN
+from skaudio.nn.coala_autoencoders import CoalaTagEncoder
+
+FILES = [*PUBLISHED.values(), COALA_SCALER]
+
+
+def without_output(top_kernel):
+    network = SampleCNN(
+        50,
+        filters=(128,) * 3 + (256,) * 6 + (512,) * 2,
+        sizes=(3,) * 10,
+        top_kernel=top_kernel,
+    )
+    network.output = nn.Identity()
+    return network
+
+
+NETWORKS = {
+    "samplecnn-msd": lambda: SampleCNN(
+        50, filters=(128,) * 3 + (256,) * 8, sizes=(3,) * 10
+    ),
+    "clmr-mtat": lambda: without_output(3),
+    "coala-ae-c": CoalaAudioEncoder,
+    "coala-e-c": CoalaAudioEncoder,
+    "coala-cnn": CoalaCNN,
+    "coala-tags-ae-c": lambda: CoalaTagEncoder(n_tags=1000),
+    "coala-tags-e-c": lambda: CoalaTagEncoder(n_tags=1000),
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.file)
+def test_an_address_is_of_one_commit_or_release(file):
+    assert file.address.startswith("https://")
+    assert re.search(r"/[0-9a-f]{40}/|/releases/download/\d", file.address)
+    assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
+    assert file.git_blob is None or re.fullmatch("[0-9a-f]{40}", file.git_blob)
+    assert (file.n_bytes is None) == (file.sha256 is None)
+
+
+def test_files_and_addresses_are_of_one_entry_each():
+    for names in ([f.file for f in FILES], [f.address for f in FILES]):
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("name", "entry"), PUBLISHED.items())
+def test_names_are_no_paths(name, entry):
+    assert name == entry.name
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name)
+    assert entry.file.startswith(f"{name}.")
+    assert "MIT" in entry.licence
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_parameters_are_those_of_the_network(name, published):
+    network = published.seeded(NETWORKS[name])
+    found = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    assert found == PUBLISHED[name].n_parameters
+
+
+def test_seconds():
+    assert PUBLISHED["fcn-msd"].seconds == 29.124
+    assert PUBLISHED["musicnn-msd"].seconds == 3.0
+    assert PUBLISHED["coala-e-c"].seconds == 96 * 512 / 22_000
+    assert PUBLISHED["coala-tags-e-c"].seconds is None
