@@ -148,3 +148,13 @@ def _fault(found: File, file: PublishedFile, known: str | None) -> str:
     except ValueError as error:
         return f"cannot be used ({error})"
     return ""
+
+
+def tags_of(weights: object, fingerprint: str | None) -> tuple[str, ...] | None:
+    """Names of the outputs, by the name of published weights or by their SHA-256."""
+    entry = published_of(weights)
+    if entry is None and fingerprint is not None:
+        sha256 = fingerprint.partition("+")[0]
+        same = (known for known in PUBLISHED.values() if known.sha256 == sha256)
+        entry = next(same, None)
+    return None if entry is None else entry.tags

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from skaudio._weights._layouts import Family, Layout, Tensors, Weights, convolutions
 from skaudio.nn.filterbanks import mel_filterbank
-from skaudio.nn.musicnn import MusiCNN
-from skaudio.nn.pooled_taggers import CRNNTagger, FCNTagger
-from skaudio.nn.tagger_input import N_MELS, SR
+from skaudio.nn.taggers import N_MELS, SR, CRNNTagger, FCNTagger, MusiCNN
 
 AFFINE = ("weight", "bias")
 NORM = (*AFFINE, "running_mean", "running_var", "num_batches_tracked")

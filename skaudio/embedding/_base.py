@@ -48,12 +48,6 @@ class Network(metaclass=ABCMeta):
 
     @abstractmethod
     def embed_frames(
-        self, clips: Sequence[np.ndarray], hop: float | None, length: float | None
+        self, clips: Sequence[np.ndarray], hop: float | None
     ) -> list[Frames]:
         """Embeddings (n_features, n_frames_i) over time and where they lie."""
-
-
-def refuse_length(length: float | None, why: str) -> None:
-    """For networks whose frames have a length of their own."""
-    if length is not None:
-        raise ValueError(f"length={length} is not possible: {why}. Leave length=None.")

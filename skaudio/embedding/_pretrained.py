@@ -17,6 +17,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
 
 from skaudio._audio._checks import all_finite
 from skaudio._audio._load import Part, load_parts
@@ -35,7 +36,7 @@ from skaudio._utils._forks import Lock
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
 from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips, check_tags
-from skaudio._weights._published import locate, published_of
+from skaudio._weights._published import locate, published_of, tags_of
 from skaudio._weights._read import Pretrained, read_weights
 from skaudio.embedding._backends._coala import CoalaNetwork
 from skaudio.embedding._backends._coala_tags import CoalaTagNetwork
@@ -44,9 +45,12 @@ from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
 from skaudio.embedding._backends._tagger import TaggerNetwork
 from skaudio.embedding._base import Network
 from skaudio.embedding._published import html_card
+from skaudio.metrics._tags import top_tags
 from skaudio.nn.devices import available_device
 from skaudio.nn.folding import folded
 
+# below it, squares and so variances of columns are zero in float32
+LEAST = float(np.sqrt(np.finfo(np.float32).tiny))
 # by the family of the weights; models of the HEAR protocol come without a file
 BACKENDS: dict[str, Any] = {
     backend.kind: backend
@@ -59,10 +63,10 @@ class PretrainedEmbedder(
 ):
     """Embeddings of clips by a pretrained network.
 
-    Reads published weights of SampleCNN (and of networks with the same layers, such as
-    CLMR's) and of COALA, files of `save_weights`, and takes any model that follows the
-    protocol of the HEAR benchmark. Nothing is learned: the embedder needs no `fit`,
-    and an embedding depends on its clip alone.
+    Reads published weights of FCN, CRNN and MusiCNN, of SampleCNN (and of networks with
+    the same layers, such as CLMR's) and of COALA, files of `save_weights`, and takes
+    any model that follows the protocol of the HEAR benchmark. Nothing is learned: the
+    embedder needs no `fit`, and an embedding depends on its clip alone.
 
     Every clip is embedded once per process, however many folds, candidates and clones
     of a search need it.
@@ -79,10 +83,16 @@ class PretrainedEmbedder(
         that is a name is never a file: write ``./`` before that, or pass a path object.
     scaler : str, path-like or None, default=None
         File of the scaling that COALA was trained with; None suffices for a name.
-    layers : tuple of int or str, default=(-1,)
-        Hidden layers of SampleCNN whose activations are concatenated in this order:
-        -1 is the last convolution, -2 and -3 are the modules below, 0 is the lowest;
-        or names, such as "blocks.3". Other networks have one embedding.
+    layers : tuple of int or str, or None, default=None
+        Hidden layers whose activations are concatenated in this order: -1 is the
+        highest, -2 the one below, 0 the lowest; or names, such as "blocks.3". None is
+        the last convolution of SampleCNN, the upper three layers of FCN and CRNN, and
+        all of MusiCNN below its dense layer, see Notes. COALA and models of the HEAR
+        protocol have one embedding.
+    output : {"embedding", "tags"}, default="embedding"
+        "tags" gives probabilities of the tags that SampleCNN, FCN, CRNN or MusiCNN was
+        trained for. They are the names of the features: with
+        ``set_output(transform="pandas")``, columns.
     n_segments : int or None, default=None
         Evenly spaced segments per clip that are averaged, each a whole number of steps
         after the one before, rounded down. None takes as many as cover the clip, and
@@ -127,7 +137,10 @@ class PretrainedEmbedder(
     layout_ : str
         Form of the weights that was recognised; "hear" for a model of the protocol.
     n_features_out_ : int
-        Length of an embedding.
+        Length of an embedding, or number of tags.
+    tags_ : ndarray of str
+        Names of the tags, with ``output="tags"``: those of published weights, whatever
+        the file is called; otherwise "tag0" and so on.
     fingerprint_ : str or None
         SHA-256 of the file of weights, with "+" and that of a scaler's; `transform`
         refuses another. None for a model of the HEAR protocol.
@@ -146,20 +159,27 @@ class PretrainedEmbedder(
     Notes
     -----
     SampleCNN: maxima over time of each layer inside a segment, means over segments, of
-    which 30 s have 12; `n_segments` is for SampleCNN alone. A clip shorter than a
-    segment is repeated until it fills one; the authors' script repeats each sample ten
-    times instead, which lowers the pitch by more than three octaves.
+    which 30 s have 12. A clip shorter than a segment is repeated until it fills one;
+    the authors' script repeats each sample ten times instead, which lowers the pitch by
+    more than three octaves.
+
+    FCN, CRNN and MusiCNN: means and maxima of every map of each layer inside a segment,
+    means over segments. FCN and CRNN see 29.1 s, MusiCNN 3 s. A clip shorter than that
+    is repeated until it fills a segment; for FCN and CRNN, every time from a whole
+    number of their steps of 1.024 or 1.536 s on, filled with its own beginning until
+    then. So every map repeats itself as well, and of a short clip only one period is
+    computed, with the result of the whole.
 
     COALA: a clip of at most 10 s is put in 10 s of faint noise, drawn once for all
     clips, as in the authors' code; the embeddings of patches side by side are averaged
     and what is left at the end is dropped. With the file of a tag encoder, X is an
     indicator matrix (n, n_tags); `CoalaEmbedder.from_weights` takes words.
 
-    Embeddings are float32. Clips that could not be loaded are not cached. A file
-    that changes without changing its size and time of change goes unnoticed. A model of
-    the HEAR protocol is identified by its pickle, and is not cached if
-    it cannot be pickled: empty the folder of `cache` when its code changes, or a
-    file that it reads by itself.
+    Embeddings are float32, and numbers whose squares are zero in it are zero. Clips
+    that could not be loaded are not cached. A file that changes without changing its
+    size and time of change goes unnoticed. A model of the HEAR protocol is identified
+    by its pickle, and is not cached if it cannot be pickled: empty the folder of
+    `cache` when its code changes, or a file that it reads by itself.
 
     References
     ----------
@@ -170,6 +190,8 @@ class PretrainedEmbedder(
        Enriched Audio Representations", ICML workshop SAS, 2020.
     .. [3] Turian et al., "HEAR: Holistic Evaluation of Audio Representations",
        NeurIPS 2021 competition track.
+    .. [4] Won et al., "Evaluation of CNN-based automatic music tagging models", SMC
+       2020.
 
     Examples
     --------
@@ -260,6 +282,8 @@ class PretrainedEmbedder(
         self.layout_ = network.layout
         self.n_features_out_ = network.n_features
         self.fingerprint_ = self._fingerprint()
+        if self.output == "tags":
+            self.tags_ = self._tag_names(network)
         self.errors_ = []
         return self
 
@@ -294,12 +318,62 @@ class PretrainedEmbedder(
         failed = np.full(network.n_features, np.nan, np.float32)
         return np.stack([failed if row is None else row for row in found])
 
+    def top_tags(self, X: Any, *, k: int = 5) -> list[list[tuple[str, float]]]:
+        """Tags that fit each clip best, by a network that was trained for tags.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_samples), or list of waveforms or paths
+            As for `transform`.
+        k : int, default=5
+            Number of tags per clip.
+
+        Returns
+        -------
+        tags : list of n_clips lists of k pairs (tag, probability)
+            The best first; no pairs for a clip that could not be loaded.
+
+        See Also
+        --------
+        skaudio.metrics.top_tags : The same for probabilities that are there already.
+        """
+        tagger = clone(self).set_params(output="tags", layers=None)
+        tagger.set_output(transform="default")
+        scores = tagger.transform(X)
+        self.errors_ = tagger.errors_
+        names = tagger._tag_names(tagger._network())
+        failed = {error["row"] for error in self.errors_}
+        good = [row for row in range(len(scores)) if row not in failed]
+        best = dict(zip(good, top_tags(scores[good], names, k=k), strict=True))
+        return [best.get(row, []) for row in range(len(scores))]
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the features.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Ignored: samples are no features.
+
+        Returns
+        -------
+        names : ndarray of str
+            The tags, with ``output="tags"``; otherwise the name of the class and a
+            number, such as ``pretrainedembedder0``.
+        """
+        if self.output == "tags":
+            check_is_fitted(self, "tags_")
+            return self.tags_.astype(object)
+        names: np.ndarray = super().get_feature_names_out(input_features)
+        return names
+
     def transform_frames(
-        self, X: Any, hop: float | None = None, length: float | None = None
+        self, X: Any, hop: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Embed every clip over time.
 
-        A frame is `length` seconds of sound, centred at its time. Times lie `hop`
+        A frame is what the network sees at once, of FCN and CRNN 3.072 s that are
+        repeated as a clip of that length is. It is centred at its time. Times lie `hop`
         apart from half of it on, as many as end within the clip; a clip shorter than
         that has one frame, at its middle. What a frame covers outside of its clip is
         silent. Frames are not cached.
@@ -311,10 +385,6 @@ class PretrainedEmbedder(
         hop : float or None, default=None
             Seconds from one frame to the next; None sets them side by side. A model
             that follows the HEAR protocol decides by itself.
-        length : float or None, default=None
-            Seconds of a frame; None, and the most, is what the network sees at once.
-            Shorter ones are embedded as clips of that length are: repeated. For
-            SampleCNN, FCN, CRNN and MusiCNN.
 
         Returns
         -------
@@ -325,14 +395,11 @@ class PretrainedEmbedder(
             Seconds from the start of a clip to the centres of its frames; a 1-D
             object array if clips differ in length.
         """
-        for name, value in (("hop", hop), ("length", length)):
-            if value is not None and not value > 0:
-                raise ValueError(
-                    f"{name} must be a number of seconds above 0; got {value!r}."
-                )
+        if hop is not None and not hop > 0:
+            raise ValueError(f"hop must be a number of seconds above 0; got {hop!r}.")
         X, network = self._checked(X)
         report = Report()
-        embed = partial(network.embed_frames, hop=hop, length=length)
+        embed = partial(network.embed_frames, hop=hop)
         frames = list(self._embed(embed, X, range(len(X)), network, report))
         report.close(self, len(X), self.on_error)
         sizes = [len(embedding) for embedding, _ in filter(None, frames)]
@@ -410,6 +477,12 @@ class PretrainedEmbedder(
         self._refuse_others()
         return self._check(X, network, reset=False), network
 
+    def _tag_names(self, network: Network) -> np.ndarray:
+        names = tags_of(self.weights, self._fingerprint())
+        if names is None or len(names) != network.n_features:
+            names = tuple(f"tag{i}" for i in range(network.n_features))
+        return np.array(names)
+
     def _refuse_others(self) -> None:
         fitted, found = getattr(self, "fingerprint_", None), self._fingerprint()
         if found is not None and fitted not in (None, found):
@@ -468,7 +541,9 @@ class PretrainedEmbedder(
 
     def _checked_output(self, output: Any, part: Part, i: int, report: Report) -> Any:
         """An embedding, or None if it is not finite: an error of that clip."""
-        if all(map(all_finite, output if isinstance(output, tuple) else (output,))):
+        parts = output if isinstance(output, tuple) else (output,)
+        if all(map(all_finite, parts)):
+            parts[0][np.abs(parts[0]) < LEAST] = 0  # dead filters have some such
             return output
         row, item = part.rows[i], part.clips[i]
         name = shown(item) if is_path(item) else f"Clip {row} of X"

@@ -42,8 +42,6 @@ from skaudio.nn.mean_pool import MeanPool
 from skaudio.nn.mfcc import MFCC
 from skaudio.nn.mobilenet import ConvNorm, MobileNet
 from skaudio.nn.multiview import MultiViewCRNN
-from skaudio.nn.musicnn import MusiCNN
-from skaudio.nn.pooled_taggers import CRNNTagger, FCNTagger
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 from skaudio.nn.selfnormalizing import AlphaDropout, SelfNormalizingNet
 from skaudio.nn.softmax_autoencoder import (
@@ -55,6 +53,7 @@ from skaudio.nn.softmax_autoencoder import (
 from skaudio.nn.spectrogram import Spectrogram
 from skaudio.nn.spectrogram_cnn import SpectrogramCNN
 from skaudio.nn.swishnet import GatedConv1d, GatedPair, SwishNet
+from skaudio.nn.taggers import CRNNTagger, FCNTagger, MusiCNN
 
 __all__ = [
     "MFCC",

@@ -463,7 +463,7 @@ def test_own_files_cannot_name_what_they_like(published, path):
     content = path.read_bytes()
     path.write_bytes(content.replace(b"SampleCNN", b"SimpleCNN"))
     with pytest.raises(
-        ValueError, match=r"holds a network 'SimpleCNN'.*supports SampleCNN"
+        ValueError, match=r"holds a network 'SimpleCNN'.*supports .*SampleCNN"
     ):
         read_weights(path)
     path.write_bytes(content.replace(b"top_kernel", b"top_kernal"))
@@ -613,7 +613,7 @@ def changed(tensors, **new):
         ),
         (
             lambda t: {"spec.mel_scale.fb": torch.zeros(2)},
-            "looks like a network on spectrograms",
+            "looks like another network on spectrograms",
         ),
         (
             lambda t: {"tag_encoder.0.weight": torch.zeros(2, 2)},

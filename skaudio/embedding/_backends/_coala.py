@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skaudio._cache import digest_of
 from skaudio._segments import frame_times, split_means
-from skaudio.embedding._base import Frames, Network, refuse_length
+from skaudio.embedding._base import Frames, Network
 from skaudio.nn.coala import PatchEncoder
 from skaudio.nn.coala_input import (
     HOP_LENGTH,
@@ -70,10 +70,9 @@ class CoalaNetwork(Network):
         return split_means(encoded, [len(part) for part in patches])
 
     def embed_frames(
-        self, clips: Sequence[np.ndarray], hop: float | None, length: float | None
+        self, clips: Sequence[np.ndarray], hop: float | None
     ) -> list[Frames]:
         """Every patch by itself, centred at its time."""
-        refuse_length(length, "COALA sees patches of 2.2 s")
         rate = self.sample_rate / HOP_LENGTH
         before = N_FRAMES // 2 * HOP_LENGTH
         frames = []

@@ -74,7 +74,7 @@ class CoalaTagNetwork(Network):
             )
 
     def embed_frames(
-        self, clips: Sequence[np.ndarray], hop: float | None, length: float | None
+        self, clips: Sequence[np.ndarray], hop: float | None
     ) -> list[Frames]:
         """Refuse: tags have no time."""
         raise ValueError("Tags have no time: use transform.")

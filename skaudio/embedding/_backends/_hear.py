@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from skaudio._cache import DIGEST, digest_of, signature_of
 from skaudio._utils._forks import Lock
-from skaudio.embedding._base import Frames, Network, refuse_length
+from skaudio.embedding._base import Frames, Network
 from skaudio.nn.devices import available_device, in_batches
 
 _LOCK = Lock()
@@ -85,10 +85,9 @@ class HEARNetwork(Network):
         return self._by_length(compute, clips)
 
     def embed_frames(
-        self, clips: Sequence[np.ndarray], hop: float | None, length: float | None
+        self, clips: Sequence[np.ndarray], hop: float | None
     ) -> list[Frames]:
         """Timestamp embeddings, clips of equal length together."""
-        refuse_length(length, "a model that follows the HEAR protocol decides itself")
         if hop is not None:
             raise ValueError(
                 f"hop={hop} is not possible here: a model that follows the HEAR "

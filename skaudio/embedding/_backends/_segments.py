@@ -70,6 +70,7 @@ class SegmentNetwork(Network):
     ) -> None:
         self.network = network
         self.n_samples: int = network.n_samples
+        self.n_in_frame = self.n_samples
         self.gives_tags = output == "tags"
         if self.gives_tags and isinstance(network.output, nn.Identity):
             raise ValueError(
@@ -109,12 +110,10 @@ class SegmentNetwork(Network):
         return split_means(features, [len(firsts) for firsts in starts])
 
     def embed_frames(
-        self, clips: Sequence[np.ndarray], hop: float | None, length: float | None
+        self, clips: Sequence[np.ndarray], hop: float | None
     ) -> list[Frames]:
-        """Every segment by itself, centred at its time."""
-        n = self.n_samples
-        if length is not None:
-            n = max(1, min(n, round(length * self.sample_rate)))
+        """Every frame by itself, centred at its time."""
+        n = self.n_in_frame
         frames = []
         for clip in clips:
             duration = len(clip) / self.sample_rate

@@ -11,9 +11,9 @@ from torch import Tensor
 from skaudio._segments import cut
 from skaudio.embedding._backends._segments import SegmentNetwork
 from skaudio.nn.layers import layer_outputs
-from skaudio.nn.musicnn import MusiCNN
-from skaudio.nn.pooled_taggers import CRNNTagger, FCNTagger, spread
+from skaudio.nn.taggers import CRNNTagger, FCNTagger, MusiCNN, spread
 
+N_IN_FRAME = 49_152  # 3.072 s: three steps of FCN, two of CRNN
 N_TRIED = 4096  # samples that show how many maps a network has
 
 
@@ -35,6 +35,8 @@ class TaggerNetwork(SegmentNetwork):
     def __init__(self, network: Any, **options: Any) -> None:
         super().__init__(network, **options)
         self.unit: int | None = getattr(network, "unit", None)
+        if self.unit is not None:
+            self.n_in_frame = N_IN_FRAME
         silence = torch.zeros(1, 1, N_TRIED, device=self.device)
         with torch.inference_mode():
             self.n_features = self._compute(silence, (0, 0)).shape[1]
