@@ -22,6 +22,7 @@ UNSEEN = (
     f"{UNTRIED} Its size and checksum were not known when this was written: the first "
     "download is remembered, and later ones must equal it."
 )
+UNCERTAIN = "Whether the file lies at this address could not be checked."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +183,11 @@ def _tagger(short: str, data: str) -> Published:
         n_bytes=n_bytes,
         sha256=sha256,
         tags=SOTA_TAGS[data],
-        caveats=(EXCERPTS,) if sha256 else (EXCERPTS, UNSEEN),
+        caveats=(
+            EXCERPTS,
+            *(() if sha256 else (UNSEEN,)),
+            *((UNCERTAIN,) if name == "musicnn-msd" else ()),
+        ),
     )
 
 
