@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from skaudio._weights._tag_names import JAMENDO, MSD, MTAT
+
 RAW = "https://raw.githubusercontent.com"
 MUSIC = "MIT, (c) 2020 Music Technology Group, Universitat Pompeu Fabra"
 EXCERPTS = (
@@ -20,6 +22,7 @@ UNSEEN = (
     f"{UNTRIED} Its size and checksum were not known when this was written: the first "
     "download is remembered, and later ones must equal it."
 )
+UNCERTAIN = "Whether the file lies at this address could not be checked."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +120,7 @@ SOTA_DATA = {
     "jamendo": "MTG-Jamendo",
 }
 SOTA_NAMES = {"mtat": "MagnaTagATune", "msd": "Last.fm", "jamendo": "MTG-Jamendo"}
+SOTA_TAGS = {"mtat": MTAT, "msd": MSD, "jamendo": JAMENDO}
 SOTA_NETWORKS = {
     "fcn": ("FCN", 465_984, 447_732),
     "crnn": ("CRNN", 465_984, 394_100),
@@ -168,7 +172,8 @@ def _tagger(short: str, data: str) -> Published:
         n_parameters=n_parameters,
         takes="sound at 16,000 Hz; 96 mel bands are computed inside",
         gives="50 tags, of which a clip may have several",
-        embedding="activations of hidden layers, pooled over time",
+        embedding="means and maxima of hidden layers over a segment, means over "
+        "segments",
         licence=MUSIC,
         citation="M. Won, A. Ferraro, D. Bogdanov and X. Serra, 'Evaluation of "
         "CNN-based automatic music tagging models', Proc. of 17th Sound and Music "
@@ -177,7 +182,12 @@ def _tagger(short: str, data: str) -> Published:
         file=f"{name}.pth",
         n_bytes=n_bytes,
         sha256=sha256,
-        caveats=(EXCERPTS,) if sha256 else (EXCERPTS, UNSEEN),
+        tags=SOTA_TAGS[data],
+        caveats=(
+            EXCERPTS,
+            *(() if sha256 else (UNSEEN,)),
+            *((UNCERTAIN,) if name == "musicnn-msd" else ()),
+        ),
     )
 
 
@@ -203,6 +213,7 @@ SAMPLECNN_MSD = Published(
     "40aafc1c359a323548317e53ce52b930408c9488/models/weight_msdTag.hdf5",
     file="samplecnn-msd.hdf5",
     git_blob="a58dddfd6a9813585874ddd001f9d3613b704d28",
+    tags=MSD,
     caveats=(
         EXCERPTS,
         UNTRIED,

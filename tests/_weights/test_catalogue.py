@@ -6,7 +6,14 @@ import pytest
 from torch import nn
 
 from skaudio._weights._catalogue import COALA_SCALER, PUBLISHED
-from skaudio.nn import CoalaAudioEncoder, CoalaCNN, SampleCNN
+from skaudio.nn import (
+    CoalaAudioEncoder,
+    CoalaCNN,
+    CRNNTagger,
+    FCNTagger,
+    MusiCNN,
+    SampleCNN,
+)
 from skaudio.nn.coala_autoencoders import CoalaTagEncoder
 
 FILES = [*PUBLISHED.values(), COALA_SCALER]
@@ -23,7 +30,12 @@ def without_output(top_kernel):
     return network
 
 
+TAGGERS = {"fcn": FCNTagger, "crnn": CRNNTagger, "musicnn": MusiCNN}
 NETWORKS = {
+    f"{name}-{data}": network
+    for name, network in TAGGERS.items()
+    for data in ("mtat", "msd", "jamendo")
+} | {
     "samplecnn-msd": lambda: SampleCNN(
         50, filters=(128,) * 3 + (256,) * 8, sizes=(3,) * 10
     ),
@@ -62,7 +74,21 @@ def test_names_are_no_paths(name, entry):
 def test_parameters_are_those_of_the_network(name, published):
     network = published.seeded(NETWORKS[name])
     found = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    assert found == PUBLISHED[name].n_parameters
+    entry = PUBLISHED[name]
+    assert found == entry.n_parameters
+    if hasattr(network, "n_samples"):
+        assert network.n_samples == entry.n_samples
+
+
+def test_tags_are_as_many_as_outputs():
+    tagged = {name: entry.tags for name, entry in PUBLISHED.items() if entry.tags}
+    assert tagged.keys() == {n for n in PUBLISHED if n.split("-")[0] in TAGGERS} | {
+        "samplecnn-msd"
+    }
+    for tags in tagged.values():
+        assert len(set(tags)) == 50
+    assert "opera" in tagged["fcn-mtat"]
+    assert "Hip-Hop" in tagged["musicnn-msd"]
 
 
 def test_seconds():

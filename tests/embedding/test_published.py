@@ -577,3 +577,8 @@ def test_real_files_are_served_and_taken(site, shared_data, home, name, monkeypa
         if not key.startswith("spec.") and "running" not in key and "num_b" not in key
     ]
     assert sum(trained) == entry.n_parameters
+    embedder = PretrainedEmbedder(name, sr=8000).fit([np.zeros(800)])
+    assert embedder.sample_rate_ == entry.rate
+    assert embedder.fingerprint_ == entry.sha256
+    tags = clone(embedder).set_params(output="tags").fit_transform([np.zeros(800)])
+    assert tags.shape == (1, len(entry.tags))
