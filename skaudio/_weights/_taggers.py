@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor, nn
 
 from skaudio._weights._layouts import Family, Layout, Tensors, Weights, convolutions
 from skaudio.nn.filterbanks import mel_filterbank
-from skaudio.nn.taggers import N_MELS, SR, CRNNTagger, FCNTagger, MusiCNN
+from skaudio.nn.taggers import N_FFT, N_MELS, SR, CRNNTagger, FCNTagger, MusiCNN
 
 AFFINE = ("weight", "bias")
 NORM = (*AFFINE, "running_mean", "running_var", "num_batches_tracked")
-MEL, WINDOW = "input.mel_filters", "input.window"  # of files; ours are computed
-TOLERANCE = 1e-4  # their filters were computed in float32
+FILTERS, WINDOW = "input.filters", "input.window"  # the window is computed
 
 
 def _names(layers: dict[str, str]) -> dict[str, str]:
@@ -38,7 +37,7 @@ def _blocks(theirs: str, ours: str, n: int, first: int) -> dict[str, str]:
 
 INPUT = {
     **_names({"spec_bn": "input.norm"}),
-    "spec.mel_scale.fb": MEL,
+    "spec.mel_scale.fb": FILTERS,
     "spec.spectrogram.window": WINDOW,
 }
 RECURRENT = re.compile(r"rnn\.weight_hh_l\d+")
@@ -116,21 +115,10 @@ def _tensor(name: str, weights: Weights, tensors: Tensors, ndim: int) -> Tensor:
 
 
 def _complete(network: nn.Module, tensors: Tensors) -> None:
-    """Compare the filters of the file, if it has any, with those that are computed."""
+    """Files of late versions of torchaudio are without the filters."""
     tensors.pop(WINDOW, None)
-    found = tensors.pop(MEL, None)
-    if found is None:
-        return
-    ours = mel_filterbank(SR, 512, N_MELS, 0.0, SR / 2, htk=True, norm=None).T
-    if found.shape != ours.shape or not np.allclose(
-        found.numpy(), ours, atol=TOLERANCE
-    ):
-        raise ValueError(
-            f"The mel filters in the file, {tuple(found.shape)}, are not those of "
-            f"{N_MELS} bands from 0 to {SR // 2} Hz for windows of 512 samples at "
-            f"{SR} Hz, with a peak of 1 on HTK's scale: it takes another spectrogram, "
-            "which is not supported."
-        )
+    bank = mel_filterbank(SR, N_FFT, N_MELS, 0.0, SR / 2, htk=True, norm=None)
+    tensors.setdefault(FILTERS, torch.tensor(bank.T, dtype=torch.float32))
 
 
 TAGGERS = Family(

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from skaudio.nn.blocks import ConvBlock, Dropout
-from skaudio.nn.frontends import MelSpectrogram
+from skaudio.nn.filterbanks import mel_filterbank
+from skaudio.nn.frontends import PowerSpectrogram, to_scale
 from skaudio.nn.layers import scaled
 
 SR = 16_000
+N_FFT = 512  # samples
 HOP_LENGTH = 256  # samples, 16 ms
 N_MELS = 96
 # 29.1 s, which FCN and CRNN were trained on
@@ -32,7 +34,8 @@ class TaggerInput(nn.Module):
 
     96 bands on HTK's scale from 0 to 8 kHz with a peak of 1, windows of 512 samples
     every 256 at 16 kHz, powers in decibels without a limited range, then batch
-    normalisation of the whole picture as a single map.
+    normalisation of the whole picture as a single map. The filters are in the files of
+    weights, where they are rounded to float32, and so in the state of the network.
 
     Examples
     --------
@@ -42,28 +45,26 @@ class TaggerInput(nn.Module):
     torch.Size([2, 1, 96, 63])
     """
 
+    filters: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         # computed, not loaded, also where a network is made without memory
         with torch.device("cpu"):
-            self.mel = MelSpectrogram(
-                sr=SR,
-                n_fft=512,
-                win_length=512,
+            self.spectrogram = PowerSpectrogram(
+                n_fft=N_FFT,
+                win_length=N_FFT,
                 hop_length=HOP_LENGTH,
-                n_mels=N_MELS,
-                fmax=SR / 2,
-                htk=True,
-                norm=None,
-                scale=("db", FLOOR),
-                top_db=None,
                 pad_mode="reflect",
             )
+        bank = mel_filterbank(SR, N_FFT, N_MELS, 0.0, SR / 2, htk=True, norm=None)
+        self.register_buffer("filters", torch.tensor(bank.T, dtype=torch.float32))
         self.norm = nn.BatchNorm2d(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Waveforms (clips, 1, n_samples) to (clips, 1, 96, 1 + n_samples // 256)."""
-        return self.norm(self.mel(x))
+        bands = self.filters.T @ self.spectrogram(x)
+        return self.norm(to_scale(bands, 2.0, 2.0, "db", FLOOR))
 
 
 class PooledTagger(nn.Module):
