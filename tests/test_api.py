@@ -22,6 +22,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # Parameters with the same name that mean something else in a package, or in one class:
 # these have texts of their own, for the reason given.
 DIFFERENT: dict[tuple[str, str], str] = {
+    **{
+        (name, "skaudio.neural_network.PretrainedClassifier"): "of a file's network"
+        for name in ("weights", "freeze", "dropout", "segment_length")
+    },
     (
         "batch_size",
         "skaudio.embedding.PretrainedEmbedder",

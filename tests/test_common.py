@@ -16,6 +16,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from published import tiny_samplecnn
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -45,6 +46,7 @@ from skaudio.neural_network import (
     FrameLevelCNNClassifier,
     MobileNetClassifier,
     MultiViewBlendingClassifier,
+    PretrainedClassifier,
     SampleCNNClassifier,
     SelfNormalizingClassifier,
     SoftmaxAutoencoderClassifier,
@@ -139,6 +141,10 @@ INSTANCES = [
     MobileNetClassifier(**LIGHT | {"max_epochs": 3}, width=0.05),
     MultiViewBlendingClassifier(**NET),
     PatchScaler(),
+    PretrainedClassifier(
+        tiny_samplecnn(5, 6),
+        **{"freeze": 0.3, "lr": 0.01, "max_epochs": 3, "random_state": 0},
+    ),
     PretrainedEmbedder(Scenes()),
     RawView(),
     STFTView(),
@@ -293,6 +299,7 @@ NETS = [
     FrameLevelCNNClassifier(**SHORT | WITHOUT_VALIDATION, n_modules=2),
     MobileNetClassifier(width=0.1, max_epochs=3, segment_length=12, random_state=0),
     MultiViewBlendingClassifier(**SHORT, segment_length=12),
+    PretrainedClassifier(tiny_samplecnn(3, 3, 3), max_epochs=3, random_state=0),
     SampleCNNClassifier(**SHORT | WITHOUT_VALIDATION, sizes=(3, 3, 3)),
     SelfNormalizingClassifier(max_epochs=3, segment_length=12, random_state=0),
     SpectrogramCNNClassifier(**SHORT, segment_length=12),
@@ -309,7 +316,7 @@ CLASSIFIERS = [
 ]
 
 
-ON_SAMPLES = SampleCNNClassifier, CoalaTagClassifier
+ON_SAMPLES = SampleCNNClassifier, CoalaTagClassifier, PretrainedClassifier
 
 
 def input_of(classifier, views):

@@ -19,8 +19,7 @@ from skaudio._training._parameters import ObjectParameters
 from skaudio._utils._decisions import KnownTagsMixin
 from skaudio._utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skaudio._utils._validation import copy_features_in
-from skaudio.neural_network._steps import before, behind, fitted
-from skaudio.nn.layers import layer_names
+from skaudio.neural_network._steps import before, behind, fitted, frozen_layers
 
 AUTO = "auto"
 
@@ -200,7 +199,7 @@ class FineTunedClassifier(
             raise TypeError(
                 f"FineTunedClassifier needs a classifier; got {type(first).__name__}."
             )
-        self.frozen_layers_ = _frozen_layers(first.net_.module_, self.freeze)
+        self.frozen_layers_ = frozen_layers(first.net_.module_, self.freeze)
         tuned = first._as_trained().set_params(**self._settings(first))
         tuned._fit_labels(
             before(steps, X),
@@ -288,15 +287,6 @@ class FineTunedClassifier(
         tags.input_tags = below.input_tags
         tags.classifier_tags = below.classifier_tags
         return tags
-
-
-def _frozen_layers(module: Any, freeze: Any) -> list[str]:
-    """Names of the modules that a value of ``freeze`` means."""
-    if not isinstance(freeze, Real):
-        return layer_names(module, list(freeze), "freeze") if len(freeze) else []
-    stages: tuple[tuple[str, ...], ...] = module.stages
-    n_frozen = int(float(freeze) * len(stages))
-    return [name for stage in stages[:n_frozen] for name in stage]
 
 
 def _same_outputs(first: SegmentClassifier) -> MakeTarget:

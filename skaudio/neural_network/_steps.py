@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
+
+from skaudio.nn.layers import layer_names
 
 
 def fitted(model: Any, X: Any, y: Any, **about_clips: Any) -> Any:
@@ -51,3 +54,12 @@ def behind(steps: Pipeline | None, classifier: Any) -> Any:
 def before(steps: Pipeline | None, X: Any) -> Any:
     """What fitted steps make of X, if there is any."""
     return X if steps is None or X is None else steps.transform(X)
+
+
+def frozen_layers(module: Any, freeze: Any) -> list[str]:
+    """Names of the modules that a value of ``freeze`` means."""
+    if not isinstance(freeze, Real):
+        return layer_names(module, list(freeze), "freeze") if len(freeze) else []
+    stages: tuple[tuple[str, ...], ...] = module.stages
+    n_frozen = int(float(freeze) * len(stages))
+    return [name for stage in stages[:n_frozen] for name in stage]

@@ -43,6 +43,7 @@ _STATE = {
         *("_best_coefs", "_best_intercepts", "_label_binarizer"),
         *("_no_improvement_count", "loss"),
     ),
+    "PretrainedClassifier": ("_network",),
     "RidgeClassifier": ("_label_binarizer",),
     "SegmentEstimator": ("_spec", "_target", "_trained", "_weights"),
 }

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import struct
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
@@ -361,3 +363,16 @@ def clips():
     rng = np.random.default_rng(0)
     lengths = (1, 500, 729, 730, 2000, 2000, 8000)
     return [rng.uniform(-0.5, 0.5, n).astype(np.float32) for n in lengths]
+
+
+def tiny_samplecnn(*sizes):
+    """Path of a small SampleCNN, the same in every process: tests are named by it."""
+    folder = Path(tempfile.gettempdir(), "skaudio-tests")
+    folder.mkdir(exist_ok=True)
+    path = folder / f"samplecnn-{'-'.join(map(str, sizes))}.safetensors"
+    if not path.exists():
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = SampleCNN(4, sizes=sizes, width=0.05, dropout=0.0)
+        save_weights(network, path, sr=22050)
+    return str(path)
