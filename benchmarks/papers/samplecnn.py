@@ -27,7 +27,6 @@ import argparse
 import json
 import sys
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
+from _sound import waveforms
 
 from skaudio.embedding import LayerEmbedder, make_probe
 from skaudio.neural_network import FrameLevelCNNClassifier, SampleCNNClassifier
@@ -125,11 +125,10 @@ def tags_of(table: Any) -> tuple[np.ndarray, list[str]]:
     return words[names].to_numpy(), names
 
 
-@lru_cache(maxsize=1)
 def sounds(data: Path, sr: int) -> list[np.ndarray]:
     """All notes at a rate."""
     table, _ = instruments(data, None)
-    return list(AudioLoader(sr=sr).transform(table.path.tolist()))
+    return waveforms(tuple(table.path), sr)
 
 
 def sample_cnn(seed: int, args: argparse.Namespace, **changes: Any) -> Any:
