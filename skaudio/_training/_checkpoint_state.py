@@ -113,7 +113,7 @@ def encoded(value: Any) -> Any:
     return value
 
 
-def decoded(value: Any, device: str | torch.device) -> Any:
+def decoded(value: Any, device: str | torch.device = "cpu") -> Any:
     """What `encoded` was given, with lists for tuples, and tensors on a device."""
     if isinstance(value, list):
         return [decoded(item, device) for item in value]
