@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import shutil
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -17,10 +18,13 @@ PACKAGES = (
 
 
 def provenance(seed: int | None) -> dict[str, Any]:
-    """What a reader needs to judge or repeat a measurement."""
+    """What a reader needs to judge or repeat a measurement.
+
+    Of a copy without its repository, the variable SOURCE_COMMIT says the commit.
+    """
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": os.environ.get("SOURCE_COMMIT") or _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(
             _git("status", "--porcelain", "--", "skaudio", "benchmarks/speed")
         ),
@@ -29,6 +33,7 @@ def provenance(seed: int | None) -> dict[str, Any]:
             "platform": platform.platform(),
             "cpu": _cpu_model(),
             "cores": os.cpu_count(),
+            **_gpu(),
         },
         "versions": {
             "python": platform.python_version(),
@@ -38,10 +43,18 @@ def provenance(seed: int | None) -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
+    if shutil.which("git") is None:
+        return None
     run = subprocess.run(
         ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     return run.stdout.strip() if run.returncode == 0 else None
+
+
+def _gpu() -> dict[str, str]:
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
 
 
 def _cpu_model() -> str:

@@ -7,6 +7,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # spinning threads slow small nets down
 
 import pickle
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,10 @@ import numpy as np
 import pytest
 
 from skaudio.datasets import make_sounds
+
+with warnings.catch_warnings():  # it imports torch_geometric where that is installed
+    warnings.simplefilter("ignore")
+    import skorch  # noqa: F401
 
 pytest_plugins = ["published", "publisher"]  # in tests/plugins
 

@@ -120,7 +120,8 @@ def build(system: str, seed: int, fold: int, args: argparse.Namespace) -> Any:
     if budget["inside"]:
         options["views"] = make_view_union(*_views_of(system), sr=SR)
         options["augmentation"] = Augmentation(**budget["augmentation"])
-        options["mixed_precision"] = args.device.startswith("cuda")
+        on_cuda = args.device.startswith("cuda")
+        options["mixed_precision"] = on_cuda and not args.full_precision
     if kind in SINGLE and not budget.get("hold_out", True):
         options["validation_fraction"] = None
     options |= VARIANTS[system][2] if system in VARIANTS else {}
@@ -181,10 +182,9 @@ def run(
     step = model.steps[-1][0]
     checkpoint = path.with_suffix(".checkpoint")
     cached.mkdir(parents=True, exist_ok=True)
-    options = {
-        f"{step}__groups": table.groups[train],
-        f"{step}__checkpoint": checkpoint,
-    }
+    options = {f"{step}__groups": table.groups[train]}
+    if args.checkpoint:
+        options[f"{step}__checkpoint"] = checkpoint
     cpu, wall = time.process_time(), time.perf_counter()
     model.fit(rows_of(X, train), table.target[train], **options)
     result: dict[str, Any] = {
@@ -351,6 +351,13 @@ def main() -> None:
         "--epochs", type=int, default=None, help="instead of the budget's"
     )
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--full-precision", action="store_true")
+    parser.add_argument(
+        "--checkpoint",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="where epochs are short, writing hundreds of megabytes takes longer",
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=ROOT / ".benchmark_cache")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results")
@@ -384,6 +391,8 @@ def main() -> None:
             **({"max_epochs": args.epochs} if args.epochs else {}),
             "budget": args.budget,
             "device": args.device,
+            "mixed_precision": args.device.startswith("cuda")
+            and not args.full_precision,
             "rules": RULES,
         },
         "accuracy": {name: accuracies(row) for name, row in rows.items()},

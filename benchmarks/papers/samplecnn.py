@@ -27,7 +27,6 @@ import argparse
 import json
 import sys
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
+from _remember import remembered
 
 from skaudio.embedding import LayerEmbedder, make_probe
 from skaudio.neural_network import FrameLevelCNNClassifier, SampleCNNClassifier
@@ -125,8 +125,7 @@ def tags_of(table: Any) -> tuple[np.ndarray, list[str]]:
     return words[names].to_numpy(), names
 
 
-@lru_cache(maxsize=1)
-def sounds(data: Path, sr: int) -> list[np.ndarray]:
+def decoded(data: Path, sr: int) -> list[np.ndarray]:
     """All notes at a rate."""
     table, _ = instruments(data, None)
     return list(AudioLoader(sr=sr).transform(table.path.tolist()))
@@ -230,7 +229,7 @@ def instrument_scores(
     """Fit on notes, test on others."""
     table, train = instruments(args.data, BUDGETS[args.budget]["per_class"])
     test = held_out(table)
-    X = sounds(args.data, sr)
+    X = remembered(decoded, args.data, sr)
     y = table.instrument.to_numpy()
     options = {}
     if hasattr(model, "sr"):  # a pipeline of frame-level networks is done in minutes
@@ -251,7 +250,7 @@ def run_tagger(job: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     test = held_out(table)
     train = np.setdiff1d(np.arange(len(table)), test)
     y, names = tags_of(table)
-    X = sounds(args.data, TAGGER_RATE)
+    X = remembered(decoded, args.data, TAGGER_RATE)
     if job == "mfcc":
         model = make_pipeline(
             MFCCView(sr=TAGGER_RATE, delta=2),
@@ -328,7 +327,7 @@ def probe_tasks(args: argparse.Namespace, sr: int = TAGGER_RATE) -> dict[str, An
     X_digits, spoken = digits(args.data, sr)
     sides = [np.flatnonzero(spoken.speaker == s) for s in spoken.speaker.unique()]
     table, train = instruments(args.data, BUDGETS[args.budget]["per_class"])
-    notes = sounds(args.data, sr)
+    notes = remembered(decoded, args.data, sr)
 
     def others(parts: list[np.ndarray], n: int) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(np.setdiff1d(np.arange(n), part), part) for part in parts]

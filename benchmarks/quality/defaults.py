@@ -25,7 +25,6 @@ import argparse
 import json
 import sys
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from sklearn.pipeline import make_pipeline
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
+from _remember import remembered
 
 from skaudio.neural_network import (
     CRNNClassifier,
@@ -120,7 +120,6 @@ def table_of(data: Path, name: str) -> tuple[list[str], np.ndarray, list[Any]]:
     )
 
 
-@lru_cache(maxsize=1)
 def inputs(kind: str, name: str, data: Path) -> Any:
     """Clips as a network takes them."""
     paths, _, _ = table_of(data, name)
@@ -182,7 +181,7 @@ def run(
     if path.exists():
         return json.loads(path.read_text())
     _, y, splits = table_of(args.data, name)
-    X = inputs(NETWORKS[network][0], name, args.data)
+    X = remembered(inputs, NETWORKS[network][0], name, args.data)
     train, test = splits[split]
     result: dict[str, Any] = {
         **{"network": network, "set": name, "setting": name_of(change)},

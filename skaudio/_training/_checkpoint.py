@@ -141,7 +141,8 @@ class Checkpoint(Callback):
                 check_finite(best, f"best state of {name}")
             check_like(parts[name], part, name, n_steps)
         for name, callback in self._user_callbacks(net):
-            check_state(callback, decoded(state["callbacks"].get(name, {})), name)
+            own = decoded(state["callbacks"].get(name, {}), net.device)
+            check_state(callback, own, name)
         with_validation = "valid" in self.evaluation.parts
         if diverged_in(parts["records"]["epochs"], with_validation) is None:
             check_finite(state["module"], "module")
@@ -150,7 +151,7 @@ class Checkpoint(Callback):
     def _restore(self, net: Any, state: dict[str, Any]) -> None:
         net.module_.load_state_dict(state["module"])
         net.optimizer_.load_state_dict(state["optimizer"])
-        net.history.extend(decoded(state["history"]))
+        net.history.extend(decoded(state["history"], net.device))
         net.is_finished = state["is_finished"]
         self.data.epoch = len(net.history)
         generator = _dropout_generator(net.module_)
@@ -158,10 +159,10 @@ class Checkpoint(Callback):
             generator.set_state(state["dropout"])
         for name, part in self._parts().items():
             for key, value in state["parts"][name].items():
-                setattr(part, key, decoded(value))
+                setattr(part, key, decoded(value, net.device))
         for name, callback in self._user_callbacks(net):
             for key, value in state["callbacks"].get(name, {}).items():
-                setattr(callback, key, decoded(value))
+                setattr(callback, key, decoded(value, net.device))
         weights = self.evaluation.rule.weights
         net.set_loss_weights(self.evaluation.terms, weights)
 

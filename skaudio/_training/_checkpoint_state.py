@@ -113,12 +113,12 @@ def encoded(value: Any) -> Any:
     return value
 
 
-def decoded(value: Any) -> Any:
-    """What `encoded` was given, with lists for tuples."""
+def decoded(value: Any, device: str | torch.device = "cpu") -> Any:
+    """What `encoded` was given, with lists for tuples, and tensors on a device."""
     if isinstance(value, list):
-        return [decoded(item) for item in value]
+        return [decoded(item, device) for item in value]
     if isinstance(value, dict):
         if value.keys() == {ARRAY}:
             return value[ARRAY].numpy()
-        return {k: decoded(v) for k, v in value.items()}
-    return value
+        return {k: decoded(v, device) for k, v in value.items()}
+    return value.to(device) if isinstance(value, Tensor) else value

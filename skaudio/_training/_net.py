@@ -154,7 +154,9 @@ class SegmentNet(NeuralNet):
             outputs: Tensors = forward(inputs)
             return outputs
         kind = torch.device(self.device).type
-        with torch.autocast(kind, dtype=torch.bfloat16):
+        # torch empties its cache of rounded weights with the outermost context only,
+        # and training is one: every step would see the weights of the first
+        with torch.autocast(kind, dtype=torch.bfloat16, cache_enabled=False):
             narrow = forward(inputs)
         dtype = getattr(torch, self.dtype)
         return {name: output.to(dtype) for name, output in narrow.items()}

@@ -18,6 +18,7 @@ from skaudio.nn.blocks import (
     PolyphaseConv1d,
     below,
 )
+from skaudio.nn.devices import without_autocast
 from skaudio.nn.layers import scaled
 
 N_FILTERS = (64, 64, 128, 128, 256, 256)
@@ -119,7 +120,9 @@ class CRNN2d(nn.Module):
         """Frame-level features (clips, n_features, frames) of (clips, bins, frames)."""
         maps = self.blocks(x[:, None] if x.ndim == 3 else x)
         frames = maps.flatten(1, 2).transpose(1, 2)  # (clips, frames, filters * bins)
-        output, _ = self.gru(frames)
+        # in autocast cuDNN's recurrence is in float16 whatever the type, and overflows
+        with without_autocast(frames.device):
+            output, _ = self.gru(frames.to(self.gru.weight_hh_l0.dtype))
         return self.dropout(output).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ def folded(module: nn.Module) -> nn.Module:
             own: Any = getattr(layer, "folded", None)
             if own is not None:
                 setattr(block, name, own())
+        if isinstance(block, nn.RNNBase):  # cuDNN wants the copies side by side
+            block.flatten_parameters()
         layers: dict[str, Any] = dict(block.named_children())
         if "conv" in layers and "norm" in layers:
             conv: Any = layers["conv"]

@@ -17,6 +17,7 @@ from skorch.callbacks import Callback
 from skaudio.neural_network import (
     CRNNClassifier,
     MultiViewBlendingClassifier,
+    Optimizer,
     PlateauSchedule,
     SampleCNNClassifier,
     SpectrogramCNNClassifier,
@@ -66,7 +67,7 @@ def data_for(case):
     X = rng.standard_normal((30, 64)).astype(np.float32) + y[:, None].astype("f4")
     if case == "plateau":
         return X, y
-    if case in ("one-cycle", "one length"):
+    if case in ("one-cycle", "one length", "averaged"):
         return X.reshape(30, 8, 8), y
     arrays = {"a": X.reshape(30, 8, 8), "b": X.reshape(30, 4, 16)}
     return Views(arrays, {"a": 8.0, "b": 16.0}), y
@@ -202,19 +203,50 @@ def test_nothing_in_the_file_is_executed(tmp_path):
 # ------------------------------------------------------------------------------ GPU
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("case", CASES)
-def test_training_goes_on_on_a_gpu(case, tmp_path):
-    X, y = data_for(case)
-    path = tmp_path / "training.checkpoint"
-    clf = clone(CASES[case]).set_params(device="cuda")
+ON_A_GPU = CASES | {
+    "averaged": CRNNClassifier(
+        width=0.05,
+        max_epochs=7,
+        optimizer=Optimizer(average_epochs=2),
+        validation_fraction=0.2,
+        random_state=0,
+    )
+}
+
+
+def interrupted(clf, X, y, path):
+    """Train for three epochs; return their losses."""
     with pytest.raises(Interrupted):
         clone(clf).set_params(callbacks=[Stop(3)]).fit(X, y, checkpoint=path)
     saved = torch.load(path, weights_only=True)["parts"]["records"]["epochs"]
+    return [row["train_loss"] for row in saved]
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("case", ON_A_GPU)
+def test_training_goes_on_on_a_gpu(case, tmp_path):
+    X, y = data_for(case)
+    path = tmp_path / "training.checkpoint"
+    clf = clone(ON_A_GPU[case]).set_params(device="cuda")
+    first = interrupted(clf, X, y, path)
     resumed = clone(clf).fit(X, y, checkpoint=path)
     losses = [row["train_loss"] for row in resumed.history_]
-    assert losses[:3] == [row["train_loss"] for row in saved]
+    assert losses[:3] == first
     whole = clone(clf).fit(X, y)
     expected = [row["train_loss"] for row in whole.history_]
+    np.testing.assert_allclose(losses, expected, rtol=0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("devices", [("cuda", "cpu"), ("cpu", "cuda")])
+def test_training_goes_on_on_another_device(devices, tmp_path):
+    X, y = data_for("averaged")
+    path = tmp_path / "training.checkpoint"
+    before, after = (clone(ON_A_GPU["averaged"]).set_params(device=d) for d in devices)
+    first = interrupted(before, X, y, path)
+    losses = [row["train_loss"] for row in after.fit(X, y, checkpoint=path).history_]
+    assert losses[:3] == first
+    expected = [row["train_loss"] for row in clone(before).fit(X, y).history_]
     np.testing.assert_allclose(losses, expected, rtol=0.05)

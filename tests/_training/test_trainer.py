@@ -173,6 +173,19 @@ def test_mixed_precision_is_near_to_full(toy):
     assert 0 < difference < 0.2
 
 
+def test_mixed_precision_learns_as_full_does(toy):
+    """Every step sees the weights that the step before has left."""
+    X, y, _ = toy
+    options = NET | {"max_epochs": 6, "dropout": 0.0}
+    full, mixed = (
+        CRNNClassifier(**options, mixed_precision=m).fit(X.select(["mel"]), y).history_
+        for m in (False, True)
+    )
+    losses = [[row["train_loss"] for row in rows] for rows in (full, mixed)]
+    assert losses[0][-1] < 0.8 * losses[0][0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.05)
+
+
 def test_compiled_training_computes_the_same(toy, monkeypatch):
     """The network that torch.compile is given is trained by what it returns."""
     X, y, _ = toy

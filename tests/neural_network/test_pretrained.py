@@ -110,7 +110,8 @@ def test_frozen_below_it_is_logistic_regression_on_the_network(files, clips):
 
 def test_it_learns(files, clips):
     X, y = clips
-    clf = PretrainedClassifier(files["fcn"], dropout=0.0, **NET | {"max_epochs": 25})
+    options = {"max_epochs": 40, "batch_size": 6, "lr": 0.01, "random_state": 0}
+    clf = PretrainedClassifier(files["musicnn"], dropout=0.0, device="cpu", **options)
     assert clf.fit(X, y).score(X, y) > 0.9
 
 

@@ -319,6 +319,26 @@ def test_hooks_are_removed():
     assert not net.gru._forward_hooks
 
 
+def test_recurrence_has_full_precision():
+    """Only convolutions and products are rounded where autocast asks for it."""
+    net, seen = CRNN2d(8, width=0.1), []
+    net.gru.register_forward_pre_hook(lambda _, x: seen.append(x[0].dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        frames = net.sequence(torch.randn(2, 8, 4))
+        assert net.blocks(torch.randn(2, 1, 8, 4)).dtype == torch.bfloat16
+    assert seen == [frames.dtype] == [torch.float32]
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+def test_recurrence_does_not_overflow_on_cuda():
+    net = CRNN2d(8, width=0.1).cuda().eval()
+    torch.nn.init.constant_(net.blocks[-1].norm.weight, 1e9)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        assert net.blocks(torch.ones(2, 1, 8, 4).cuda()).abs().max() > 65504
+        assert net.sequence(torch.ones(2, 8, 4).cuda()).isfinite().all()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_equals_cpu():
