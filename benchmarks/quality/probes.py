@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
@@ -72,7 +73,7 @@ HEADS: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     "logistic": (LogisticRegression(max_iter=1000), {"C": [0.03, 0.3, 3.0]}),
     "lda": (
         LinearDiscriminantAnalysis(solver="lsqr"),
-        {"shrinkage": [0.2, 0.5, 0.8]},
+        {"shrinkage": [0.03, 0.1, 0.3]},
     ),
     "svm": (SVC(), {"C": [1.0, 10.0]}),
     "mlp": (MLPClassifier((256,), max_iter=300), {}),
@@ -152,8 +153,10 @@ def probe(
             if "random_state" in classifier.get_params() and head != "svm":
                 classifier.set_params(random_state=args.seed)
             step = type(classifier).__name__.lower()
+            # as many dimensions as clips: the same classifier in a fraction of the time
+            rotation = [] if head == "mlp" else [PCA(svd_solver="full")]
             search = GridSearchCV(
-                make_pipeline(StandardScaler(), classifier),
+                make_pipeline(StandardScaler(), *rotation, classifier),
                 {f"{step}__{name}": values for name, values in grid.items()},
                 cv=inner(args),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier
@@ -16,6 +17,11 @@ HEADS: dict[str, tuple[type[Any], dict[str, Any], bool]] = {
     "mlp": (MLPClassifier, {"hidden_layer_sizes": (256,)}, True),
     "svm": (SVC, {}, False),
     "logistic": (LogisticRegression, {"max_iter": 1000}, True),
+    "lda": (
+        LinearDiscriminantAnalysis,
+        {"solver": "lsqr", "shrinkage": 0.3},
+        True,
+    ),
 }
 
 
@@ -34,20 +40,22 @@ def make_probe(
     embedder : transformer
         From clips to a table of features, such as `PretrainedEmbedder`,
         `LayerEmbedder` or a FeatureUnion of several.
-    head : {"mlp", "svm", "logistic"}, default="mlp"
+    head : {"mlp", "svm", "logistic", "lda"}, default="mlp"
         "mlp" is a network with one hidden layer of 256 units on standardised features,
         as in the COALA paper; the SampleCNN paper has two of 4096,
         ``hidden_layer_sizes=(4096, 4096)``. "svm" is a support vector machine with a
         Gaussian kernel on the features as they are, as in the SampleCNN authors' code
         (see Notes). "logistic" is a logistic regression on standardised features.
+        "lda" is a linear discriminant analysis whose covariances are shrunk by 0.3,
+        for embeddings with more numbers than there are clips.
     tags : bool, default=False
-        Whether y is an indicator matrix of tags; "svm" and "logistic" then have one
-        classifier per tag.
+        Whether y is an indicator matrix of tags; all but "mlp" then have one classifier
+        per tag.
     random_state : int, RandomState instance or None, default=None
-        Seed of the head.
+        Seed of the head; "lda" has nothing random.
     **head_params : dict
         Further parameters of the head, as scikit-learn calls them: ``alpha``,
-        ``early_stopping``, ``C``.
+        ``early_stopping``, ``C``, ``shrinkage``.
 
     Returns
     -------
@@ -88,7 +96,9 @@ def make_probe(
     if head not in HEADS:
         raise ValueError(f"head must be one of {list(HEADS)}; got {head!r}.")
     kind, defaults, scaled = HEADS[head]
-    classifier = kind(**{**defaults, "random_state": random_state, **head_params})
+    if "random_state" in kind().get_params():
+        defaults = {**defaults, "random_state": random_state}
+    classifier = kind(**{**defaults, **head_params})
     if tags and head != "mlp":
         classifier = OneVsRestClassifier(classifier)
     steps: list[tuple[str, Any]] = [("embedder", embedder)]

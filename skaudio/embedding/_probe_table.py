@@ -62,7 +62,7 @@ def probe_table(
         shuffles are drawn once and are the same for all embedders and repetitions.
     groups : array-like of shape (n_clips,), default=None
         Source of each clip, for a `cv` that uses it. None takes ``data.groups``.
-    head : {"mlp", "svm", "logistic"}, default="mlp"
+    head : {"mlp", "svm", "logistic", "lda"}, default="mlp"
         Classifier of embeddings, as in :func:`make_probe`. "mlp" is the paper's: one
         hidden layer of 256 units on standardised features.
     n_repeats : int, default=10

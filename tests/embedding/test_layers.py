@@ -343,6 +343,8 @@ def test_steps_of_probes():
     assert mlp["head"].random_state == 3
     assert isinstance(make_probe("passthrough")["head"], MLPClassifier)
     assert make_probe("passthrough", head="logistic", C=0.3)["head"].C == 0.3
+    lda = make_probe("passthrough", head="lda", shrinkage=0.1, random_state=0)["head"]
+    assert (lda.solver, lda.shrinkage) == ("lsqr", 0.1)
     assert list(make_probe("passthrough", head="svm").named_steps) == [
         *("embedder", "head")
     ]
@@ -350,7 +352,7 @@ def test_steps_of_probes():
         make_probe("passthrough", head="forest")
 
 
-@pytest.mark.parametrize("head", ["mlp", "svm", "logistic"])
+@pytest.mark.parametrize("head", ["mlp", "svm", "logistic", "lda"])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_probes_of_tags(features, head):
     X, y = features
