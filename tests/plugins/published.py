@@ -55,7 +55,7 @@ def make_source(sizes, filters, top_kernel=1, n_outputs=5, seed=0):
     return Source(kernels, *others, variances, head)
 
 
-def reference(source, x, *, eps=1e-5, convolve=False, first=0, even="end"):
+def reference(source, x, *, eps=1e-5, convolve=False, first=0, even="end", slope=0.0):
     """Activations of all blocks (channels, steps) and logits, in double precision."""
     h = np.asarray(x, dtype=np.float64)[None]  # (channels, steps)
     outputs = []
@@ -76,7 +76,7 @@ def reference(source, x, *, eps=1e-5, convolve=False, first=0, even="end"):
             h = h[:, ::k]
         scale = source.gammas[i] / np.sqrt(source.variances[i].astype(float) + eps)
         h = (h - source.means[i][:, None]) * scale[:, None] + source.betas[i][:, None]
-        h = np.maximum(h, 0)
+        h = np.maximum(h, slope * h)
         h = h.reshape(len(h), -1, pool).max(axis=2)
         outputs.append(h)
     return outputs, h[:, 0] @ source.head[0] + source.head[1]
@@ -242,7 +242,7 @@ def tensor(name, array):
     return 5, message(*shape, (2, 1), (8, name), (9, raw))
 
 
-def onnx_bytes(source, *, eps=1e-5, folded=False, by_gemm=True):
+def onnx_bytes(source, *, eps=1e-5, folded=False, by_gemm=True, slope=0.0):
     """A graph as torch exports it: normalisation folded into convolutions, or not."""
     nodes, tensors, flow = [], [], "audio"
     for i, kernel in enumerate(source.kernels):
@@ -264,7 +264,8 @@ def onnx_bytes(source, *, eps=1e-5, folded=False, by_gemm=True):
                 node("BatchNormalization", [flow, *names], [f"n{i}"], epsilon=eps)
             )
             flow = f"n{i}"
-        nodes.append(node("Relu", [flow], [f"r{i}"]))
+        leaky = ("LeakyRelu", {"alpha": slope}) if slope else ("Relu", {})
+        nodes.append(node(leaky[0], [flow], [f"r{i}"], **leaky[1]))
         flow = f"r{i}"
         if 0 < i < len(source.kernels) - 1:
             nodes.append(

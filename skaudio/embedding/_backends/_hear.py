@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,10 +22,12 @@ from torch import Tensor, nn
 
 from skaudio._cache import DIGEST, digest_of, signature_of
 from skaudio._utils._forks import Lock
+from skaudio.embedding._backends._silence import size_of
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.devices import available_device, in_batches
 
 _LOCK = Lock()
+_WARNED: set[int] = set()  # models, by their id while they live
 
 
 class HEARNetwork(Network):
@@ -51,6 +55,7 @@ class HEARNetwork(Network):
         self.batch_size = batch_size
         self._scenes: Callable[[Tensor], Any]
         self._timestamps: Callable[[Tensor], Any]
+        digest: str | None
         if hasattr(module, "load_model"):
             self.device = available_device(device)
             signature = None if path is None else signature_of(path)
@@ -65,6 +70,7 @@ class HEARNetwork(Network):
             self.device = _device_of(model, device)
             self._scenes = model.get_scene_embeddings
             self._timestamps = getattr(model, "get_timestamp_embeddings", _no_frames)
+        self.model = model
         self.sample_rate = _rate_of(model, sample_rate)
         self.n_features = self._size(model)
         kind = torch.device(self.device).type
@@ -127,22 +133,51 @@ class HEARNetwork(Network):
 
     def _size(self, model: Any) -> int:
         size = getattr(model, "scene_embedding_size", None)
-        if size is None:  # as of one second of silence
-            silence = np.zeros(int(self.sample_rate), np.float32)
-            with torch.inference_mode():
-                size = _to_numpy(self._scenes(self._audio([silence]))).shape[-1]
-        return int(size)
+        if size is not None:
+            return int(size)
+        what = f"{type(model).__name__}: state its scene_embedding_size"
+        with torch.inference_mode():
+            return size_of(
+                lambda silence: _to_numpy(self._scenes(self._audio([silence]))),
+                self.sample_rate,
+                what,
+            )
+
+    def warn_of_no_cache(self) -> None:
+        """Say, once per model, why its embeddings are not remembered."""
+        if id(self.model) in _WARNED:
+            return
+        try:
+            gone = weakref.finalize(self.model, _WARNED.discard, id(self.model))
+            gone.atexit = False
+            _WARNED.add(id(self.model))
+        except TypeError:  # slots: it is said every time
+            pass
+        name = type(self.model).__name__
+        warnings.warn(
+            f"{name} cannot be pickled ({_why_no_digest(self.model)}), so its "
+            "embeddings are not cached: every fold and candidate of a search computes "
+            "them anew. Let its class, at the top of a module, say what makes an equal "
+            "one, such as the path of its file:\n    def __reduce__(self):\n"
+            f"        return {name}, (self.path,)\n"
+            "Or, if that is fine, set cache=False.",
+            stacklevel=2,
+        )
 
 
 @lru_cache(maxsize=4)
 def _loaded(
     module: ModuleType, path: Any, signature: tuple[int, int] | None, device: str
-) -> tuple[Any, str | None]:
+) -> tuple[Any, str]:
     model = module.load_model() if path is None else module.load_model(os.fspath(path))
     digest = content_digest(model)
     if isinstance(model, nn.Module):
         model = model.to(device).eval()
-    return model, None if digest is None else digest_of(module.__name__, digest)
+    if digest is None:  # known by what it is loaded from
+        version = getattr(module, "__version__", None)
+        code = signature_of(getattr(module, "__file__", None) or "")
+        digest = digest_of(version, code, path and os.fspath(path), signature)
+    return model, digest_of(module.__name__, digest)
 
 
 class _Digest(pickle.Pickler):
@@ -173,6 +208,14 @@ def content_digest(model: Any) -> str | None:
     except Exception:  # whatever a foreign __getstate__ raises
         return None
     return digest.digest.hexdigest()
+
+
+def _why_no_digest(model: Any) -> str:
+    try:
+        _Digest().dump(model)
+    except Exception as error:  # as above
+        return f"{type(error).__name__}: {error}"
+    return "at first it could not be"
 
 
 def _device_of(model: Any, device: str) -> str:
