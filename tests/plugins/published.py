@@ -229,9 +229,10 @@ def node(kind, inputs, outputs, **attributes):
     fields.append((4, kind))
     for key, value in attributes.items():
         if isinstance(value, list):
-            parts = [(8, v) for v in value]
+            parts = [*((8, v) for v in value), (20, 7)]
         else:
-            parts = [(2 if isinstance(value, float) else 3, value)]
+            parts = [(2, value), (20, 1)] if isinstance(value, float) else [(3, value)]
+            parts += [] if isinstance(value, float) else [(20, 2)]
         fields.append((5, message((1, key), *parts)))
     return 1, message(*fields)
 
@@ -240,6 +241,19 @@ def tensor(name, array):
     shape = [(1, n) for n in array.shape]
     raw = np.ascontiguousarray(array, dtype="<f4").tobytes()
     return 5, message(*shape, (2, 1), (8, name), (9, raw))
+
+
+def value_info(number, name, shape, kind=1):
+    """What goes in (11) or comes out (12): sizes, or names of those that are free."""
+    sizes = [(1, message((1 if isinstance(n, int) else 2, n))) for n in shape]
+    tensor_type = message((1, kind), (2, message(*sizes)))
+    return number, message((1, name), (2, message((1, tensor_type))))
+
+
+def runnable(*parts):
+    """A graph that ONNX Runtime takes."""
+    graph = message(*parts, (2, "graph"))
+    return message((1, 7), (7, graph), (8, message((1, ""), (2, 11))))
 
 
 def onnx_bytes(source, *, eps=1e-5, folded=False, by_gemm=True, slope=0.0):

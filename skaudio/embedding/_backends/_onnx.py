@@ -207,7 +207,7 @@ class OnnxNetwork(SegmentNetwork):
 
 def _session(content: bytes, name: str, reason: str) -> Any:
     runtime: Any = import_optional(
-        "onnxruntime", extra="onnx", purpose=f"{name} ({reason}), to be run as it is,"
+        "onnxruntime", extra="onnx", purpose=f"{name}, which is no SampleCNN,"
     )
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
