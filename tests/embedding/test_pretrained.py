@@ -494,6 +494,38 @@ def test_reduce_makes_a_model_known(clips):
     np.testing.assert_allclose(other[:, 0], 1.5 * first[:, 0])
 
 
+class Normed(torch.nn.Module):
+    """Has a weight norm, as networks on waveforms do, which torch does not pickle."""
+
+    sample_rate = 8000
+
+    def __init__(self, gain=1.0):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            conv = torch.nn.Conv1d(1, 2, 8)
+        torch.nn.init.constant_(conv.weight, gain)
+        self.conv = torch.nn.utils.parametrizations.weight_norm(conv)
+
+    def get_scene_embeddings(self, audio):
+        return self.conv(audio[:, None]).mean(2)
+
+
+def test_torch_modules_with_weight_norm_are_known(clips):
+    def digest(model):
+        return PretrainedEmbedder(model)._network().fingerprint
+
+    model = Normed()
+    assert digest(model) is not None
+    with torch.no_grad():
+        model.conv.bias.zero_()
+    other = copy.deepcopy(model)
+    assert digest(other) == digest(model)
+    with torch.no_grad():
+        other.conv.parametrizations.weight.original0 += 1
+    assert digest(other) != digest(model)
+    assert PretrainedEmbedder(model).transform(clips[1:]).shape == (6, 2)
+
+
 def test_a_module_is_known_by_its_name_and_file(module, clips, tmp_path):
     """Its model has a class inside of a function, which no pickle holds."""
     calls, embed = [], module.get_scene_embeddings

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from skaudio._cache import DIGEST, digest_of, signature_of
 from skaudio._utils._forks import Lock
@@ -193,6 +194,10 @@ class _Digest(pickle.Pickler):
         return len(data)
 
     def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, nn.Module) and parametrize.is_parametrized(obj):
+            # of a class made on the fly, which torch refuses to pickle
+            state = {k: v for k, v in obj.__dict__.items() if "state_dict" not in k}
+            return tuple, ((type(obj).__bases__, state),)
         if not isinstance(obj, Tensor):
             return NotImplemented
         values = obj.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
