@@ -188,6 +188,12 @@ class PretrainedEmbedder(
     the authors' script repeats each sample ten times instead, which lowers the pitch by
     more than three octaves.
 
+    What no tensor of a SampleCNN shows is assumed by its layout, unless the file or
+    `network_params` states it: ReLU; an epsilon of 1e-5, of Keras 2 1e-3; the
+    additional zero of even filters at the start, of TensorFlow and
+    sampleCNN-configurable at the end; no zero before the first sample, of
+    sota-music-tagging-models one.
+
     FCN, CRNN and MusiCNN: means and maxima of every map of each layer inside a segment,
     means over segments. FCN and CRNN see 29.1 s, MusiCNN 3 s. A clip shorter than that
     is repeated until it fills a segment; for FCN and CRNN, every time from a whole
@@ -491,7 +497,7 @@ class PretrainedEmbedder(
         """What is to be read; files with a name are downloaded where missing."""
         weights, scaler = locate(self.weights, self.scaler)
         files = file_of(weights), None if scaler is None else file_of(scaler)
-        params = sorted((self.network_params or {}).items())
+        params = sorted((self.network_params or {}).items(), key=str)
         plain = [
             (name, value if isinstance(value, (str, Real, tuple)) else repr(value))
             for name, value in params
