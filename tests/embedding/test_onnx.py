@@ -47,7 +47,8 @@ def write(published, tmp_path):
         content = published.runnable(
             published.value_info(11, "audio", shape, kind),
             *extra,
-            node(op, ["audio"], ["x"], **attributes),
+            node("Cast", ["audio"], ["float"], to=1),
+            node(op, ["float"], ["x"], **attributes),
             node("Conv", ["x", "w"], ["c"], strides=[8]),
             node("Tanh", ["c"], ["maps"]),
             node("ReduceMean", ["maps"], ["mean"], axes=[2], keepdims=0),
@@ -126,6 +127,32 @@ def test_a_row_alone_is_the_row_among_others(write, clips, runtime, n):
     for row, clip in enumerate(clips):
         np.testing.assert_array_equal(embedder.transform([clip])[0], table[row])
     np.testing.assert_array_equal(embedder.transform(clips[::-1]), table[::-1])
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [(10, 1e-3), (11, 1e-6)])
+def test_halves_and_doubles(write, clips, runtime, kind, tolerance):
+    table = PretrainedEmbedder(write(kind=kind), model_sr=SR).fit_transform(clips)
+    expected = [maps(clip).mean(1) for clip in clips]
+    np.testing.assert_allclose(table, expected, atol=tolerance)
+    assert table.dtype == np.float32
+
+
+def test_outputs_of_text_are_left_out(published, clips, tmp_path, runtime):
+    path = tmp_path / "model.onnx"
+    text = published.node("Cast", ["audio"], ["text"], to=8)
+    parts = [
+        published.value_info(11, "audio", [1, N]),
+        text,
+        published.value_info(12, "text", [1, N], 8),
+    ]
+    path.write_bytes(published.runnable(*parts))
+    with pytest.raises(ValueError, match=r"gives text tensor\(string\); wanted arrays"):
+        PretrainedEmbedder(path, model_sr=SR).fit(clips)
+    squares = published.node("Mul", ["audio", "audio"], ["squares"])
+    out = published.value_info(12, "squares", [1, N])
+    path.write_bytes(published.runnable(*parts, squares, out))
+    table = PretrainedEmbedder(path, model_sr=SR).fit_transform(clips[:1])
+    np.testing.assert_allclose(table[0], clips[0] ** 2, atol=1e-6)
 
 
 def test_arrays_at_another_rate_are_resampled(write, clips, runtime):

@@ -47,7 +47,7 @@ class OnnxGraph:
     def __init__(self, content: bytes, name: str, reason: str) -> None:
         self.name, self.reason = name, reason
         self.session = _session(content, name, reason)
-        self.hidden_layers = tuple(out.name for out in self.session.get_outputs())
+        self.hidden_layers = self._outputs()
         self.dtype = self._dtype()
         self.shape: tuple[int | None, ...] = tuple(
             size if isinstance(size, int) and size > 0 else None
@@ -74,6 +74,20 @@ class OnnxGraph:
     def named_modules(self) -> list[tuple[str, Any]]:
         """Outputs by name, as `skaudio.nn.layers.layer_names` looks for them."""
         return [(name, None) for name in self.hidden_layers]
+
+    def _outputs(self) -> tuple[str, ...]:
+        outputs = self.session.get_outputs()
+        numbers = [
+            out.name
+            for out in outputs
+            if out.type.startswith("tensor(") and out.type != "tensor(string)"
+        ]
+        if not numbers:
+            found = ", ".join(f"{out.name} {out.type}" for out in outputs)
+            raise ValueError(
+                f"{self.name} gives {found}; wanted arrays of numbers. {self.reason}"
+            )
+        return tuple(numbers)
 
     def _dtype(self) -> Any:
         inputs = self.session.get_inputs()
