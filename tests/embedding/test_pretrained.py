@@ -556,21 +556,26 @@ class Long(Scenes):
         return super().get_scene_embeddings(audio)
 
 
+class TooLong(Long):
+    least = 60.0
+
+
 def test_models_that_need_more_than_a_second(clips):
     model = Long()
     embedder = PretrainedEmbedder(model, duration=3.0).fit(clips)
     assert embedder.n_features_out_ == 3
     assert model.batches == [(1, 24_000)]
     assert embedder.transform(clips).shape == (7, 3)
-    model = Long()
-    model.least = 60
+    n_batches = len(model.batches)
+    clone(embedder).fit(clips).transform(clips)  # neither clips nor silence again
+    assert len(model.batches) == n_batches
     with pytest.raises(
         ValueError,
-        match=r"with 1, 3, 10, 30 s of silence at 8000 Hz, and none worked with Long: "
+        match=r"1, 3, 10, 30 s of silence at 8000 Hz, and none worked with TooLong: "
         r"state its scene_embedding_size\. The last one: RuntimeError: kernel larger "
         "than 240000 samples",
     ):
-        PretrainedEmbedder(model).fit(clips)
+        PretrainedEmbedder(TooLong()).fit(clips)
 
 
 def test_size_of_a_model_that_does_not_say(clips):

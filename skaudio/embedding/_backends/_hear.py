@@ -29,6 +29,7 @@ from skaudio.nn.devices import available_device, in_batches
 
 _LOCK = Lock()
 _WARNED: set[int] = set()  # models, by their id while they live
+_SIZES: dict[tuple[str | None, float], int] = {}  # of embeddings, by digest and rate
 
 
 class HEARNetwork(Network):
@@ -73,9 +74,12 @@ class HEARNetwork(Network):
             self._timestamps = getattr(model, "get_timestamp_embeddings", _no_frames)
         self.model = model
         self.sample_rate = _rate_of(model, sample_rate)
-        self.n_features = self._size(model)
         kind = torch.device(self.device).type
         self.fingerprint = None if digest is None else digest_of("hear", digest, kind)
+        known = self.fingerprint, self.sample_rate
+        self.n_features = _SIZES.get(known) or self._size(model)
+        if digest is not None:  # or it may change and be the same object
+            _SIZES[known] = self.n_features
 
     def embed(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Scene embeddings, clips of equal length together."""
