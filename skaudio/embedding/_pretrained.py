@@ -216,9 +216,9 @@ class PretrainedEmbedder(
     that could not be loaded are not cached. A file that changes without changing its
     size and time of change goes unnoticed. A model of the HEAR protocol is identified
     by its pickle: one that cannot be pickled is not cached, and a warning says what to
-    do; empty the folder of `cache` when its code changes, or a file that it reads by
-    itself. One without ``scene_embedding_size`` is tried with 1, 3, 10 and 30 s of
-    silence, until it takes one.
+    do; empty the folder of `cache` when the code of its package changes, or a file that
+    it reads by itself. One without ``scene_embedding_size`` is tried with 1, 3, 10 and
+    30 s of silence, until it takes one.
 
     References
     ----------

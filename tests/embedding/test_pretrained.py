@@ -494,6 +494,39 @@ def test_reduce_makes_a_model_known(clips):
     np.testing.assert_allclose(other[:, 0], 1.5 * first[:, 0])
 
 
+IN_A_NOTEBOOK = """
+class Adapter:
+    sample_rate = 8000
+    scene_embedding_size = 1
+    gain = 1.0
+
+    def get_scene_embeddings(self, audio):
+        return self.gain * audio.amax(1, keepdim=True)
+"""
+
+
+def test_a_class_that_is_written_anew_is_another_one(clips, monkeypatch):
+    """In a notebook, whose classes are known by name alone to a pickle."""
+
+    def define(text):
+        namespace = {"__name__": "__main__"}
+        exec(
+            compile(text, f"cell {np.random.default_rng().random()}", "exec"), namespace
+        )
+        main = sys.modules["__main__"]
+        monkeypatch.setattr(main, "Adapter", namespace["Adapter"], raising=False)
+        return PretrainedEmbedder(namespace["Adapter"]())
+
+    first = define(IN_A_NOTEBOOK).transform(clips)
+    np.testing.assert_allclose(first[:, 0], [clip.max() for clip in clips])
+    digest = define(IN_A_NOTEBOOK)._network().fingerprint
+    assert define("\n\n" + IN_A_NOTEBOOK)._network().fingerprint == digest
+    second = define(IN_A_NOTEBOOK.replace("amax", "amin")).transform(clips)
+    np.testing.assert_allclose(second[:, 0], [clip.min() for clip in clips])
+    third = define(IN_A_NOTEBOOK.replace("1.0", "2.0")).transform(clips)
+    np.testing.assert_allclose(third, 2 * first)
+
+
 class Normed(torch.nn.Module):
     """Has a weight norm, as networks on waveforms do, which torch does not pickle."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -186,7 +187,11 @@ def _loaded(
 
 
 class _Digest(pickle.Pickler):
-    """Writes nothing and digests everything, tensors by their values."""
+    """Writes nothing and digests everything, tensors by their values.
+
+    Classes and functions of notebooks and scripts, which change within a session, by
+    their code; those of packages by their names.
+    """
 
     def __init__(self) -> None:
         self.digest = blake2b(digest_size=DIGEST)
@@ -198,6 +203,8 @@ class _Digest(pickle.Pickler):
         return len(data)
 
     def reducer_override(self, obj: Any) -> Any:
+        if getattr(obj, "__module__", "") == "__main__" and _is_named(obj):
+            return tuple, ((obj.__qualname__, _source_of(obj)),)
         if isinstance(obj, nn.Module) and parametrize.is_parametrized(obj):
             # of a class made on the fly, which torch refuses to pickle
             state = {k: v for k, v in obj.__dict__.items() if "state_dict" not in k}
@@ -207,6 +214,36 @@ class _Digest(pickle.Pickler):
         values = obj.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
         digest = blake2b(values.data, digest_size=DIGEST).hexdigest()
         return tuple, ((str(obj.dtype), tuple(obj.shape), digest),)
+
+
+def _is_named(obj: Any) -> bool:
+    """Whether it is a class or a function that a pickle would hold by its name."""
+    if not isinstance(obj, (type, FunctionType)):
+        return False
+    return getattr(sys.modules["__main__"], obj.__qualname__, None) is obj
+
+
+def _source_of(obj: type | FunctionType) -> Any:
+    """What a class, with its bases in the same place, or a function does."""
+    if isinstance(obj, FunctionType):
+        return repr((_code_of(obj.__code__), obj.__defaults__))
+    found: list[Any] = []
+    for cls in obj.__mro__:
+        members = vars(cls) if cls.__module__ == "__main__" else {}
+        for name, member in members.items():
+            # of methods of classes, and of properties
+            value = getattr(member, "__func__", getattr(member, "fget", member))
+            if isinstance(value, FunctionType):
+                found.append((name, _source_of(value)))
+            elif isinstance(value, (int, float, str, tuple)) and name[:2] != "__":
+                found.append((name, value))
+    return repr(found)
+
+
+def _code_of(code: CodeType) -> Any:
+    parts = code.co_consts
+    inside = [_code_of(part) if isinstance(part, CodeType) else part for part in parts]
+    return code.co_code, code.co_names, repr(inside)
 
 
 def content_digest(model: Any) -> str | None:
