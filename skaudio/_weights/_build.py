@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -9,8 +13,16 @@ from skaudio._utils._text import shortened
 from skaudio._weights._layouts import Family, Tensors, Weights
 
 
-def build(weights: Weights, family: Family) -> nn.Module:
-    """Make the network that tensors belong to, and check that they fill it."""
+def build(
+    weights: Weights, family: Family, params: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """Make the network that tensors belong to, and check that they fill it.
+
+    ``params`` are arguments of its constructor that no tensor shows, in place of those
+    that are usual for the layout.
+    """
+    params = dict(params or {})
+    _refuse_shown(params, weights, family)
     tensors = {
         name: t if name.endswith("num_batches_tracked") else t.float()
         for name, t in weights.tensors.items()
@@ -24,10 +36,12 @@ def build(weights: Weights, family: Family) -> nn.Module:
             )
     try:
         with torch.device("meta"):  # no memory, no random numbers
-            network = weights.network(**arguments | weights.arguments)
+            network = weights.network(**arguments | weights.arguments | params)
     except Exception as error:  # whatever arguments of a file lead to
         raise ValueError(
-            f"No {weights.network.__name__} can be made from this file ({error})."
+            f"No {weights.network.__name__} can be made from this file"
+            + (f" with network_params={params}" if params else "")
+            + f" ({error})."
         ) from error
     family.complete(network, tensors)
     wanted = network.state_dict()
@@ -37,6 +51,21 @@ def build(weights: Weights, family: Family) -> nn.Module:
     _check(tensors, wanted, weights)
     network.load_state_dict(tensors, assign=True)
     return network.eval()
+
+
+def _refuse_shown(params: Mapping[str, Any], weights: Weights, family: Family) -> None:
+    """Refuse to be told what tensors show, or what the network does not know."""
+    known = inspect.signature(weights.network).parameters
+    for name in params:
+        if name in family.unseen:
+            continue
+        why = "follows from the file" if name in known else "is no argument of it"
+        can = f"can be {', '.join(family.unseen)}" if family.unseen else "must be None"
+        raise ValueError(
+            f"network_params has {name!r}, but the file holds a "
+            f"{weights.network.__name__}, and this {why}: for {family.title}, "
+            f"network_params {can}."
+        )
 
 
 def _check(tensors: Tensors, wanted: Tensors, weights: Weights) -> None:

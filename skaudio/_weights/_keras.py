@@ -37,6 +37,9 @@ OURS = {
     "moving_variance": "running_var",
 }
 ELSEWHERE = "lies in another file, which is not read. Save all weights in one file"
+LEAKY = 0.3  # Keras's default slope
+OTHER_ACTIVATIONS = ("ELU", "PReLU", "ThresholdedReLU")  # as layers of their own
+AT_THE_TOP = ("relu", "linear", "sigmoid", "softmax")  # or in no block
 EPS = {1: 1e-5, 2: 1e-3}  # default of batch normalisation, by version of Keras
 
 
@@ -47,7 +50,9 @@ def read_keras(content: bytes, name: str) -> Weights:
         with h5py.File(io.BytesIO(content), "r") as file:
             layers = _Layers(file, Budget(len(content)), h5py.h5o.get_info).read()
             attributes = {key: _text(file.attrs[key]) for key in _about(file)}
-        eps = _epsilon(attributes.get("model_config"))
+        config = json.loads(attributes.get("model_config", "{}"))
+        eps = _epsilon(config)
+        activations = set(_activations(config))
     except Exception as error:  # damaged files fail in any way
         raise ValueError(
             f"{name} looks like HDF5, but is cut short, damaged or of something else "
@@ -64,6 +69,7 @@ def read_keras(content: bytes, name: str) -> Weights:
         network=SampleCNN,
         arguments={
             "norm_eps": EPS[version] if eps is None else eps,
+            "negative_slope": _slope(activations, name),
             # Theano pads by k // 2 on both sides and drops the surplus at the end
             "even_padding": "start" if is_theano else "end",
         },
@@ -224,11 +230,41 @@ def _turned(array: np.ndarray, kind: str, is_theano: bool) -> Tensor:
     return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
 
 
-def _epsilon(model_config: str | None) -> float | None:
+def _activations(config: Any) -> Iterator[str | float]:
+    """Names of activations in a description, or slopes of leaky rectifiers."""
+    if isinstance(config, list):
+        for part in config:
+            yield from _activations(part)
+    elif isinstance(config, dict):
+        own = config.get("config")
+        if config.get("class_name") == "LeakyReLU" and isinstance(own, dict):
+            slope: Any = own.get("negative_slope", own.get("alpha", LEAKY))
+            yield float(slope["value"] if isinstance(slope, dict) else slope)
+        elif config.get("class_name") in OTHER_ACTIVATIONS:
+            yield str(config["class_name"])
+        if isinstance(config.get("activation"), str):
+            yield config["activation"]
+        for part in config.values():
+            yield from _activations(part)
+
+
+def _slope(activations: set[str | float], name: str) -> float:
+    """Slope of the rectifiers below zero: 0 where the file describes none."""
+    slopes = {a for a in activations if isinstance(a, float)}
+    rectifiers = slopes | ({0.0} if "relu" in activations else set())
+    others = activations - slopes - set(AT_THE_TOP)
+    if others or len(rectifiers) > 1:
+        raise ValueError(
+            f"{name} describes activations that SampleCNN has not: "
+            f"{shortened(sorted(map(str, activations)))}. Expected ReLU, or LeakyReLU "
+            "of one slope, in all blocks."
+        )
+    return min(rectifiers, default=0.0)
+
+
+def _epsilon(config: Any) -> float | None:
     """Batch normalisation's epsilon, of the description if the file has one."""
-    if model_config is None:
-        return None
-    found = re.search(r'"epsilon": *([^,}\]]+)', json.dumps(json.loads(model_config)))
+    found = re.search(r'"epsilon": *([^,}\]]+)', json.dumps(config))
     if found is None:
         return None
     epsilon = float(found[1])

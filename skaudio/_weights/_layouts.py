@@ -86,6 +86,7 @@ class Family:
     # change the network or the tensors where files may lack some
     complete: Callable[[nn.Module, Tensors], None] = _no_change
     scaler: Scaler | None = None
+    unseen: tuple[str, ...] = ()  # arguments that change values and no tensor shows
     # files easily mistaken for its own: a name that identifies them, and the message
     mistaken: tuple[tuple[str, str], ...] = ()
 

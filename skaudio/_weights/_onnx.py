@@ -26,7 +26,7 @@ MAX_NODES = 10_000  # of a graph; SampleCNN has fewer than 100
 MAX_SHIFT = 70  # bits of an integer, at seven per byte
 EXTERNAL = 1  # TensorProto.DataLocation
 IGNORED = set(
-    "Relu Reshape Flatten Shape Slice Concat Constant Gather Unsqueeze Squeeze "
+    "Reshape Flatten Shape Slice Concat Constant Gather Unsqueeze Squeeze "
     "Identity Mul Sigmoid Dropout Cast".split()
 )
 
@@ -35,27 +35,44 @@ def read_onnx(content: bytes, name: str) -> Weights:
     """Tensors of the convolutions and of the output, in the order of the graph."""
     try:
         graph = fields(fields(content)[7][0])
-        if len(graph[1]) > MAX_NODES:
-            raise IndexError(f"{len(graph[1])} nodes, where {MAX_NODES} are enough")
-        nodes = [_node(message) for message in graph[1]]
+        n_nodes = len(graph[1])
+        nodes = [_node(message) for message in graph[1][:MAX_NODES]]
         arrays = dict(_array(message) for message in graph[5])
         for node in nodes:
             value = node.attributes.get("value")
             if node.kind == "Constant" and isinstance(value, tuple):
                 arrays[node.outputs[0]] = value[1]
-        reader = _Reader(arrays, name, Budget(len(content)))
-        return reader.read(nodes)
-    except UnfitGraph as error:
-        raise ValueError(str(error)) from None
     except Exception as error:  # damaged files fail in any way
-        raise ValueError(
-            f"{name} was taken for ONNX, but is cut short, damaged, or something else "
-            f"({error})."
-        ) from error
+        raise _damaged(name, error) from error
+    reader = _Reader(arrays, name, Budget(len(content)))
+    if n_nodes > MAX_NODES:
+        raise reader.unfit(f"{n_nodes} nodes")
+    try:
+        return reader.read(nodes)
+    except UnfitGraph:
+        raise
+    except ValueError as error:  # of the budget
+        raise _damaged(name, error) from error
+    except Exception as error:  # of nodes in another order, or without some input
+        raise reader.unfit("nodes in another order") from error
 
 
 class UnfitGraph(ValueError):
-    """A whole graph, but not of a network that is known."""
+    """A whole graph, but not of a network that is known.
+
+    Whoever can run it as it is finds what was read in ``content``, and its SHA-256 in
+    ``fingerprint``.
+    """
+
+    content = b""
+    fingerprint = ""
+
+
+def _damaged(name: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{name} was taken for ONNX, but is cut short, damaged, or something else "
+        f"({error})."
+    )
 
 
 def fields(message: bytes) -> dict[int, list[Any]]:
@@ -141,6 +158,8 @@ def _array(message: bytes) -> tuple[str, np.ndarray | None]:
     dtype = DTYPES.get(found[2][0])
     if dtype is None or EXTERNAL in found[14]:
         return name, None
+    if dtype != DTYPES[1] and not found[9]:
+        return name, None  # in fields for integers or doubles, as weights never are
     raw = b"".join(found[9] or found[4])  # float_data is packed little-endian as well
     stored, shape = np.dtype(dtype if found[9] else "<f4"), _integers(found[1])
     if len(raw) != stored.itemsize * prod(shape):
@@ -164,6 +183,8 @@ class _Reader:
         take = {
             "Conv": self._conv,
             "BatchNormalization": self._norm,
+            "Relu": self._relu,
+            "LeakyRelu": self._relu,
             "MaxPool": self._pool,
             "Gemm": self._gemm,
             "MatMul": self._matmul,
@@ -187,10 +208,14 @@ class _Reader:
         )
 
     def _refuse(self, what: str) -> None:
-        raise UnfitGraph(
+        raise self.unfit(what)
+
+    def unfit(self, what: str) -> UnfitGraph:
+        """What to raise about a graph that has something else."""
+        return UnfitGraph(
             f"{self.name} is an ONNX graph with {what}; expected SampleCNN, as CLMR "
-            "exports it: nodes Conv (with or without BatchNormalization), Relu, "
-            "MaxPool, and at most one Gemm or MatMul for the output."
+            "exports it: nodes Conv (with or without BatchNormalization), Relu or "
+            "LeakyRelu, MaxPool, and at most one Gemm or MatMul for the output."
         )
 
     def _put(self, ours: str, name: str, transposed: bool = False) -> None:
@@ -235,6 +260,13 @@ class _Reader:
             self._put(f"{where}.{part}", name)
         eps = node.attributes.get("epsilon", 1e-5)
         self.arguments["norm_eps"] = float(f"{eps:.6g}")  # stored as float32
+
+    def _relu(self, node: _Node) -> None:
+        slope = 0.0
+        if node.kind == "LeakyRelu":
+            slope = float(f"{node.attributes.get('alpha', 0.01):.6g}")
+        if self.arguments.setdefault("negative_slope", slope) != slope:
+            self._refuse("rectifiers of several slopes")
 
     def _pool(self, node: _Node) -> None:
         size = self.tensors[f"blocks.{self.n_blocks - 1}.conv.weight"].shape[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from skaudio._weights._families import family_of, networks, recognise, with_scal
 from skaudio._weights._formats import WeightFile, open_weights
 from skaudio._weights._keras import read_keras
 from skaudio._weights._layouts import Family, Weights
-from skaudio._weights._onnx import read_onnx
+from skaudio._weights._onnx import UnfitGraph, read_onnx
 
 MIN_SR, MAX_SR = 100, 1_000_000  # Hz, of networks on sound
 HEADER = "skaudio_network"  # metadata of our files of weights
@@ -34,12 +35,12 @@ class Pretrained:
     network : Module
         One of `skaudio.nn`, in eval mode on the CPU. A SampleCNN whose file has no
         output layer gives the top activations instead.
-    kind : {"samplecnn", "coala"}
+    kind : str
         Its family, which determines its input: waveforms, or patches of a spectrogram.
     layout : str
         The code base that the names of tensors are from.
     sr : float
-        Rate in Hz that the published weights were trained at.
+        Rate in Hz that the published weights were trained at; NaN if it is not known.
     fingerprint : str
         SHA-256 of the file, in hexadecimal; with a scaler, "+" and that of its file.
 
@@ -73,6 +74,7 @@ def read_weights(
     *,
     scaler: str | os.PathLike[str] | None = None,
     sha256: str | None = None,
+    network_params: Mapping[str, Any] | None = None,
 ) -> Pretrained:
     """Read a file of weights, recognise its layout, and make the network.
 
@@ -88,6 +90,9 @@ def read_weights(
         ``.npz`` or safetensors file with arrays ``scale_`` and ``min_``.
     sha256 : str, default=None
         Expected SHA-256 of the file, in hexadecimal; None takes any file.
+    network_params : mapping, default=None
+        Arguments of the network's constructor that no tensor shows, where they are not
+        those of the code base that the layout is from.
 
     Returns
     -------
@@ -98,7 +103,7 @@ def read_weights(
     ------
     ValueError
         If the file is not the expected one, or of no known kind: the message describes
-        what it looks like.
+        what it looks like. Of a whole ONNX graph of another network, `UnfitGraph`.
 
     See Also
     --------
@@ -108,7 +113,8 @@ def read_weights(
     -----
     Filters, their number and their lengths are read from shapes. What does not
     follow from them is taken from the code that wrote the file: the rate, where zeros
-    are padded, and that pooling windows and strides are as long as filters.
+    are padded, the slope of rectifiers, and that pooling windows and strides are as
+    long as filters.
 
     Examples
     --------
@@ -135,8 +141,11 @@ def read_weights(
     try:
         weights = _weights_of(open_weights(content, path.name), path.name)
         family = family_of(weights.network)
-        network = build(weights, family)
+        network = build(weights, family, network_params)
     except ImportError:
+        raise
+    except UnfitGraph as unfit:
+        unfit.content, unfit.fingerprint = content, fingerprint
         raise
     except Exception as error:  # damaged files fail in any way
         if type(error) is ValueError and path.name in str(error):
@@ -216,15 +225,6 @@ def _check_stated(sr: Any, arguments: dict[str, Any]) -> None:
     """Refuse numbers that follow from no tensor, where they ask for much."""
     if not MIN_SR <= float(sr) <= MAX_SR:
         raise ValueError(f"sr is {sr!r}; wanted {MIN_SR} to {MAX_SR} Hz")
-    longest = max(arguments.get("sizes") or [0])
-    for name, (least, most) in {
-        "first_padding": (0, longest),
-        "norm_eps": (1e-12, 0.5),
-        "dropout": (0, 1),
-    }.items():
-        if not least <= arguments.get(name, least) <= most:
-            raise ValueError(
-                f"{name} is {arguments[name]!r}; wanted a number from {least} to {most}"
-            )
-    if arguments.get("even_padding", "end") not in ("start", "end"):
-        raise ValueError(f"even_padding is {arguments['even_padding']!r}")
+    dropout = arguments.get("dropout", 0)
+    if not 0 <= dropout <= 1:
+        raise ValueError(f"dropout is {dropout!r}; wanted a number from 0 to 1")

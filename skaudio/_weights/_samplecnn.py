@@ -111,6 +111,7 @@ SAMPLECNN = Family(
     LAYOUTS,
     _arguments,
     complete=_complete,
+    unseen=("even_padding", "first_padding", "negative_slope", "norm_eps"),
     mistaken=(
         (
             r"layer\d+\.conv_\d\.",

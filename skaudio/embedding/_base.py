@@ -42,6 +42,9 @@ class Network(metaclass=ABCMeta):
     n_features: int
     fingerprint: str | None
 
+    def warn_of_no_cache(self) -> None:  # noqa: B027
+        """Say, once, why embeddings are not remembered, where there is no digest."""
+
     @abstractmethod
     def embed(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One embedding (n_features,) per waveform (n_samples_i,), float32."""

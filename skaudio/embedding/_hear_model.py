@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
 from skaudio._audio._load import load_clips
@@ -31,6 +33,9 @@ class HEARModel(nn.Module):
     sr : int or None, default=None
         Sampling rate in Hz of the sound that it will get, which is resampled to that
         of the embedder. None is the embedder's own rate.
+    embedder_sr : float or None, default=None
+        Rate in Hz of the arrays that `embedder` takes, where no part of it has one;
+        None is `sr` there.
     hop : float, default=0.05
         Seconds from one timestamp to the next; the benchmark requires no more than the
         default, for the sake of transcription.
@@ -78,6 +83,7 @@ class HEARModel(nn.Module):
         embedder: Any,
         *,
         sr: int | None = None,
+        embedder_sr: float | None = None,
         hop: float = 0.05,
         frame_length: float = 1.0,
     ) -> None:
@@ -88,7 +94,7 @@ class HEARModel(nn.Module):
                 "a classifier, take the steps before it, or a hidden layer."
             )
         self.embedder = embedder
-        self.rate = rate_of(embedder) if sr is None else rate_of(embedder, default=sr)
+        self.rate = rate_of(embedder, sr if embedder_sr is None else embedder_sr)
         self.sample_rate = int(self.rate if sr is None else sr)
         self.hop = hop
         self.frame_length = frame_length
@@ -171,11 +177,8 @@ class HEARModel(nn.Module):
 
 def rate_of(embedder: Any, default: float | None = None) -> float:
     """Rate in Hz of the arrays that an embedder, or the parts of one, take."""
-    parts = [embedder]
-    if hasattr(embedder, "get_params"):
-        parts += embedder.get_params().values()
     rates = set()
-    for part in parts:
+    for part in _parts_of(embedder):
         if hasattr(part, "_rate_of_arrays"):
             rates.add(part._rate_of_arrays())
         elif getattr(part, "sr", None) is not None:
@@ -186,6 +189,22 @@ def rate_of(embedder: Any, default: float | None = None) -> float:
         found = f"several rates, {sorted(rates)}," if rates else "no rate"
         raise ValueError(
             f"{type(embedder).__name__} has {found} to take sound at. "
-            + ("Make them equal." if rates else "Set it with sr=...")
+            + (
+                "Make them equal."
+                if rates
+                else "Set it with embedder_sr=... (of HEARModel, or of load_model), or "
+                "sr=... of the step that takes the sound, such as a view."
+            )
         )
     return float(default)
+
+
+def _parts_of(embedder: Any) -> Iterator[Any]:
+    """An embedder and all that it is made of, what is frozen included."""
+    yield embedder
+    if isinstance(embedder, FrozenEstimator):  # whose parameters hide those below
+        yield from _parts_of(embedder.estimator)
+    elif hasattr(embedder, "get_params"):
+        for part in embedder.get_params().values():
+            inside = isinstance(part, FrozenEstimator)
+            yield from _parts_of(part) if inside else (part,)

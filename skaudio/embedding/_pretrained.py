@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from types import ModuleType
-from typing import Any, Self
+from numbers import Real
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import (
@@ -18,9 +17,8 @@ from sklearn.base import (
 )
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from skaudio._audio._checks import all_finite
-from skaudio._audio._load import Part, load_parts
 from skaudio._audio._report import Report
 from skaudio._cache import MEMORY, File, digest_of, file_of, keys_of
 from skaudio._utils._constraints import (
@@ -34,28 +32,46 @@ from skaudio._utils._container import stack_or_object
 from skaudio._utils._failed import FailedClips
 from skaudio._utils._forks import Lock
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
-from skaudio._utils._types import is_path, shown
+from skaudio._utils._types import is_path
 from skaudio._utils._validation import check_clips, check_tags
+from skaudio._weights._onnx import UnfitGraph
 from skaudio._weights._published import locate, published_of, tags_of
 from skaudio._weights._read import Pretrained, read_weights
 from skaudio.embedding._backends._coala import CoalaNetwork
 from skaudio.embedding._backends._coala_tags import CoalaTagNetwork
 from skaudio.embedding._backends._hear import HEARNetwork
+from skaudio.embedding._backends._onnx import OnnxGraph, OnnxNetwork
 from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
 from skaudio.embedding._backends._tagger import TaggerNetwork
 from skaudio.embedding._base import Network
+from skaudio.embedding._by_name import by_name
 from skaudio.embedding._published import html_card
+from skaudio.embedding._rows import embed_rows
 from skaudio.metrics._tags import top_tags
 from skaudio.nn.devices import available_device
 from skaudio.nn.folding import folded
 
-# below it, squares and so variances of columns are zero in float32
-LEAST = float(np.sqrt(np.finfo(np.float32).tiny))
+OWN = {"layers": None, "n_segments": None, "output": "embedding"}  # of networks
 # by the family of the weights; models of the HEAR protocol come without a file
 BACKENDS: dict[str, Any] = {
     backend.kind: backend
-    for backend in (TaggerNetwork, SampleCNNNetwork, CoalaNetwork, CoalaTagNetwork)
+    for backend in (
+        TaggerNetwork,
+        SampleCNNNetwork,
+        CoalaNetwork,
+        CoalaTagNetwork,
+        OnnxNetwork,
+    )
 }
+
+
+class Source(NamedTuple):
+    """Files, and what is to be read from them."""
+
+    weights: File
+    scaler: File | None
+    sha256: str | None
+    params: tuple[tuple[str, Any], ...]
 
 
 class PretrainedEmbedder(
@@ -64,9 +80,10 @@ class PretrainedEmbedder(
     """Embeddings of clips by a pretrained network.
 
     Reads published weights of FCN, CRNN and MusiCNN, of SampleCNN (and of networks with
-    the same layers, such as CLMR's) and of COALA, files of `save_weights`, and takes
-    any model that follows the protocol of the HEAR benchmark. Nothing is learned: the
-    embedder needs no `fit`, and an embedding depends on its clip alone.
+    the same layers, such as CLMR's) and of COALA, files of `save_weights`, any ONNX
+    graph of a waveform, and takes any model that follows the protocol of the HEAR
+    benchmark. Nothing is learned: the embedder needs no `fit`, and an embedding depends
+    on its clip alone.
 
     Every clip is embedded once per process, however many folds, candidates and clones
     of a search need it.
@@ -87,8 +104,9 @@ class PretrainedEmbedder(
         Hidden layers whose activations are concatenated in this order: -1 is the
         highest, -2 the one below, 0 the lowest; or names, such as "blocks.3". None is
         the last convolution of SampleCNN, the upper three layers of FCN and CRNN, and
-        all of MusiCNN below its dense layer, see Notes. COALA and models of the HEAR
-        protocol have one embedding.
+        all of MusiCNN below its dense layer, see Notes. Of an ONNX graph its outputs,
+        by number or name; None if there is one. COALA and models of the HEAR protocol
+        have one embedding.
     output : {"embedding", "tags"}, default="embedding"
         "tags" gives probabilities of the tags that SampleCNN, FCN, CRNN or MusiCNN was
         trained for. They are the names of the features: with
@@ -102,7 +120,12 @@ class PretrainedEmbedder(
         network; None means that they are at that rate. Files state their rate.
     model_sr : float or None, default=None
         Rate in Hz that the network takes, where that of the published form is wrong
-        for weights of your own.
+        for weights of your own. An ONNX graph does not state its rate.
+    network_params : dict or None, default=None
+        Arguments of the network's constructor that no tensor shows, where the code
+        that trained it differs from the one its layout is from: of
+        :class:`~skaudio.nn.SampleCNN`, "even_padding", "first_padding",
+        "negative_slope" and "norm_eps".
     sha256 : str or None, default=None
         Checksum that the file of weights must have.
     cache : bool, str or path-like, default=True
@@ -110,8 +133,9 @@ class PretrainedEmbedder(
         process. A folder keeps them on disk as well, for other processes and days.
     batch_size : int, default=32
         Segments or clips computed together on a GPU. A CPU computes one segment at a
-        time, which makes every row independent of the others to the last bit; a model
-        of the HEAR protocol gets clips of one length together.
+        time, which makes every row independent of the others to the last bit, and
+        ONNX graphs always; a model of the HEAR protocol gets clips of one length
+        together.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one. An
         object that follows the HEAR protocol stays where it is.
@@ -135,7 +159,8 @@ class PretrainedEmbedder(
     sample_rate_ : float
         Rate in Hz that the network takes.
     layout_ : str
-        Form of the weights that was recognised; "hear" for a model of the protocol.
+        Form of the weights that was recognised; "hear" for a model of the protocol,
+        "ONNX graph" for one that is run as it is.
     n_features_out_ : int
         Length of an embedding, or number of tags.
     tags_ : ndarray of str
@@ -163,6 +188,12 @@ class PretrainedEmbedder(
     the authors' script repeats each sample ten times instead, which lowers the pitch by
     more than three octaves.
 
+    What no tensor of a SampleCNN shows is assumed by its layout, unless the file or
+    `network_params` states it: ReLU; an epsilon of 1e-5, of Keras 2 1e-3; the
+    additional zero of even filters at the start, of TensorFlow and
+    sampleCNN-configurable at the end; no zero before the first sample, of
+    sota-music-tagging-models one.
+
     FCN, CRNN and MusiCNN: means and maxima of every map of each layer inside a segment,
     means over segments. FCN and CRNN see 29.1 s, MusiCNN 3 s. A clip shorter than that
     is repeated until it fills a segment; for FCN and CRNN, every time from a whole
@@ -175,11 +206,19 @@ class PretrainedEmbedder(
     and what is left at the end is dropped. With the file of a tag encoder, X is an
     indicator matrix (n, n_tags); `CoalaEmbedder.from_weights` takes words.
 
+    ONNX: a graph that is no SampleCNN runs as it is, by ONNX Runtime on the CPU, which
+    is in the extra ``onnx``. It takes one waveform of floats, of shape (n,),
+    (batch, n), (batch, 1, n) or (batch, n, 1), in one file; `model_sr` is required. If
+    n is a number, segments are cut as for SampleCNN; if not, whole clips are taken, and
+    a frame is one second. Outputs are averaged over all axes but the last.
+
     Embeddings are float32, and numbers whose squares are zero in it are zero. Clips
     that could not be loaded are not cached. A file that changes without changing its
     size and time of change goes unnoticed. A model of the HEAR protocol is identified
-    by its pickle, and is not cached if it cannot be pickled: empty the folder of
-    `cache` when its code changes, or a file that it reads by itself.
+    by its pickle: one that cannot be pickled is not cached, and a warning says what to
+    do; empty the folder of `cache` when the code of its package changes, or a file that
+    it reads by itself. One without ``scene_embedding_size`` is tried with 1, 3, 10 and
+    30 s of silence, until it takes one.
 
     References
     ----------
@@ -216,6 +255,7 @@ class PretrainedEmbedder(
         "n_segments": [COUNT, None],
         "sr": [RATE, None],
         "model_sr": [RATE, None],
+        "network_params": [dict, None],
         "sha256": [str, None],
         "cache": ["boolean", str, os.PathLike],
         **COMPUTING_CONSTRAINTS,
@@ -231,6 +271,7 @@ class PretrainedEmbedder(
         n_segments: int | None = None,
         sr: float | None = None,
         model_sr: float | None = None,
+        network_params: Mapping[str, Any] | None = None,
         sha256: str | None = None,
         cache: bool | str | os.PathLike[str] = True,
         batch_size: int = 32,
@@ -249,6 +290,7 @@ class PretrainedEmbedder(
         self.n_segments = n_segments
         self.sr = sr
         self.model_sr = model_sr
+        self.network_params = network_params
         self.sha256 = sha256
         self.cache = cache
         self.batch_size = batch_size
@@ -411,7 +453,7 @@ class PretrainedEmbedder(
     def _network(self) -> Network:
         """What the parameters describe; a file is read once per process."""
         if not is_path(self.weights):
-            self._refuse_layers("that follows the HEAR protocol")
+            self._refuse(*OWN, "network_params", which="that follows the HEAR protocol")
             return HEARNetwork(
                 self.weights,
                 sample_rate=self.model_sr,
@@ -419,14 +461,20 @@ class PretrainedEmbedder(
                 batch_size=self.batch_size,
             )
         device = available_device(self.device)
-        files = self._files()
+        source = self._source()
         with _READING:
-            pretrained = _read(*files, self.sha256)
-            network = _ready(*files, self.sha256, device)
+            pretrained = _read(source)
+            network = _ready(source, device)
+        rate = self.model_sr or pretrained.sr
+        if np.isnan(rate):
+            raise ValueError(
+                f"{os.fspath(self.weights)} is an {pretrained.layout}, which does not "
+                "state its rate. Set model_sr=... to the rate in Hz that it takes."
+            )
         options: dict[str, Any] = {
-            "sample_rate": float(self.model_sr or pretrained.sr),
+            "sample_rate": float(rate),
             "layout": pretrained.layout,
-            "fingerprint": pretrained.fingerprint,
+            "fingerprint": digest_of(pretrained.fingerprint, source.params),
             "device": device,
             "batch_size": self.batch_size,
         }
@@ -441,26 +489,32 @@ class PretrainedEmbedder(
             options |= {"layers": self.layers, "n_segments": self.n_segments}
             options |= {"output": self.output}
         else:
-            self._refuse_layers(f"of the form {pretrained.layout}")
+            self._refuse(*OWN, which=f"of the form {pretrained.layout}")
         made: Network = backend(network, **options)
         return made
 
-    def _files(self) -> tuple[File, File | None]:
-        """Weights and their scaler; those with a name are downloaded where missing."""
+    def _source(self) -> Source:
+        """What is to be read; files with a name are downloaded where missing."""
         weights, scaler = locate(self.weights, self.scaler)
-        return file_of(weights), None if scaler is None else file_of(scaler)
+        files = file_of(weights), None if scaler is None else file_of(scaler)
+        params = sorted((self.network_params or {}).items(), key=str)
+        plain = [
+            (name, value if isinstance(value, (str, Real, tuple)) else repr(value))
+            for name, value in params
+        ]
+        return Source(*files, self.sha256, tuple(plain))
 
     def _fingerprint(self) -> str | None:
         """SHA-256 of the files; None for a model of the HEAR protocol."""
         if not is_path(self.weights):
             return None
-        files = self._files()
+        source = self._source()
         with _READING:
-            return _read(*files, self.sha256).fingerprint
+            return _read(source).fingerprint
 
-    def _refuse_layers(self, which: str) -> None:
-        own = {"layers": None, "n_segments": None, "output": "embedding"}
-        for name, default in own.items():
+    def _refuse(self, *names: str, which: str) -> None:
+        for name in names:
+            default = OWN.get(name)
             if getattr(self, name) != default:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is for SampleCNN, FCN, CRNN and "
@@ -501,7 +555,10 @@ class PretrainedEmbedder(
         return check_clips(self, X, reset=reset, allow_nan=allow_nan)
 
     def _keys(self, X: Any, network: Network) -> Sequence[str | None]:
-        if self.cache is False or network.fingerprint is None:
+        if self.cache is False:
+            return [None] * len(X)
+        if network.fingerprint is None:
+            network.warn_of_no_cache()
             return [None] * len(X)
         loading = tuple(getattr(self, name) for name in CHANGING)
         rates = (network.sample_rate, self.sr or network.sample_rate)
@@ -516,10 +573,8 @@ class PretrainedEmbedder(
         report: Report,
     ) -> Iterator[Any]:
         """What `embed` makes of some rows of X; None for those that failed."""
-        parts = load_parts(
-            X,
-            report,
-            rows=rows,
+        return embed_rows(
+            *(embed, X, rows, report),
             sr=network.sample_rate,
             array_sr=self.sr,
             on_error=self.on_error,
@@ -527,35 +582,6 @@ class PretrainedEmbedder(
             verbose=self.verbose,
             **{name: getattr(self, name) for name in CHANGING},
         )
-        for part in parts:
-            bad = {error["row"] for error in report.errors}
-            clips = zip(part.rows, part.waveforms, strict=True)
-            good = [clip for row, clip in clips if row not in bad]
-            embedded = iter(embed(good) if good else ())
-            for i, row in enumerate(part.rows):
-                yield (
-                    None
-                    if row in bad
-                    else self._checked_output(next(embedded), part, i, report)
-                )
-
-    def _checked_output(self, output: Any, part: Part, i: int, report: Report) -> Any:
-        """An embedding, or None if it is not finite: an error of that clip."""
-        parts = output if isinstance(output, tuple) else (output,)
-        if all(map(all_finite, parts)):
-            parts[0][np.abs(parts[0]) < LEAST] = 0  # dead filters have some such
-            return output
-        row, item = part.rows[i], part.clips[i]
-        name = shown(item) if is_path(item) else f"Clip {row} of X"
-        message = (
-            f"{name} is finite (its peak is {np.abs(part.waveforms[i]).max():.3g}), "
-            "but its embedding is not. Scale it to [-1, 1], or leave it out; if that "
-            "is its range already, the weights are damaged."
-        )
-        if self.on_error == "raise":
-            raise ValueError(message)
-        report.add(row, item, message)
-        return None
 
     @property
     def _n_features_out(self) -> int:
@@ -576,7 +602,7 @@ class PretrainedEmbedder(
     def __reduce_ex__(self, protocol: Any) -> Any:
         make, arguments, state, *others = super().__reduce_ex__(protocol)
         if isinstance(state, dict):
-            state = {**state, "weights": _by_name(state["weights"])}
+            state = {**state, "weights": by_name(state["weights"])}
         return (make, arguments, state, *others)
 
     def _html_repr(self) -> str:
@@ -596,28 +622,27 @@ _READING = Lock()
 
 
 @lru_cache(maxsize=4)
-def _read(weights: File, scaler: File | None, sha256: str | None) -> Pretrained:
-    return read_weights(
-        weights[0], scaler=None if scaler is None else scaler[0], sha256=sha256
-    )
+def _read(source: Source) -> Pretrained:
+    path = source.weights[0]
+    try:
+        return read_weights(
+            path,
+            scaler=None if source.scaler is None else source.scaler[0],
+            sha256=source.sha256,
+            network_params=dict(source.params),
+        )
+    except UnfitGraph as unfit:
+        if source.scaler is not None or source.params:
+            raise ValueError(
+                f"{unfit} To run it as it is, leave scaler=None and "
+                "network_params=None."
+            ) from unfit
+        graph: Any = OnnxGraph(unfit.content, os.path.basename(path), str(unfit))
+        layout = OnnxNetwork.layout
+        return Pretrained(graph, OnnxNetwork.kind, layout, np.nan, unfit.fingerprint)
 
 
 @lru_cache(maxsize=4)
-def _ready(weights: File, scaler: File | None, sha256: str | None, device: str) -> Any:
-    return folded(_read(weights, scaler, sha256).network).to(device)
-
-
-class _Module:
-    """Stands for a module in a pickle, which cannot hold one."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self.name = module.__name__
-
-    def __reduce__(self) -> Any:
-        return importlib.import_module, (self.name,)
-
-
-def _by_name(weights: Any) -> Any:
-    if isinstance(weights, tuple):
-        return tuple(_by_name(part) for part in weights)
-    return _Module(weights) if isinstance(weights, ModuleType) else weights
+def _ready(source: Source, device: str) -> Any:
+    network = _read(source).network
+    return folded(network).to(device) if isinstance(network, nn.Module) else network

@@ -23,7 +23,9 @@ RATES = (16_000, 22_050, 32_000, 44_100, 48_000)  # that the benchmark's sound h
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 
-def load_model(model_file_path: str = "") -> HEARModel:
+def load_model(
+    model_file_path: str = "", embedder_sr: float | None = None
+) -> HEARModel:
     """Make a model of a file.
 
     Parameters
@@ -31,6 +33,8 @@ def load_model(model_file_path: str = "") -> HEARModel:
     model_file_path : str
         File of `skaudio.persistence.save`, or weights for `PretrainedEmbedder`: a file
         or a name of `list_weights`.
+    embedder_sr : float or None, default=None
+        Rate in Hz of the arrays that the embedder takes, where no part of it has one.
 
     Returns
     -------
@@ -47,9 +51,9 @@ def load_model(model_file_path: str = "") -> HEARModel:
         embedder = load(model_file_path)
     else:
         embedder = PretrainedEmbedder(model_file_path)
-    rate = rate_of(embedder)
+    rate = rate_of(embedder, embedder_sr)
     offered = min((r for r in RATES if r >= rate), default=RATES[-1])
-    return HEARModel(embedder, sr=offered)
+    return HEARModel(embedder, sr=offered, embedder_sr=embedder_sr)
 
 
 def get_scene_embeddings(audio: Tensor, model: HEARModel) -> Tensor:

@@ -12,6 +12,11 @@ from torch.nn import functional as F
 ATTENTIONS = ("temporal", "spatio-temporal")
 
 
+def rectifier(negative_slope: float) -> nn.Module:
+    """ReLU, or a leaky one that lets a share of what is negative through."""
+    return nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU()
+
+
 class Dropout(nn.Module):
     """Dropout that draws from its own generator instead of torch's global one.
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skaudio.nn.blocks import Dropout, OneBranch
+from skaudio.nn.blocks import Dropout, OneBranch, rectifier
 from skaudio.nn.layers import scaled
 
 N_FIRST = 32  # filters of the first convolution, at width 1
@@ -63,15 +63,11 @@ class ConvNorm(nn.Module):
             n_in, n_out, size, stride, size // 2, groups=groups, bias=False
         )
         self.norm = nn.BatchNorm2d(n_out, eps=norm_eps)
-        self.relu = nn.ReLU6() if negative_slope is None else _leaky(negative_slope)
+        self.relu = nn.ReLU6() if negative_slope is None else rectifier(negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (clips, n_in, bands, frames) to (clips, n_out, bands, frames)."""
         return self.relu(self.norm(self.conv(x)))
-
-
-def _leaky(negative_slope: float) -> nn.Module:
-    return nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU()
 
 
 class MobileNet(nn.Module):

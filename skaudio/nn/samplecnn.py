@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skaudio._utils._types import is_waveform
-from skaudio.nn.blocks import Dropout
+from skaudio.nn.blocks import Dropout, rectifier
 from skaudio.nn.layers import scaled
 
 # Table 3: stride of the first convolution, then sizes of the modules, by rate in Hz
@@ -59,6 +59,8 @@ class SampleBlock(nn.Sequential):
     even_padding : {"end", "start"}, default="end"
         Where an even kernel has one more zero: "end" as in TensorFlow, "start" as in
         Theano and in modules of torch padded by ``size // 2``.
+    negative_slope : float, default=0.0
+        Slope of the rectifier below zero, from 0 to 1; 0 is ReLU.
 
     Examples
     --------
@@ -76,6 +78,7 @@ class SampleBlock(nn.Sequential):
         pool: bool = True,
         norm_eps: float = 1e-5,
         even_padding: str = "end",
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         if size % 2:
@@ -89,7 +92,7 @@ class SampleBlock(nn.Sequential):
         self.norm = nn.BatchNorm1d(n_out, eps=norm_eps)
         if pool:
             self.pool = nn.MaxPool1d(size)
-        self.relu = nn.ReLU()
+        self.relu = rectifier(negative_slope)
 
 
 class StridedBlock(nn.Sequential):
@@ -105,6 +108,7 @@ class StridedBlock(nn.Sequential):
         stride: int,
         padding: int | None = None,
         norm_eps: float = 1e-5,
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         left = (kernel - stride) // 2 if padding is None else padding
@@ -113,14 +117,14 @@ class StridedBlock(nn.Sequential):
             self.pad = nn.ZeroPad1d((left, right))  # a negative number crops
         self.conv = nn.Conv1d(1, n_out, kernel, stride=stride)
         self.norm = nn.BatchNorm1d(n_out, eps=norm_eps)
-        self.relu = nn.ReLU()
+        self.relu = rectifier(negative_slope)
 
 
 class ConvStack(nn.Module):
     """What SampleCNN and its frame-level relatives have in common.
 
     A first block that subclasses name, modules of convolution and pooling, one more
-    convolution, dropout and a linear output.
+    convolution, dropout and a linear output. Other options are those of `SampleBlock`.
     """
 
     config: dict[str, Any]  # arguments of the constructor, plain values
@@ -135,20 +139,15 @@ class ConvStack(nn.Module):
         *,
         top_kernel: int,
         dropout: float,
-        norm_eps: float = 1e-5,
-        even_padding: str = "end",
+        **options: Any,
     ) -> None:
         super().__init__()
         *modules, n_top = filters
         blocks = [] if first is None else [first]
         for size, n_filters in zip(sizes, modules, strict=True):
-            blocks.append(
-                SampleBlock(n_channels, n_filters, size, True, norm_eps, even_padding)
-            )
+            blocks.append(SampleBlock(n_channels, n_filters, size, **options))
             n_channels = n_filters
-        blocks.append(
-            SampleBlock(n_channels, n_top, top_kernel, False, norm_eps, even_padding)
-        )
+        blocks.append(SampleBlock(n_channels, n_top, top_kernel, pool=False, **options))
         self.blocks = nn.Sequential(*blocks)
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(n_top, n_outputs)
@@ -202,6 +201,9 @@ class SampleCNN(ConvStack):
         Added to the variance in batch normalisation.
     even_padding : {"end", "start"}, default="end"
         Where an even kernel has one more zero; see `SampleBlock`.
+    negative_slope : float, default=0.0
+        Slope of the rectifiers below zero, from 0 to 1: 0 is ReLU, as in the paper;
+        some ports have leaky ones.
 
     Attributes
     ----------
@@ -241,6 +243,7 @@ class SampleCNN(ConvStack):
         first_padding: int = 0,
         norm_eps: float = 1e-5,
         even_padding: str = "end",
+        negative_slope: float = 0.0,
     ) -> None:
         config = {
             "n_outputs": int(n_outputs),
@@ -254,7 +257,9 @@ class SampleCNN(ConvStack):
             "first_padding": int(first_padding),
             "norm_eps": float(norm_eps),
             "even_padding": even_padding,
+            "negative_slope": float(negative_slope),
         }
+        _check_unseen(config)
         if isinstance(filters, str):
             filters = filters_of(len(sizes) - 1, filters)
         if len(filters) != len(sizes) + 1:
@@ -265,7 +270,7 @@ class SampleCNN(ConvStack):
         n_first, *others = (scaled(n, width) for n in filters)
         size, *modules = sizes
         super().__init__(
-            StridedBlock(n_first, size, size, first_padding, norm_eps),
+            StridedBlock(n_first, size, size, first_padding, norm_eps, negative_slope),
             n_first,
             modules,
             others,
@@ -274,9 +279,27 @@ class SampleCNN(ConvStack):
             dropout=dropout,
             norm_eps=norm_eps,
             even_padding=even_padding,
+            negative_slope=negative_slope,
         )
         self.config = config
         self.n_samples = prod(sizes)
+
+
+def _check_unseen(config: dict[str, Any]) -> None:
+    """Refuse arguments that no weight would contradict."""
+    for name, least, most in (
+        ("first_padding", 0, config["sizes"][0]),
+        ("norm_eps", 1e-12, 0.5),
+        ("negative_slope", 0, 1),  # pooling comes first: it must not fall
+    ):
+        if not least <= config[name] <= most:
+            raise ValueError(
+                f"{name} must be a number from {least} to {most}; got {config[name]!r}."
+            )
+    if config["even_padding"] not in ("end", "start"):
+        raise ValueError(
+            f"even_padding must be 'end' or 'start'; got {config['even_padding']!r}."
+        )
 
 
 class FrameLevelCNN(ConvStack):

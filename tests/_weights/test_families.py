@@ -30,7 +30,8 @@ def test_a_family_is_complete(family):
 
 
 def test_backends_are_for_families():
-    assert BACKENDS.keys() <= {family.kind for family in FAMILIES}
+    known = {family.kind for family in FAMILIES}
+    assert BACKENDS.keys() - known == {"onnx"}  # whose graph is of no family
 
 
 class Toy(nn.Module):

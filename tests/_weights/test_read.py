@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from skaudio._weights._onnx import UnfitGraph
 from skaudio._weights._read import read_weights
 from skaudio._weights._save import save_weights
 from skaudio.nn import CoalaAudioEncoder, SampleCNN, folded, layer_outputs
@@ -371,6 +372,57 @@ def test_onnx(published, source, x, path, is_folded, by_gemm):
     found = read_weights(path)
     assert (found.layout, found.sr) == ("ONNX", 22_050)
     assert_same(found.network, published.reference(source, x, eps=1e-4), x)
+
+
+def test_onnx_with_leaky_rectifiers(published, source, x, path):
+    content = published.onnx_bytes(source, slope=0.2)
+    path.write_bytes(content)
+    found = read_weights(path).network
+    assert found.config["negative_slope"] == 0.2
+    assert_same(found, published.reference(source, x, slope=0.2), x)
+    _, one = published.node("LeakyRelu", ["n1"], ["r1"], alpha=0.2)
+    _, other = published.node("LeakyRelu", ["n1"], ["r1"], alpha=0.4)
+    path.write_bytes(content.replace(one, other))
+    with pytest.raises(UnfitGraph, match="with rectifiers of several slopes; expected"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("layer", "slope"),
+    [
+        ({"class_name": "LeakyReLU", "config": {"alpha": 0.2}}, 0.2),
+        ({"class_name": "LeakyReLU", "config": {"negative_slope": 0.2}}, 0.2),
+        ({"class_name": "LeakyReLU", "config": {"alpha": {"value": 0.2}}}, 0.2),
+        ({"class_name": "LeakyReLU", "config": {}}, 0.3),
+        ({"class_name": "Activation", "config": {"activation": "relu"}}, 0.0),
+    ],
+)
+def test_keras_states_its_rectifiers(published, source, x, path, layer, slope):
+    dense = {"class_name": "Dense", "config": {"activation": "sigmoid"}}
+    config = json.dumps({"class_name": "Sequential", "config": [layer, dense]})
+    published.write_keras2(path, source, config=config)
+    found = read_weights(path).network
+    assert found.config["negative_slope"] == slope
+    assert_same(found, published.reference(source, x, eps=1e-3, slope=slope), x)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"class_name": "ELU", "config": {}}],
+        [{"class_name": "Conv1D", "config": {"activation": "tanh"}}],
+        [
+            {"class_name": "LeakyReLU", "config": {"alpha": 0.2}},
+            {"class_name": "Activation", "config": {"activation": "relu"}},
+        ],
+    ],
+)
+def test_keras_with_other_activations(published, source, path, layers):
+    published.write_keras2(path, source, config=json.dumps({"config": layers}))
+    with pytest.raises(
+        ValueError, match="describes activations that SampleCNN has not"
+    ):
+        read_weights(path)
 
 
 def test_onnx_of_something_else(published, source, path):

@@ -1,6 +1,9 @@
 """HEAR out: what the benchmark's validator asks of a module, and of a model."""
 
 import importlib
+import importlib.util
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skaudio.embedding import (
     HEARModel,
@@ -16,7 +19,7 @@ from skaudio.embedding import (
     PretrainedEmbedder,
     save_weights,
 )
-from skaudio.neural_network import SampleCNNClassifier
+from skaudio.neural_network import SampleCNNClassifier, TwoLayerClassifier
 from skaudio.nn import SampleCNN
 from skaudio.persistence import save
 from skaudio.preprocessing import FrameStatistics
@@ -201,3 +204,57 @@ def test_what_cannot_be_a_model(noise):
     model = HEARModel(make_pipeline(MelView(sr=8000), FrameStatistics()).fit(X))
     with pytest.raises(ValueError, match=r"shape \(n_sounds, n_samples\); got \(9,\)"):
         model.get_scene_embeddings(torch.zeros(9))
+
+
+def test_a_frozen_pipeline_has_the_rate_of_its_view(module, sounds, tmp_path):
+    X, y = sounds
+    classifier = TwoLayerClassifier(
+        n_hidden=8, max_epochs=1, segment_length=12, random_state=0
+    )
+    pipeline = make_pipeline(MelView(sr=8000, n_mels=8), classifier).fit(X, y)
+    embedder = LayerEmbedder(FrozenEstimator(pipeline), layers=(-1,)).fit(X)
+    assert HEARModel(embedder).sample_rate == 8000
+    assert HEARModel(make_pipeline(FrozenEstimator(embedder))).sample_rate == 8000
+    save(embedder, tmp_path / "embedder.safetensors")
+    model = module.load_model(str(tmp_path / "embedder.safetensors"))
+    assert (model.sample_rate, model.rate) == (16000, 8000)
+    scenes = HEARModel(embedder).get_scene_embeddings(torch.from_numpy(X[:2].copy()))
+    np.testing.assert_array_equal(scenes, embedder.transform(X[:2]))
+
+
+def test_a_rate_that_no_part_has_can_be_said(module, noise, tmp_path):
+    scaler = StandardScaler().fit(noise(4, 8000).numpy())
+    path = str(tmp_path / "scaler.safetensors")
+    save(scaler, path)
+    with pytest.raises(ValueError, match=r"no rate .* embedder_sr=\.\.\. .*load_model"):
+        module.load_model(path)
+    model = HEARModel(FunctionTransformer(first_samples), sr=16000, embedder_sr=8000)
+    assert (model.sample_rate, model.rate) == (16000, 8000)
+    audio = noise(2, 16000)
+    assert model.get_scene_embeddings(audio).shape == (2, 10)
+
+
+def first_samples(clips):
+    assert {len(clip) for clip in clips} <= {8000}  # resampled
+    return np.stack([clip[:10] for clip in clips])
+
+
+# ---------------------------------------------------------------- HEAR's own validator
+
+
+@pytest.fixture
+def validate(monkeypatch):
+    """The package hearvalidator, of which only parts we never reach use TensorFlow."""
+    if importlib.util.find_spec("hearvalidator") is None:
+        pytest.skip("hearvalidator is not installed")
+    if importlib.util.find_spec("tensorflow") is None:
+        stub = types.ModuleType("tensorflow")
+        stub.Module = type("Module", (), {})
+        monkeypatch.setitem(sys.modules, "tensorflow", stub)
+    return importlib.import_module("hearvalidator.validate").ValidateModel
+
+
+def test_the_validator_of_hear_passes(validate, model_file, capsys):
+    with torch.random.fork_rng(devices=[]):
+        validate("skaudio.embedding.hear", model_file, device="cpu")()
+    assert "Interval between timestamps is 50.0" in capsys.readouterr().out

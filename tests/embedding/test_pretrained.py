@@ -1,9 +1,12 @@
 """Pretrained embedders: what a row is, and what it does not depend on."""
 
 import copy
+import hashlib
 import pickle
 import sys
+import threading
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skaudio._weights._read import read_weights
-from skaudio.embedding import PretrainedEmbedder
+from skaudio.embedding import PretrainedEmbedder, save_weights
 from skaudio.embedding._backends._samplecnn import SampleCNNNetwork
 from skaudio.nn import CoalaInput, layer_outputs
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 FEATURES = {-1: 51, -2: 51, -3: 51}
 
 
@@ -431,7 +435,180 @@ def test_wrong_shapes_are_refused(clips):
             return audio[0, :3]
 
     with pytest.raises(ValueError, match=r"must have shape \(1, 3\); got \(3,\)"):
-        PretrainedEmbedder(Wrong()).transform(clips[-1:])
+        PretrainedEmbedder(Wrong(), cache=False).transform(clips[-1:])
+
+
+class Holding(Scenes):
+    """Holds what no pickle can, as sessions of ONNX Runtime are."""
+
+    def __init__(self, gain=1.0):
+        super().__init__(gain)
+        self.lock = threading.Lock()
+
+    def __getstate__(self):
+        return self.__dict__
+
+
+class Reduced(Holding):
+    def __reduce__(self):
+        return type(self), (self.gain,)
+
+
+class Slotted:
+    __slots__ = ("get_scene_embeddings", "lock", "sample_rate", "scene_embedding_size")
+
+
+def test_what_cannot_be_pickled_is_not_cached_and_says_so_once(clips):
+    model = Holding()
+    embedder = PretrainedEmbedder(model).fit(clips)
+    with pytest.warns(UserWarning, match=r"(?s)^Holding cannot .*lock.*__reduce__"):
+        first = embedder.transform(clips)
+    n_batches = len(model.batches)
+    np.testing.assert_array_equal(clone(embedder).transform(clips), first)  # silent
+    assert len(model.batches) == 2 * n_batches
+    with pytest.warns(UserWarning, match="Holding cannot be pickled"):  # another one
+        PretrainedEmbedder(Holding()).transform(clips)
+    PretrainedEmbedder(Holding(), cache=False).transform(clips)  # nothing is lost
+
+
+def test_a_model_that_cannot_be_watched_warns_every_time(clips):
+    model, inner = Slotted(), Scenes()
+    model.get_scene_embeddings = inner.get_scene_embeddings
+    model.sample_rate, model.scene_embedding_size = 8000, 3
+    model.lock = threading.Lock()
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="Slotted cannot be pickled"):
+            PretrainedEmbedder(model).transform(clips)
+
+
+def test_reduce_makes_a_model_known(clips):
+    model = Reduced(2.0)
+    embedder = PretrainedEmbedder(model)
+    first = embedder.transform(clips)
+    n_batches = len(model.batches)
+    np.testing.assert_array_equal(embedder.transform(clips), first)
+    equal = PretrainedEmbedder(Reduced(2.0))
+    np.testing.assert_array_equal(equal.transform(clips), first)
+    assert (len(model.batches), equal.weights.batches) == (n_batches, [])
+    other = PretrainedEmbedder(Reduced(3.0)).transform(clips)
+    np.testing.assert_allclose(other[:, 0], 1.5 * first[:, 0])
+
+
+IN_A_NOTEBOOK = """
+class Adapter:
+    sample_rate = 8000
+    scene_embedding_size = 1
+    gain = 1.0
+
+    def get_scene_embeddings(self, audio):
+        return self.gain * audio.amax(1, keepdim=True)
+"""
+
+
+def test_a_class_that_is_written_anew_is_another_one(clips, monkeypatch):
+    """In a notebook, whose classes are known by name alone to a pickle."""
+
+    def define(text):
+        namespace = {"__name__": "__main__"}
+        exec(
+            compile(text, f"cell {np.random.default_rng().random()}", "exec"), namespace
+        )
+        main = sys.modules["__main__"]
+        monkeypatch.setattr(main, "Adapter", namespace["Adapter"], raising=False)
+        return PretrainedEmbedder(namespace["Adapter"]())
+
+    first = define(IN_A_NOTEBOOK).transform(clips)
+    np.testing.assert_allclose(first[:, 0], [clip.max() for clip in clips])
+    digest = define(IN_A_NOTEBOOK)._network().fingerprint
+    assert define("\n\n" + IN_A_NOTEBOOK)._network().fingerprint == digest
+    second = define(IN_A_NOTEBOOK.replace("amax", "amin")).transform(clips)
+    np.testing.assert_allclose(second[:, 0], [clip.min() for clip in clips])
+    third = define(IN_A_NOTEBOOK.replace("1.0", "2.0")).transform(clips)
+    np.testing.assert_allclose(third, 2 * first)
+
+
+class Normed(torch.nn.Module):
+    """Has a weight norm, as networks on waveforms do, which torch does not pickle."""
+
+    sample_rate = 8000
+
+    def __init__(self, gain=1.0):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            conv = torch.nn.Conv1d(1, 2, 8)
+        torch.nn.init.constant_(conv.weight, gain)
+        self.conv = torch.nn.utils.parametrizations.weight_norm(conv)
+
+    def get_scene_embeddings(self, audio):
+        return self.conv(audio[:, None]).mean(2)
+
+
+def test_torch_modules_with_weight_norm_are_known(clips):
+    def digest(model):
+        return PretrainedEmbedder(model)._network().fingerprint
+
+    model = Normed()
+    assert digest(model) is not None
+    with torch.no_grad():
+        model.conv.bias.zero_()
+    other = copy.deepcopy(model)
+    assert digest(other) == digest(model)
+    with torch.no_grad():
+        other.conv.parametrizations.weight.original0 += 1
+    assert digest(other) != digest(model)
+    assert PretrainedEmbedder(model).transform(clips[1:]).shape == (6, 2)
+
+
+def test_a_module_is_known_by_its_name_and_file(module, clips, tmp_path):
+    """Its model has a class inside of a function, which no pickle holds."""
+    calls, embed = [], module.get_scene_embeddings
+    module.get_scene_embeddings = lambda audio, model: (
+        calls.append(1) or embed(audio, model)
+    )
+    path = tmp_path / "weights.pt"
+    path.write_bytes(b"1")
+    for _ in range(2):
+        PretrainedEmbedder((module, path)).transform(clips[:1])
+        assert len(calls) == 1
+    PretrainedEmbedder(module).transform(clips[:1])  # another file, or none
+    assert len(calls) == 2
+    path.write_bytes(b"22")
+    PretrainedEmbedder((module, path)).transform(clips[:1])
+    assert len(calls) == 3
+
+
+class Long(Scenes):
+    """Needs more than a second, and does not state its size."""
+
+    scene_embedding_size = None
+    least = 3.0
+
+    def get_scene_embeddings(self, audio):
+        if audio.shape[1] < self.least * 8000:
+            raise RuntimeError(f"kernel larger than {audio.shape[1]} samples")
+        return super().get_scene_embeddings(audio)
+
+
+class TooLong(Long):
+    least = 60.0
+
+
+def test_models_that_need_more_than_a_second(clips):
+    model = Long()
+    embedder = PretrainedEmbedder(model, duration=3.0).fit(clips)
+    assert embedder.n_features_out_ == 3
+    assert model.batches == [(1, 24_000)]
+    assert embedder.transform(clips).shape == (7, 3)
+    n_batches = len(model.batches)
+    clone(embedder).fit(clips).transform(clips)  # neither clips nor silence again
+    assert len(model.batches) == n_batches
+    with pytest.raises(
+        ValueError,
+        match=r"1, 3, 10, 30 s of silence at 8000 Hz, and none worked with TooLong: "
+        r"state its scene_embedding_size\. The last one: RuntimeError: kernel larger "
+        "than 240000 samples",
+    ):
+        PretrainedEmbedder(TooLong()).fit(clips)
 
 
 def test_size_of_a_model_that_does_not_say(clips):
@@ -474,8 +651,6 @@ def test_clones_share_an_object():
 
 
 def test_a_changed_file_is_read_again(samplecnn, clips, tmp_path):
-    from skaudio.embedding import save_weights
-
     path = tmp_path / "weights.safetensors"
     net = read_weights(samplecnn).network
     save_weights(net, path, sr=8000)
@@ -496,7 +671,7 @@ def test_out_of_memory_halves_the_batch(clips):
 
     X = np.stack([clips[4] + i / 8 for i in range(7)])
     with pytest.warns(UserWarning, match="out of memory with 4 clips at once"):
-        table = PretrainedEmbedder(Small(), batch_size=4).transform(X)
+        table = PretrainedEmbedder(Small(), batch_size=4, cache=False).transform(X)
     np.testing.assert_array_equal(table, PretrainedEmbedder(Scenes()).transform(X))
 
 
@@ -520,3 +695,94 @@ def test_a_gpu_gives_the_same_up_to_rounding(weights, clips, request):
     np.testing.assert_allclose(
         on_gpu.transform(clips), on_cpu.transform(clips), rtol=1e-2, atol=1e-3
     )
+
+
+# ------------------------------------------------------------ what no tensor shows
+
+
+def test_what_no_tensor_shows_can_be_said(published, tmp_path, clips):
+    """A leaky port, with another epsilon and a zero before the first sample."""
+    source = published.make_source((3, 2, 3, 2), (4, 5, 6, 7, 8))
+    path = tmp_path / "port.pt"
+    torch.save(published.ky(source), path)
+    said = {
+        "negative_slope": 0.2,
+        "norm_eps": 1e-2,
+        "even_padding": "end",
+        "first_padding": 1,
+    }
+    embedder = PretrainedEmbedder(path, layers=(-2, -1), network_params=said)
+    clip = clips[1][:36]
+    blocks, _ = published.reference(source, clip, eps=1e-2, first=1, slope=0.2)
+    expected = np.concatenate([blocks[-2].max(1), blocks[-1].max(1)])
+    got = embedder.transform([clip])[0]
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    for name in said:  # each of them counts, and what was cached is kept apart
+        others = {key: value for key, value in said.items() if key != name}
+        other = clone(embedder).set_params(network_params=others).transform([clip])[0]
+        assert np.abs(other - got).max() > 1e-4, name
+    assert (
+        clone(embedder).fit([clip]).fingerprint_
+        == hashlib.sha256(path.read_bytes()).hexdigest()
+    )
+    again = tmp_path / "own.safetensors"
+    save_weights(read_weights(path, network_params=said), again)
+    own = PretrainedEmbedder(again, layers=(-2, -1)).transform([clip])[0]
+    np.testing.assert_array_equal(own, got)  # stated in the file
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"sizes": (3, 3)}, r"has 'sizes', .* follows from the file: .*negative_slope"),
+        ({"n_outputs": 3}, "has 'n_outputs', .* follows from the file"),
+        ({"width": 0.5}, "has 'width', .* follows from the file"),
+        ({"slope": 0.1}, "has 'slope', but .* SampleCNN, .* is no argument of it"),
+        ({"negative_slope": -0.1}, "negative_slope must be a number from 0 to 1; got"),
+        ({"negative_slope": [0.1]}, "No SampleCNN can be made from this file with"),
+        ({"first_padding": 4}, "first_padding must be a number from 0 to 3; got 4"),
+        ({"norm_eps": float("nan")}, "norm_eps must be a number from 1e-12 to 0.5"),
+        ({"even_padding": "both"}, "even_padding must be 'end' or 'start'; got 'both'"),
+    ],
+)
+def test_what_cannot_be_said(params, message, samplecnn, clips):
+    with pytest.raises(ValueError, match=message):
+        PretrainedEmbedder(samplecnn, network_params=params).fit(clips)
+
+
+def test_networks_of_which_nothing_is_to_be_said(coala, clips):
+    params = {"norm_eps": 1e-3}
+    with pytest.raises(ValueError, match="for COALA, network_params must be None"):
+        PretrainedEmbedder(coala, network_params=params).fit(clips)
+    with pytest.raises(
+        ValueError, match=r"network_params=\{'norm_eps': 0.001\} is for"
+    ):
+        PretrainedEmbedder(Scenes(), network_params=params).fit(clips)
+    PretrainedEmbedder(coala, network_params={}).fit(clips)
+
+
+def test_the_manual_says_what_is_assumed(published, tmp_path):
+    """Rows of docs/user_guide/transfer.rst, by the files themselves."""
+    text = (DOCS / "user_guide" / "transfer.rst").read_text(encoding="utf-8")
+    source = published.make_source((3, 3), (4, 6, 5), top_kernel=3)
+    path = tmp_path / "weights"
+    writers = {
+        "sampleCNN-pytorch": published.ky(source),
+        "CLMR v1": published.ky(source, "encoder.", None),
+        "sota-music-tagging-models": published.mz(source),
+        "CLMR v2": published.clmr(source),
+        "sampleCNN-configurable": published.configurable(source),
+    }
+    for layout, tensors in writers.items():
+        torch.save(tensors, path)
+        pretrained = read_weights(path)
+        assert pretrained.layout == layout
+        (row,) = (r for r in text.split("   * - ")[1:] if layout in r.split("\n")[0])
+        config = pretrained.network.config
+        eps, even, first, slope = (
+            cell.strip().split()[0] for cell in row.split("     - ")[1:5]
+        )
+        assert float(eps) == config["norm_eps"]
+        assert even == f'"{config["even_padding"]}"'
+        assert int(first) == config["first_padding"]
+        assert float(slope) == config["negative_slope"]

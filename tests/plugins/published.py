@@ -57,7 +57,7 @@ def make_source(sizes, filters, top_kernel=1, n_outputs=5, seed=0):
     return Source(kernels, *others, variances, head)
 
 
-def reference(source, x, *, eps=1e-5, convolve=False, first=0, even="end"):
+def reference(source, x, *, eps=1e-5, convolve=False, first=0, even="end", slope=0.0):
     """Activations of all blocks (channels, steps) and logits, in double precision."""
     h = np.asarray(x, dtype=np.float64)[None]  # (channels, steps)
     outputs = []
@@ -78,7 +78,7 @@ def reference(source, x, *, eps=1e-5, convolve=False, first=0, even="end"):
             h = h[:, ::k]
         scale = source.gammas[i] / np.sqrt(source.variances[i].astype(float) + eps)
         h = (h - source.means[i][:, None]) * scale[:, None] + source.betas[i][:, None]
-        h = np.maximum(h, 0)
+        h = np.maximum(h, slope * h)
         h = h.reshape(len(h), -1, pool).max(axis=2)
         outputs.append(h)
     return outputs, h[:, 0] @ source.head[0] + source.head[1]
@@ -231,9 +231,10 @@ def node(kind, inputs, outputs, **attributes):
     fields.append((4, kind))
     for key, value in attributes.items():
         if isinstance(value, list):
-            parts = [(8, v) for v in value]
+            parts = [*((8, v) for v in value), (20, 7)]
         else:
-            parts = [(2 if isinstance(value, float) else 3, value)]
+            parts = [(2, value), (20, 1)] if isinstance(value, float) else [(3, value)]
+            parts += [] if isinstance(value, float) else [(20, 2)]
         fields.append((5, message((1, key), *parts)))
     return 1, message(*fields)
 
@@ -244,7 +245,20 @@ def tensor(name, array):
     return 5, message(*shape, (2, 1), (8, name), (9, raw))
 
 
-def onnx_bytes(source, *, eps=1e-5, folded=False, by_gemm=True):
+def value_info(number, name, shape, kind=1):
+    """What goes in (11) or comes out (12): sizes, or names of those that are free."""
+    sizes = [(1, message((1 if isinstance(n, int) else 2, n))) for n in shape]
+    tensor_type = message((1, kind), (2, message(*sizes)))
+    return number, message((1, name), (2, message((1, tensor_type))))
+
+
+def runnable(*parts):
+    """A graph that ONNX Runtime takes."""
+    graph = message(*parts, (2, "graph"))
+    return message((1, 7), (7, graph), (8, message((1, ""), (2, 11))))
+
+
+def onnx_bytes(source, *, eps=1e-5, folded=False, by_gemm=True, slope=0.0):
     """A graph as torch exports it: normalisation folded into convolutions, or not."""
     nodes, tensors, flow = [], [], "audio"
     for i, kernel in enumerate(source.kernels):
@@ -266,7 +280,8 @@ def onnx_bytes(source, *, eps=1e-5, folded=False, by_gemm=True):
                 node("BatchNormalization", [flow, *names], [f"n{i}"], epsilon=eps)
             )
             flow = f"n{i}"
-        nodes.append(node("Relu", [flow], [f"r{i}"]))
+        leaky = ("LeakyRelu", {"alpha": slope}) if slope else ("Relu", {})
+        nodes.append(node(leaky[0], [flow], [f"r{i}"], **leaky[1]))
         flow = f"r{i}"
         if 0 < i < len(source.kernels) - 1:
             nodes.append(

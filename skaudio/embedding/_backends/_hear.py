@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
+import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from skaudio._cache import DIGEST, digest_of, signature_of
 from skaudio._utils._forks import Lock
+from skaudio.embedding._backends._silence import size_of
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.devices import available_device, in_batches
 
 _LOCK = Lock()
+_WARNED: set[int] = set()  # models, by their id while they live
+_SIZES: dict[tuple[str | None, float], int] = {}  # of embeddings, by digest and rate
 
 
 class HEARNetwork(Network):
@@ -51,6 +58,7 @@ class HEARNetwork(Network):
         self.batch_size = batch_size
         self._scenes: Callable[[Tensor], Any]
         self._timestamps: Callable[[Tensor], Any]
+        digest: str | None
         if hasattr(module, "load_model"):
             self.device = available_device(device)
             signature = None if path is None else signature_of(path)
@@ -65,10 +73,14 @@ class HEARNetwork(Network):
             self.device = _device_of(model, device)
             self._scenes = model.get_scene_embeddings
             self._timestamps = getattr(model, "get_timestamp_embeddings", _no_frames)
+        self.model = model
         self.sample_rate = _rate_of(model, sample_rate)
-        self.n_features = self._size(model)
         kind = torch.device(self.device).type
         self.fingerprint = None if digest is None else digest_of("hear", digest, kind)
+        known = self.fingerprint, self.sample_rate
+        self.n_features = _SIZES.get(known) or self._size(model)
+        if digest is not None:  # or it may change and be the same object
+            _SIZES[known] = self.n_features
 
     def embed(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Scene embeddings, clips of equal length together."""
@@ -127,26 +139,59 @@ class HEARNetwork(Network):
 
     def _size(self, model: Any) -> int:
         size = getattr(model, "scene_embedding_size", None)
-        if size is None:  # as of one second of silence
-            silence = np.zeros(int(self.sample_rate), np.float32)
-            with torch.inference_mode():
-                size = _to_numpy(self._scenes(self._audio([silence]))).shape[-1]
-        return int(size)
+        if size is not None:
+            return int(size)
+        what = f"{type(model).__name__}: state its scene_embedding_size"
+        with torch.inference_mode():
+            return size_of(
+                lambda silence: _to_numpy(self._scenes(self._audio([silence]))),
+                self.sample_rate,
+                what,
+            )
+
+    def warn_of_no_cache(self) -> None:
+        """Say, once per model, why its embeddings are not remembered."""
+        if id(self.model) in _WARNED:
+            return
+        try:
+            gone = weakref.finalize(self.model, _WARNED.discard, id(self.model))
+            gone.atexit = False
+            _WARNED.add(id(self.model))
+        except TypeError:  # slots: it is said every time
+            pass
+        name = type(self.model).__name__
+        warnings.warn(
+            f"{name} cannot be pickled ({_why_no_digest(self.model)}), so its "
+            "embeddings are not cached: every fold and candidate of a search computes "
+            "them anew. Let its class, at the top of a module, say what makes an equal "
+            "one, such as the path of its file:\n    def __reduce__(self):\n"
+            f"        return {name}, (self.path,)\n"
+            "Or, if that is fine, set cache=False.",
+            stacklevel=2,
+        )
 
 
 @lru_cache(maxsize=4)
 def _loaded(
     module: ModuleType, path: Any, signature: tuple[int, int] | None, device: str
-) -> tuple[Any, str | None]:
+) -> tuple[Any, str]:
     model = module.load_model() if path is None else module.load_model(os.fspath(path))
     digest = content_digest(model)
     if isinstance(model, nn.Module):
         model = model.to(device).eval()
-    return model, None if digest is None else digest_of(module.__name__, digest)
+    if digest is None:  # known by what it is loaded from
+        version = getattr(module, "__version__", None)
+        code = signature_of(getattr(module, "__file__", None) or "")
+        digest = digest_of(version, code, path and os.fspath(path), signature)
+    return model, digest_of(module.__name__, digest)
 
 
 class _Digest(pickle.Pickler):
-    """Writes nothing and digests everything, tensors by their values."""
+    """Writes nothing and digests everything, tensors by their values.
+
+    Classes and functions of notebooks and scripts, which change within a session, by
+    their code; those of packages by their names.
+    """
 
     def __init__(self) -> None:
         self.digest = blake2b(digest_size=DIGEST)
@@ -158,11 +203,47 @@ class _Digest(pickle.Pickler):
         return len(data)
 
     def reducer_override(self, obj: Any) -> Any:
+        if getattr(obj, "__module__", "") == "__main__" and _is_named(obj):
+            return tuple, ((obj.__qualname__, _source_of(obj)),)
+        if isinstance(obj, nn.Module) and parametrize.is_parametrized(obj):
+            # of a class made on the fly, which torch refuses to pickle
+            state = {k: v for k, v in obj.__dict__.items() if "state_dict" not in k}
+            return tuple, ((type(obj).__bases__, state),)
         if not isinstance(obj, Tensor):
             return NotImplemented
         values = obj.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
         digest = blake2b(values.data, digest_size=DIGEST).hexdigest()
         return tuple, ((str(obj.dtype), tuple(obj.shape), digest),)
+
+
+def _is_named(obj: Any) -> bool:
+    """Whether it is a class or a function that a pickle would hold by its name."""
+    if not isinstance(obj, (type, FunctionType)):
+        return False
+    return getattr(sys.modules["__main__"], obj.__qualname__, None) is obj
+
+
+def _source_of(obj: type | FunctionType) -> Any:
+    """What a class, with its bases in the same place, or a function does."""
+    if isinstance(obj, FunctionType):
+        return repr((_code_of(obj.__code__), obj.__defaults__))
+    found: list[Any] = []
+    for cls in obj.__mro__:
+        members = vars(cls) if cls.__module__ == "__main__" else {}
+        for name, member in members.items():
+            # of methods of classes, and of properties
+            value = getattr(member, "__func__", getattr(member, "fget", member))
+            if isinstance(value, FunctionType):
+                found.append((name, _source_of(value)))
+            elif isinstance(value, (int, float, str, tuple)) and name[:2] != "__":
+                found.append((name, value))
+    return repr(found)
+
+
+def _code_of(code: CodeType) -> Any:
+    parts = code.co_consts
+    inside = [_code_of(part) if isinstance(part, CodeType) else part for part in parts]
+    return code.co_code, code.co_names, repr(inside)
 
 
 def content_digest(model: Any) -> str | None:
@@ -173,6 +254,14 @@ def content_digest(model: Any) -> str | None:
     except Exception:  # whatever a foreign __getstate__ raises
         return None
     return digest.digest.hexdigest()
+
+
+def _why_no_digest(model: Any) -> str:
+    try:
+        _Digest().dump(model)
+    except Exception as error:  # as above
+        return f"{type(error).__name__}: {error}"
+    return "at first it could not be"
 
 
 def _device_of(model: Any, device: str) -> str:

@@ -49,6 +49,8 @@ class SegmentNetwork(Network):
         Form and digest of the weights; where to compute.
     batch_size : int
         Segments computed together on a GPU.
+    n_samples : int or None, default=None
+        Samples of a segment; None is the network's own number.
     """
 
     has_layers = True
@@ -67,9 +69,10 @@ class SegmentNetwork(Network):
         fingerprint: str,
         device: str,
         batch_size: int,
+        n_samples: int | None = None,
     ) -> None:
         self.network = network
-        self.n_samples: int = network.n_samples
+        self.n_samples: int = n_samples or network.n_samples
         self.n_in_frame = self.n_samples
         self.gives_tags = output == "tags"
         if self.gives_tags and isinstance(network.output, nn.Identity):
