@@ -14,8 +14,8 @@ from skaudio._weights._tag_names import JAMENDO, MSD, MTAT
 RAW = "https://raw.githubusercontent.com"
 MUSIC = "MIT, (c) 2020 Music Technology Group, Universitat Pompeu Fabra"
 EXCERPTS = (
-    "Trained on music of 29 s. Shorter clips, and other sounds than music, are not "
-    "what it has learned from: measure it on your own."
+    "Trained on music, in excerpts as long as what it sees at once. Shorter clips, and "
+    "other sounds than music, are not what it has learned from: measure it on your own."
 )
 UNTRIED = "Tried by us with files of this layout only, not with this file."
 UNSEEN = (

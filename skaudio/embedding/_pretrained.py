@@ -516,9 +516,10 @@ class PretrainedEmbedder(
         for name in names:
             default = OWN.get(name)
             if getattr(self, name) != default:
+                others = "" if name == "network_params" else ", FCN, CRNN and MusiCNN"
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} is for SampleCNN, FCN, CRNN and "
-                    f"MusiCNN. A network {which} has one embedding: leave "
+                    f"{name}={getattr(self, name)!r} is for SampleCNN{others}. A "
+                    f"network {which} has one embedding: leave "
                     f"{name}={default!r}."
                 )
 
