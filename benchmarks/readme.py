@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import _readme_auralisation as auralisation
+import _readme_probes as probes
 import _readme_samplecnn as samplecnn
 import _readme_softmax_autoencoder as autoencoder
 import _readme_swishnet as swishnet
@@ -368,6 +369,8 @@ def with_origin(table: Any) -> Any:
 TABLES: list[tuple[str, str, Any]] = [
     # place in the README, results, function
     ("esc10", "esc10", esc10_table),
+    ("probes", "probes", with_origin(probes.probes_table)),
+    ("tagger_speed", "tagger_speed", with_origin(probes.speed_table)),
     ("views", "views", views_table),
     ("skorch_share", "skorch_share", training_line),
     ("multiview_cpu", "multiview_cpu", paper_table),
