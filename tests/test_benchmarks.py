@@ -211,3 +211,53 @@ def test_folds_are_averaged(auralisation):
     assert test["mean"] == 55
     # 12.706 standard errors of two folds, and each is 5
     assert test["interval"] == pytest.approx(63.53, abs=0.01)
+
+
+# ------------------------------------------------------- published networks as features
+
+
+@pytest.fixture(scope="module")
+def probes():
+    return script("quality", "probes")
+
+
+@pytest.mark.parametrize("name", ["esc10", "notes", "dynamics", "digits"])
+def test_no_source_is_on_both_sides_of_a_split(probes, name, shared_data):
+    if not shared_data.exists():
+        pytest.skip("the recordings are not here")
+    paths, y, groups, tests = probes.clips_of(name, shared_data)
+    assert len(paths) == len(y) == len(groups)
+    assert len(tests) == {"esc10": 5, "digits": 2}.get(name, 1)
+    for test in tests:
+        train = np.setdiff1d(np.arange(len(y)), test)
+        assert set(y[train]) == set(y[test]) == set(y)
+        if name in ("esc10", "notes"):  # others are split by who plays or speaks
+            assert not set(groups[train]) & set(groups[test])
+
+
+def test_a_union_is_chosen_inside_the_training_clips(probes, monkeypatch):
+    """One embedding is right in training, the other only in the test."""
+    rng = np.random.default_rng(0)
+    y, groups = np.tile([0, 1], 30), np.repeat(np.arange(30), 2)
+    test = np.arange(40, 60)
+    good, lucky = (rng.normal(size=(60, 2)) for _ in range(2))
+    good[:40, 0] = y[:40] * 10.0
+    good[40:, 0] = 10.0 - 10.0 * y[40:]
+    lucky[40:, 0] = y[40:] * 10.0
+    tables = {"good": good, "lucky": lucky}
+
+    class Table:
+        def __init__(self, name):
+            self.name = name
+
+        def fit_transform(self, X):
+            return tables[self.name]
+
+    monkeypatch.setattr(probes, "UNION", ("good", "lucky"))
+    monkeypatch.setattr(probes, "embedder_of", lambda name, args: Table(name))
+    args = probes.argparse.Namespace(seed=0)
+    job = {"task": "unions", "system": "union", "head": "chosen"}
+    result = probes.probe(job, list(range(60)), y, groups, test, args)
+    assert result["chosen"][0] == "good"
+    assert result["inner_accuracy"] == 100
+    assert result["accuracy"] < 20
