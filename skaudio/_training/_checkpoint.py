@@ -128,6 +128,7 @@ class Checkpoint(Callback):
         now = self._state(net)
         for name in ("module", "is_finished"):
             check_like(state[name], now[name], name)
+        check_like(state.get("device", ""), "", "device")
         if _is_of_this_device(net, state):
             check_like(state["dropout"], now["dropout"], "dropout")
         _check_optimizer(state["optimizer"], net.optimizer_)
