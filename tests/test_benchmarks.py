@@ -58,6 +58,37 @@ def test_rows_of_the_table(multiview):
     assert accuracy["sd_of_seeds"] is None
 
 
+def test_rows_that_lack_folds_have_no_mean(multiview, monkeypatch):
+    """Of them only the folds that are there are shown, and the difference in these."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    readme = script("", "readme")
+    clips = {fold: np.arange(4) + 4 * fold for fold in (0, 1)}
+    values = {"all": [1, 1, 1, 1], "half": [1, 1, 0, 0], "none": [0, 0, 0, 0]}
+    right = {name: np.array(v, bool) for name, v in values.items()}
+    ensemble = {(0, fold): (clips[fold], right["all"]) for fold in (0, 1)}
+    joint = {
+        (0, fold): (clips[fold], right[v]) for fold, v in ((0, "half"), (1, "none"))
+    }
+    rows = {"smoothed: self-ensemble": ensemble, "smoothed: joint branch": joint}
+    rows["mel"] = {(0, 1): (clips[1], right["half"])}
+    settings = {"width": 1.0, "max_epochs": 2, "dropout": 0.1, "mixed_precision": True}
+    versions, machine = {"python": "3", "torch": "2"}, {"cpu": "C", "cores": 1}
+    source = {"machine": machine | {"gpu": "G"}, "versions": versions}
+    source |= {"seed": [0], "commit": "0", "date": "2000-01-01"}
+    report = {
+        "accuracy": {name: multiview.accuracies(row) for name, row in rows.items()},
+        "paired_differences": multiview.comparisons(rows, np.arange(8)),
+        **{"default_rule": "smoothed", "settings": settings, "provenance": source},
+    }
+    lines = readme.full_width_table(report)
+    assert lines[2].startswith("| M1 mel |  | only 1: 50.0 | +50.0 [")
+    assert lines[3].startswith("| M7 multi-view, joint branch | 25.0 | 50.0 0.0 | +75")
+    assert lines[4] == "| M8 self-ensemble | 100.0 | 100.0 100.0 |  |"
+    assert "bfloat16, on a GPU" in lines[-1]
+    assert "Not reached: M2 gammatone, M3 CQT" in lines[-1]
+    assert "G, C, 1 cores" in lines[-1]
+
+
 def test_paired_differences_keep_sources_together(multiview):
     clips = np.arange(4)
     a = {(s, 1): (clips, np.array([1, 1, 1, 0], bool)) for s in (0, 1)}

@@ -254,7 +254,7 @@ def test_instruments_are_called_by_their_names(music_tagger, shared_data):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("kind", UNITS)
 def test_a_gpu_gives_the_same_up_to_rounding(kind, files):
     clips = [noise(n, n) for n in (8_000, 50_000, 20_000, 20_000, 1)]
