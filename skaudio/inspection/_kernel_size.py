@@ -15,6 +15,7 @@ from skaudio._utils._types import is_waveform
 from skaudio.nn.multiview import MultiViewCRNN
 from skaudio.nn.spectrogram_cnn import SpectrogramCNN
 from skaudio.nn.swishnet import FACTORS, N_PAIRS, SwishNet
+from skaudio.nn.taggers import TaggerInput
 from skaudio.views._base import ViewSource
 from skaudio.views._frames import FrameView
 from skaudio.views._stft import STFTView
@@ -77,7 +78,7 @@ def effective_kernel_size(
     TypeError
         If there is no neural network to look at.
     ValueError
-        If the network has no convolution.
+        If the network has no convolution, or computes a spectrogram by itself.
 
     Notes
     -----
@@ -108,6 +109,11 @@ def effective_kernel_size(
         scales = dict.fromkeys(scales, given)
     rows = []
     for prefix, part, view in _on_views(module, next(iter(n_bins), None)):
+        if any(isinstance(layer, TaggerInput) for layer in part.children()):
+            raise ValueError(
+                f"{type(part).__name__} computes a spectrogram by itself, so that its "
+                "convolutions have no size in samples of its input."
+            )
         bins = n_bins.get(view) or _bins_of(module, part, view)
         scale = scales.get(view) or given or Scale()
         rows += [

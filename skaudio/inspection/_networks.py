@@ -240,7 +240,11 @@ def _says(model: Model, able: list[str]) -> str:
     network = type(model.estimator or model.module).__name__
     if able:
         return f"Of {network} these have maps: {able}."
-    return f"{network} has no layer with maps: it needs one of convolutions."
+    return (
+        f"{network} has no layer with maps: it needs one of convolutions, "
+        "and nothing below it that maps cannot go back through, such as a spectrogram "
+        "that the network computes."
+    )
 
 
 def check_features(feature: Any, n_features: int, layer: str) -> list[int]:

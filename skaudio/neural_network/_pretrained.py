@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from sklearn.utils import Tags
 from torch import nn
@@ -21,7 +21,7 @@ from skaudio._training._rates import AUTO, known_rates, segment_seconds
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import Interval
 from skaudio._weights._families import networks
-from skaudio._weights._published import locate
+from skaudio._weights._published import locate, published_of
 from skaudio._weights._read import Pretrained, read_weights
 from skaudio.neural_network._steps import frozen_layers
 from skaudio.nn.blocks import OneBranch
@@ -30,6 +30,7 @@ from skaudio.nn.taggers import CRNNTagger, FCNTagger, MusiCNN
 from skaudio.views._raw import RawView
 
 SUPPORTED = (FCNTagger, CRNNTagger, MusiCNN, SampleCNN)
+NAMES = "FCN", "CRNN", "MusiCNN", "SampleCNN"  # as their authors call them
 N_LEAST = 1024  # samples of a segment, of which a spectrogram has a few frames
 
 
@@ -220,15 +221,20 @@ class PretrainedClassifier(SegmentClassifier):
         return snapshot
 
     def _pretrained(self) -> Pretrained:
+        entry = published_of(self.weights)
+        if entry is not None and not entry.network.startswith(NAMES):
+            self._refuse(entry.network)  # before it is downloaded
         path, _ = locate(self.weights, None)
         pretrained = read_weights(file_of(path)[0])
         if not isinstance(pretrained.network, SUPPORTED):
-            names = ", ".join(cls.__name__ for cls in SUPPORTED)
-            raise ValueError(
-                f"weights={os.fspath(self.weights)!r} holds a "
-                f"{type(pretrained.network).__name__}; wanted one of {names}."
-            )
+            self._refuse(type(pretrained.network).__name__)
         return pretrained
+
+    def _refuse(self, network: str) -> NoReturn:
+        raise ValueError(
+            f"weights={os.fspath(self.weights)!r} holds a {network}; wanted one of "
+            f"{', '.join(NAMES)}."
+        )
 
     @property
     def _source(self) -> RawView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -116,9 +117,14 @@ def layer_outputs(
             f"it has {[name for name in known if name]}."
         )
     outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
+    ours = threading.get_ident()
 
     def keep(name: str) -> Any:
-        return lambda _module, _inputs, output: outputs[name].append(output)
+        def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
+            if threading.get_ident() == ours:  # others may run the same network
+                outputs[name].append(output)
+
+        return hook
 
     hooks = [known[name].register_forward_hook(keep(name)) for name in outputs]
     try:

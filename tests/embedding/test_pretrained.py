@@ -527,6 +527,59 @@ def test_a_class_that_is_written_anew_is_another_one(clips, monkeypatch):
     np.testing.assert_allclose(third, 2 * first)
 
 
+HELPED = """
+import numpy as np
+import torch
+
+OFFSET = 0.5
+TABLE = {"gain": 1.0}
+
+def highest(audio, *, times=1):
+    return times * audio.amax(1, keepdim=True) if times else highest(audio)
+
+class Base:
+    shift = np.zeros(1)
+
+    @staticmethod
+    def scaled(audio):
+        return TABLE["gain"] * audio
+
+class Adapter(Base):
+    sample_rate = 8000
+    scene_embedding_size = 1
+
+    @torch.inference_mode()
+    def get_scene_embeddings(self, audio):
+        return self.scaled(highest(audio)) + OFFSET + float(self.shift[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("amax", "amin", lambda clip: clip.min() + 0.5),
+        ("0.5", "0.25", lambda clip: clip.max() + 0.25),
+        ('"gain": 1.0', '"gain": 3.0', lambda clip: 3 * clip.max() + 0.5),
+        ("times=1", "times=2", lambda clip: 2 * clip.max() + 0.5),
+        ("np.zeros", "np.ones", lambda clip: clip.max() + 1.5),
+        (" + OFFSET", " - OFFSET", lambda clip: clip.max() - 0.5),
+    ],
+)
+def test_what_a_class_of_a_notebook_uses_is_a_part_of_it(old, new, expected, clips):
+    def define(text):
+        namespace = {"__name__": "__main__"}
+        exec(compile(text, "cell", "exec"), namespace)
+        return PretrainedEmbedder(namespace["Adapter"]())
+
+    first = define(HELPED)
+    assert first._network().fingerprint == define(HELPED)._network().fingerprint
+    assert first._network().fingerprint is not None
+    found = first.transform(clips)
+    np.testing.assert_allclose(found[:, 0], [clip.max() + 0.5 for clip in clips])
+    found = define(HELPED.replace(old, new)).transform(clips)
+    np.testing.assert_allclose(found[:, 0], [expected(clip) for clip in clips], 1e-6)
+
+
 class Normed(torch.nn.Module):
     """Has a weight norm, as networks on waveforms do, which torch does not pickle."""
 

@@ -8,9 +8,11 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from taggers import small_tagger
 
+from skaudio._weights._catalogue import PUBLISHED
 from skaudio._weights._read import read_weights
 from skaudio.datasets import make_sounds
 from skaudio.embedding import LayerEmbedder, save_weights
+from skaudio.inspection import deconvolve, effective_kernel_size
 from skaudio.neural_network import (
     DistilledClassifier,
     FineTunedClassifier,
@@ -193,9 +195,39 @@ def test_length_of_segments(files, clips):
 def test_other_networks_are_refused(tmp_path, clips, may_use_global_rng):
     save_weights(CoalaCNN(3, n_filters=2), tmp_path / "coala.safetensors", sr=22_000)
     clf = PretrainedClassifier(tmp_path / "coala.safetensors")
-    wanted = "holds a CoalaCNN; wanted one of FCNTagger, CRNNTagger, MusiCNN, SampleCNN"
+    wanted = "holds a CoalaCNN; wanted one of FCN, CRNN, MusiCNN, SampleCNN"
     with pytest.raises(ValueError, match=wanted):
         clf.fit(*clips)
+
+
+@pytest.mark.parametrize("name", ["coala-ae-c", "coala-tags-e-c", "coala-cnn"])
+def test_names_of_other_networks_are_not_downloaded(name, clips, monkeypatch):
+    def locate(*_):
+        raise AssertionError("downloads")
+
+    monkeypatch.setattr("skaudio.neural_network._pretrained.locate", locate)
+    with pytest.raises(ValueError, match=r"holds a COALA .*; wanted one of FCN"):
+        PretrainedClassifier(name).fit(*clips)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_names_of_the_four_networks_pass(name, clips, monkeypatch):
+    def locate(*_):
+        raise LookupError("downloads")
+
+    monkeypatch.setattr("skaudio.neural_network._pretrained.locate", locate)
+    error = ValueError if "coala" in name else LookupError
+    with pytest.raises(error):
+        PretrainedClassifier(name).fit(*clips)
+
+
+@pytest.mark.parametrize("kind", ["fcn", "crnn", "musicnn"])
+def test_inspection_says_why_not(kind, files, clips):
+    clf = PretrainedClassifier(files[kind], **STILL).fit(*clips)
+    with pytest.raises(ValueError, match="computes a spectrogram by itself"):
+        effective_kernel_size(clf)
+    with pytest.raises(TypeError, match="such as a spectrogram that the network"):
+        deconvolve(clf, clips[0][:1])
 
 
 def test_names_that_do_not_exist(clips):

@@ -1,5 +1,8 @@
 """Which layers of a network are meant: one rule for all that ask for layers."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 import torch
@@ -97,3 +100,23 @@ def test_what_is_made_of_weights_follows_them(change):
         assert [made(net), made(net)] == [2, 2]
         other = network_with_parts()
         assert [made(other), made(net)] == [3, 4]
+
+
+class Together(torch.nn.Identity):
+    """Waits until two threads are inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.barrier = Barrier(2, timeout=30)
+
+    def forward(self, x):
+        self.barrier.wait()
+        return super().forward(x)
+
+
+def test_threads_get_outputs_of_their_own():
+    net = torch.nn.Sequential(Together(), torch.nn.ReLU(), Together())
+    inputs = [torch.full((1, 2), float(i)) for i in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        outputs = list(pool.map(lambda x: layer_outputs(net, ["1"], x)["1"], inputs))
+    assert [output.tolist() for output in outputs] == [[[0, 0]], [[1, 1]]]

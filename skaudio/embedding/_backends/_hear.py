@@ -12,9 +12,10 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from dis import get_instructions
 from functools import lru_cache
 from hashlib import blake2b
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -190,21 +191,28 @@ class _Digest(pickle.Pickler):
     """Writes nothing and digests everything, tensors by their values.
 
     Classes and functions of notebooks and scripts, which change within a session, by
-    their code; those of packages by their names.
+    their code and by what that refers to; those of packages by their names.
     """
 
     def __init__(self) -> None:
         self.digest = blake2b(digest_size=DIGEST)
         super().__init__(self, protocol=5)
         self.fast = True  # equal values give equal bytes, however often they occur
+        self.seen: set[int] = set()  # what refers to itself would never end
 
     def write(self, data: Any) -> int:
         self.digest.update(data)
         return len(data)
 
     def reducer_override(self, obj: Any) -> Any:
-        if getattr(obj, "__module__", "") == "__main__" and _is_named(obj):
-            return tuple, ((obj.__qualname__, _source_of(obj)),)
+        if isinstance(obj, ModuleType):
+            return tuple, ((obj.__name__,),)
+        if _is_written_here(obj):
+            parts: list[Any] = [obj.__qualname__]
+            if id(obj) not in self.seen:
+                self.seen.add(id(obj))
+                parts += _parts_of(obj)
+            return tuple, (parts,)
         if isinstance(obj, nn.Module) and parametrize.is_parametrized(obj):
             # of a class made on the fly, which torch refuses to pickle
             state = {k: v for k, v in obj.__dict__.items() if "state_dict" not in k}
@@ -216,34 +224,56 @@ class _Digest(pickle.Pickler):
         return tuple, ((str(obj.dtype), tuple(obj.shape), digest),)
 
 
-def _is_named(obj: Any) -> bool:
-    """Whether it is a class or a function that a pickle would hold by its name."""
-    if not isinstance(obj, (type, FunctionType)):
-        return False
-    return getattr(sys.modules["__main__"], obj.__qualname__, None) is obj
+def _is_written_here(obj: Any) -> bool:
+    """Whether it is a class or a function of a notebook or script, or has no name.
 
-
-def _source_of(obj: type | FunctionType) -> Any:
-    """What a class, with its bases in the same place, or a function does."""
+    Pickles hold these by their names, under which there may be others later.
+    """
     if isinstance(obj, FunctionType):
-        return repr((_code_of(obj.__code__), obj.__defaults__))
-    found: list[Any] = []
-    for cls in obj.__mro__:
-        members = vars(cls) if cls.__module__ == "__main__" else {}
-        for name, member in members.items():
-            # of methods of classes, and of properties
-            value = getattr(member, "__func__", getattr(member, "fget", member))
-            if isinstance(value, FunctionType):
-                found.append((name, _source_of(value)))
-            elif isinstance(value, (int, float, str, tuple)) and name[:2] != "__":
-                found.append((name, value))
-    return repr(found)
+        module = sys.modules.get(obj.__module__)
+        is_known = getattr(module, obj.__qualname__, None) is obj
+        return obj.__module__ == "__main__" or not is_known
+    return isinstance(obj, type) and obj.__module__ == "__main__"
+
+
+def _parts_of(obj: Any) -> list[Any]:
+    """What a class, with its bases in the same place, or a function depends on."""
+    if isinstance(obj, FunctionType):
+        names = sorted(_names_in(obj.__code__) & obj.__globals__.keys())
+        return [
+            _code_of(obj.__code__),
+            obj.__defaults__,
+            obj.__kwdefaults__,
+            [(name, obj.__globals__[name]) for name in names],
+            [cell.cell_contents for cell in obj.__closure__ or ()],
+        ]
+    return [
+        # of methods of classes, and of properties
+        (name, getattr(member, "__func__", getattr(member, "fget", member)))
+        for cls in obj.__mro__
+        if cls.__module__ == "__main__"
+        for name, member in vars(cls).items()
+        if isinstance(member, FunctionType) or _is_plain(name, member)
+    ]
+
+
+def _is_plain(name: str, member: Any) -> bool:
+    """Whether a member of a class was written there, and not made by Python."""
+    made = isinstance(member, MemberDescriptorType) or name == "_abc_impl"
+    return name[:2] != "__" and not made
 
 
 def _code_of(code: CodeType) -> Any:
     parts = code.co_consts
     inside = [_code_of(part) if isinstance(part, CodeType) else part for part in parts]
     return code.co_code, code.co_names, repr(inside)
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """Names that a function and those inside of it look up outside."""
+    found = {i.argval for i in get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    inside = (part for part in code.co_consts if isinstance(part, CodeType))
+    return found.union(*map(_names_in, inside))
 
 
 def content_digest(model: Any) -> str | None:
