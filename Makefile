@@ -24,7 +24,8 @@ test: export SCIPY_ARRAY_API = 1
 .PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
 	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
 	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads \
-	bench-mixing bench-defaults bench-averaging bench-mixed-precision clean
+	bench-mixing bench-defaults bench-averaging bench-mixed-precision bench-published \
+	bench-taggers clean
 .DELETE_ON_ERROR:
 
 help:
@@ -106,6 +107,12 @@ bench-segmentation: $(VENV)/.installed-bench
 
 bench-threads: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/speed/waiting_threads.py
+
+bench-published: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality/probes.py $(if $(DATA),--data "$(DATA)")
+
+bench-taggers: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/taggers.py
 
 bench-probes: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/probe_cost.py

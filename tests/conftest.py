@@ -39,13 +39,23 @@ def patient_workers():
     joblib.register_parallel_backend("loky", loky)
 
 
+def pytest_configure(config):
+    """Hide GPUs, from child processes too, unless tests that need one were asked for.
+
+    All others demand equal bits or compare with NumPy, which ``device="auto"`` gives on
+    a CPU only.
+    """
+    if "gpu" not in config.option.markexpr.replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @pytest.fixture(scope="session")
 def cuda():
     """Skip without a GPU; only then is torch imported."""
     import torch
 
     if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
+        pytest.skip("needs a CUDA device, and `-m gpu`, which lets tests see it")
 
 
 @pytest.fixture(scope="session")

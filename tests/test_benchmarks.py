@@ -58,6 +58,37 @@ def test_rows_of_the_table(multiview):
     assert accuracy["sd_of_seeds"] is None
 
 
+def test_rows_that_lack_folds_have_no_mean(multiview, monkeypatch):
+    """Of them only the folds that are there are shown, and the difference in these."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    readme = script("", "readme")
+    clips = {fold: np.arange(4) + 4 * fold for fold in (0, 1)}
+    values = {"all": [1, 1, 1, 1], "half": [1, 1, 0, 0], "none": [0, 0, 0, 0]}
+    right = {name: np.array(v, bool) for name, v in values.items()}
+    ensemble = {(0, fold): (clips[fold], right["all"]) for fold in (0, 1)}
+    joint = {
+        (0, fold): (clips[fold], right[v]) for fold, v in ((0, "half"), (1, "none"))
+    }
+    rows = {"smoothed: self-ensemble": ensemble, "smoothed: joint branch": joint}
+    rows["mel"] = {(0, 1): (clips[1], right["half"])}
+    settings = {"width": 1.0, "max_epochs": 2, "dropout": 0.1, "mixed_precision": True}
+    versions, machine = {"python": "3", "torch": "2"}, {"cpu": "C", "cores": 1}
+    source = {"machine": machine | {"gpu": "G"}, "versions": versions}
+    source |= {"seed": [0], "commit": "0", "date": "2000-01-01"}
+    report = {
+        "accuracy": {name: multiview.accuracies(row) for name, row in rows.items()},
+        "paired_differences": multiview.comparisons(rows, np.arange(8)),
+        **{"default_rule": "smoothed", "settings": settings, "provenance": source},
+    }
+    lines = readme.full_width_table(report)
+    assert lines[2].startswith("| M1 mel |  | only 1: 50.0 | +50.0 [")
+    assert lines[3].startswith("| M7 multi-view, joint branch | 25.0 | 50.0 0.0 | +75")
+    assert lines[4] == "| M8 self-ensemble | 100.0 | 100.0 100.0 |  |"
+    assert "bfloat16, on a GPU" in lines[-1]
+    assert "Not reached: M2 gammatone, M3 CQT" in lines[-1]
+    assert "G, C, 1 cores" in lines[-1]
+
+
 def test_paired_differences_keep_sources_together(multiview):
     clips = np.arange(4)
     a = {(s, 1): (clips, np.array([1, 1, 1, 0], bool)) for s in (0, 1)}
@@ -211,3 +242,53 @@ def test_folds_are_averaged(auralisation):
     assert test["mean"] == 55
     # 12.706 standard errors of two folds, and each is 5
     assert test["interval"] == pytest.approx(63.53, abs=0.01)
+
+
+# ------------------------------------------------------- published networks as features
+
+
+@pytest.fixture(scope="module")
+def probes():
+    return script("quality", "probes")
+
+
+@pytest.mark.parametrize("name", ["esc10", "notes", "dynamics", "digits"])
+def test_no_source_is_on_both_sides_of_a_split(probes, name, shared_data):
+    if not shared_data.exists():
+        pytest.skip("the recordings are not here")
+    paths, y, groups, tests = probes.clips_of(name, shared_data)
+    assert len(paths) == len(y) == len(groups)
+    assert len(tests) == {"esc10": 5, "digits": 2}.get(name, 1)
+    for test in tests:
+        train = np.setdiff1d(np.arange(len(y)), test)
+        assert set(y[train]) == set(y[test]) == set(y)
+        if name in ("esc10", "notes"):  # others are split by who plays or speaks
+            assert not set(groups[train]) & set(groups[test])
+
+
+def test_a_union_is_chosen_inside_the_training_clips(probes, monkeypatch):
+    """One embedding is right in training, the other only in the test."""
+    rng = np.random.default_rng(0)
+    y, groups = np.tile([0, 1], 30), np.repeat(np.arange(30), 2)
+    test = np.arange(40, 60)
+    good, lucky = (rng.normal(size=(60, 2)) for _ in range(2))
+    good[:40, 0] = y[:40] * 10.0
+    good[40:, 0] = 10.0 - 10.0 * y[40:]
+    lucky[40:, 0] = y[40:] * 10.0
+    tables = {"good": good, "lucky": lucky}
+
+    class Table:
+        def __init__(self, name):
+            self.name = name
+
+        def fit_transform(self, X):
+            return tables[self.name]
+
+    monkeypatch.setattr(probes, "UNION", ("good", "lucky"))
+    monkeypatch.setattr(probes, "embedder_of", lambda name, args: Table(name))
+    args = probes.argparse.Namespace(seed=0)
+    job = {"task": "unions", "system": "union", "head": "chosen"}
+    result = probes.probe(job, list(range(60)), y, groups, test, args)
+    assert result["chosen"][0] == "good"
+    assert result["inner_accuracy"] == 100
+    assert result["accuracy"] < 20

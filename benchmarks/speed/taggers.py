@@ -93,7 +93,7 @@ class PlainPort:
             gru.load_state_dict(
                 {name.removeprefix("layer5."): s[name] for name in names}
             )
-            layers.append(gru(h.squeeze(2).transpose(1, 2))[0].transpose(1, 2))
+            gru(h.squeeze(2).transpose(1, 2))
         return layers[-3:]
 
     def _musicnn(self, h: Tensor) -> list[Tensor]:

@@ -18,6 +18,7 @@ from skaudio._training._checkpoint_state import (
     named,
 )
 from skaudio._training._divergence import LOSSES, diverged_in
+from skaudio._training._random_draws import seed_of_dropout
 from skaudio._training._user_callbacks import check_state, is_plain, state_of
 from skaudio._utils._files import replacing
 from skaudio.nn.blocks import Dropout
@@ -111,6 +112,7 @@ class Checkpoint(Callback):
             "history": [_without_batches(row) for row in net.history],
             "is_finished": net.is_finished,
             "dropout": None if generator is None else generator.get_state(),
+            "device": torch.device(net.device).type,
             "parts": {
                 name: {key: encoded(getattr(part, key)) for key in part.STATE}
                 for name, part in self._parts().items()
@@ -126,7 +128,9 @@ class Checkpoint(Callback):
         now = self._state(net)
         for name in ("module", "is_finished"):
             check_like(state[name], now[name], name)
-        check_like(state["dropout"], now["dropout"], "dropout (of another device?)")
+        check_like(state.get("device", ""), "", "device")
+        if _is_of_this_device(net, state):
+            check_like(state["dropout"], now["dropout"], "dropout")
         _check_optimizer(state["optimizer"], net.optimizer_)
         parts, like = state["parts"], now["parts"]
         check_like(dict.fromkeys(parts), dict.fromkeys(like), "parts")
@@ -155,8 +159,10 @@ class Checkpoint(Callback):
         net.is_finished = state["is_finished"]
         self.data.epoch = len(net.history)
         generator = _dropout_generator(net.module_)
-        if generator is not None:
+        if generator is not None and _is_of_this_device(net, state):
             generator.set_state(state["dropout"])
+        elif generator is not None:  # its state fits no other kind of device
+            generator.manual_seed(seed_of_dropout(state["seed"], self.data.epoch))
         for name, part in self._parts().items():
             for key, value in state["parts"][name].items():
                 setattr(part, key, decoded(value, net.device))
@@ -169,6 +175,12 @@ class Checkpoint(Callback):
     def _user_callbacks(self, net: Any) -> list[tuple[str, Any]]:
         ours = (*self._parts().values(), self)
         return [(n, c) for n, c in net.callbacks_ if not any(c is o for o in ours)]
+
+
+def _is_of_this_device(net: Any, state: dict[str, Any]) -> bool:
+    """Whether training was on the same kind of device; old files do not say it."""
+    kind = torch.device(net.device).type
+    return bool(state.get("device", kind) == kind)
 
 
 def _dropout_generator(module: torch.nn.Module) -> torch.Generator | None:

@@ -137,3 +137,8 @@ def noise(seed: int, epoch: int, row: int, n_samples: int) -> np.ndarray:
     return generator(seed, epoch, row, stream=1).standard_normal(
         n_samples, dtype=np.float32
     )
+
+
+def seed_of_dropout(seed: int, epoch: int) -> int:
+    """Seed for the epochs from ``epoch`` on, where dropout cannot go on as it was."""
+    return int(generator(seed, epoch, _ORDER, stream=1).integers(2**63))

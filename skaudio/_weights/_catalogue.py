@@ -126,6 +126,7 @@ SOTA_NETWORKS = {
     "crnn": ("CRNN", 465_984, 394_100),
     "musicnn": ("MusiCNN", 48_000, 784_300),
 }
+WIDE_MUSICNN = 7_972_000  # of the code for MSD: 512 filters in the middle, 500 units
 SOTA_FILES: dict[str, tuple[int, str]] = {
     "fcn-mtat": (
         1_902_811,
@@ -161,6 +162,8 @@ SOTA_FILES: dict[str, tuple[int, str]] = {
 def _tagger(short: str, data: str) -> Published:
     network, n_samples, n_parameters = SOTA_NETWORKS[short]
     name = f"{short}-{data}"
+    if name == "musicnn-msd":
+        n_parameters = WIDE_MUSICNN
     n_bytes, sha256 = SOTA_FILES.get(name, (None, None))
     return Published(
         name=name,

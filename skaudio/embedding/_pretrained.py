@@ -103,7 +103,7 @@ class PretrainedEmbedder(
     layers : tuple of int or str, or None, default=None
         Hidden layers whose activations are concatenated in this order: -1 is the
         highest, -2 the one below, 0 the lowest; or names, such as "blocks.3". None is
-        the last convolution of SampleCNN, the upper three layers of FCN and CRNN, and
+        the last convolution of SampleCNN, the upper three blocks of FCN and CRNN, and
         all of MusiCNN below its dense layer, see Notes. Of an ONNX graph its outputs,
         by number or name; None if there is one. COALA and models of the HEAR protocol
         have one embedding.

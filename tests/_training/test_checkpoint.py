@@ -200,6 +200,36 @@ def test_nothing_in_the_file_is_executed(tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
+# ------------------------------------------------------------------- other devices
+
+
+def from_another_device(path):
+    """The same file, as if training had been on a GPU: dropout's state is another."""
+    state = torch.load(path, weights_only=True)
+    assert state["device"] == "cpu"
+    state |= {"device": "cuda", "dropout": torch.zeros(16, dtype=torch.uint8)}
+    torch.save(state, path)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_checkpoint_of_another_kind_of_device_goes_on(dropout, tmp_path):
+    """To the same result but for dropout, which draws other numbers from there on."""
+    X, y = data_for("one-cycle")
+    clf = clone(CASES["one-cycle"]).set_params(device="cpu", dropout=dropout)
+    whole, resumed = clone(clf).fit(X, y), []
+    for name in ("a", "b"):
+        path = tmp_path / name
+        first = interrupted(clf, X, y, path)
+        from_another_device(path)
+        resumed.append(clone(clf).fit(X, y, checkpoint=path))
+    assert_same(*resumed, X)
+    losses = [row["train_loss"] for row in resumed[0].history_]
+    expected = [row["train_loss"] for row in whole.history_]
+    assert losses[:3] == expected[:3] == first
+    np.testing.assert_allclose(losses, expected, rtol=0.05)
+    assert (losses == expected) == (dropout == 0)
+
+
 # ------------------------------------------------------------------------------ GPU
 
 

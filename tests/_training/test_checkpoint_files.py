@@ -214,6 +214,7 @@ def test_nothing_within_may_be_missing_or_of_another_kind(state, resume):
         (("callbacks", "EarlyStopping", "misses_"), [1]),
         (("callbacks", "EarlyStopping"), 3),
         (("dropout",), torch.zeros(3, dtype=torch.uint8)),
+        (("device",), 3),
         (("optimizer", "param_groups"), []),
     ],
     ids=str,

@@ -1,11 +1,15 @@
 """Watched clips, sources to hold out, precision, compilation and little memory."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skaudio._training._held_out import held_out
+from skaudio._training._net import SegmentNet
 from skaudio.inspection import BlendingDisplay
 from skaudio.neural_network import (
     Augmentation,
@@ -14,7 +18,15 @@ from skaudio.neural_network import (
     MultiViewBlendingClassifier,
     Validation,
 )
-from skaudio.views import Views, make_view_union
+from skaudio.views import (
+    CQTView,
+    GammatoneView,
+    MelView,
+    RawView,
+    Views,
+    ViewUnion,
+    make_view_union,
+)
 
 NET = {"width": 0.05, "max_epochs": 3, "lr": 0.01, "random_state": 0}
 
@@ -283,6 +295,8 @@ def sounds_with_labels():
 
 @pytest.mark.gpu
 @pytest.mark.usefixtures("cuda")
+# torch's compiler has advice, and uses what torch has deprecated
+@pytest.mark.filterwarnings("ignore:::torch")
 @pytest.mark.parametrize("compile_", [False, True])
 @pytest.mark.parametrize("mixed_precision", [False, True])
 def test_views_inside_on_cuda(sounds_with_labels, mixed_precision, compile_):
@@ -304,28 +318,74 @@ def test_views_inside_on_cuda(sounds_with_labels, mixed_precision, compile_):
     np.testing.assert_allclose(other.predict_proba(X), on_cuda, atol=atol)
 
 
+def training_steps(monkeypatch, name, within):
+    """Run a method of the net, for every training step, within what that returns."""
+    method = getattr(SegmentNet, name)
+
+    def watched(net, batch, **params):
+        with within():
+            return method(net, batch, **params)
+
+    monkeypatch.setattr(SegmentNet, name, watched)
+
+
+class ReadsNoValue(TorchDispatchMode):
+    """Refuses operations whose result's size or Python value hangs on numbers."""
+
+    READS = "_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal"
+    n_calls = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        type(self).n_calls += 1
+        assert func.overloadpacket.__name__ not in self.READS
+        if func.overloadpacket.__name__ in ("index", "index_put_"):
+            assert torch.bool not in {i.dtype for i in args[1] if i is not None}
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mix", ["between-class", "mixup"])
+def test_no_step_looks_at_numbers(sounds_with_labels, monkeypatch, mix):
+    """As a GPU would have to be waited for; its optimiser counts its steps on a CPU."""
+    training_steps(monkeypatch, "train_step_single", ReadsNoValue)
+    X, y = sounds_with_labels
+    views = [
+        ("mel", MelView(sr=8000)),
+        ("gammatone", GammatoneView(sr=8000)),
+        ("cqt", CQTView(sr=8000, n_bins=60)),
+        ("raw", RawView(sr=8000)),
+    ]
+    ReadsNoValue.n_calls = 0
+    MultiViewBlendingClassifier(
+        views=ViewUnion(views),
+        augmentation=Augmentation(gain=6.0, snr=(5.0, 20.0), mix=mix, time_mask=0.1),
+        device="cpu",
+        **NET | {"max_epochs": 1},
+    ).fit(X, y)
+    assert ReadsNoValue.n_calls > 1000
+
+
 @pytest.mark.gpu
 @pytest.mark.usefixtures("cuda")
-def test_no_step_waits_for_the_device(sounds_with_labels):
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+def test_no_step_waits_for_the_device(sounds_with_labels, monkeypatch):
     """Between evaluations nothing makes the host wait for the GPU."""
-    from skorch.callbacks import Callback
+    modes = []
 
-    class Strict(Callback):
-        def on_batch_begin(self, net, **kwargs):
-            torch.cuda.set_sync_debug_mode("error")
-
-        def on_batch_end(self, net, **kwargs):
+    @contextmanager
+    def strict():
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            modes.append(torch.cuda.get_sync_debug_mode())
+            yield
+        finally:
             torch.cuda.set_sync_debug_mode("default")
 
+    training_steps(monkeypatch, "train_step", strict)
     X, y = sounds_with_labels
-    clf = CRNNClassifier(
+    CRNNClassifier(
         views=make_view_union("mel", sr=8000),
         augmentation=Augmentation(gain=6.0, snr=(5.0, 20.0), mix="between-class"),
         device="cuda",
-        callbacks=[Strict()],
         **NET,
-    )
-    try:
-        clf.fit(X, y)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    ).fit(X, y)
+    assert set(modes) == {2}  # "error"

@@ -36,6 +36,7 @@ NETWORKS = {
     for name, network in TAGGERS.items()
     for data in ("mtat", "msd", "jamendo")
 } | {
+    "musicnn-msd": lambda: MusiCNN(n_middle=512, n_hidden=500),
     "samplecnn-msd": lambda: SampleCNN(
         50, filters=(128,) * 3 + (256,) * 8, sizes=(3,) * 10
     ),

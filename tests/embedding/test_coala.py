@@ -751,7 +751,7 @@ def test_as_a_model_of_the_hear_protocol(of_sound, sounds):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("mixed_precision", [False, True])
 def test_a_gpu_and_a_cpu_agree(views, mixed_precision):
     X, tags = views

@@ -740,7 +740,8 @@ def test_batches_as_on_a_gpu_give_the_same_up_to_rounding(weights, clips, reques
         np.testing.assert_allclose(batched[0], single[0], atol=1e-5)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("weights", ["samplecnn", "coala"])
 def test_a_gpu_gives_the_same_up_to_rounding(weights, clips, request):
     on_cpu = PretrainedEmbedder(request.getfixturevalue(weights), device="cpu")

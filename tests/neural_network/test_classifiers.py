@@ -427,10 +427,8 @@ def test_paths_equal_arrays(shared_data):
 
 
 @pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
 def test_training_on_cuda_and_predicting_without(toy):
-    torch = pytest.importorskip("torch")
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
     import pickle
 
     X, y, groups = toy

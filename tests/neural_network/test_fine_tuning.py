@@ -438,7 +438,7 @@ def test_a_search_over_what_is_frozen(clips, fitted):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("cuda")
 def test_frozen_layers_stay_on_a_gpu(clips, fitted):
     X, y = clips
     moved_there = clone(fitted).set_params(device="cuda").fit(X.select(["mel"]), y)

@@ -102,4 +102,6 @@ def test_deconvolution_on_cuda(network, clips):
     fitted = network.fit(X, y)
     there = deconvolve(fitted, X[:2], layer=1)
     here = deconvolve(moved_to_cpu(fitted), X[:2], layer=1)
-    np.testing.assert_allclose(there, here, atol=2e-2 * np.abs(here).max())
+    # convolutions in TF32 decide a near tie of max pooling the other way now and then,
+    # which moves single values: on a CPU, inputs rounded so change the norm by 2 %
+    assert np.linalg.norm(there - here) < 0.1 * np.linalg.norm(here)

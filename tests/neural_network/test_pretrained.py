@@ -236,7 +236,7 @@ def test_names_that_do_not_exist(clips):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("kind", KINDS)
 def test_trains_on_a_gpu(kind, files, clips):
     X, y = clips

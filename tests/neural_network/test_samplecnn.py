@@ -237,7 +237,7 @@ def test_a_single_view(sounds):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("mixed_precision", [False, True])
 def test_a_gpu_and_a_cpu_agree(tones, mixed_precision):
     X, y = tones

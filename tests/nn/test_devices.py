@@ -1,5 +1,7 @@
 """Devices: which there are, and what happens where they are not."""
 
+import os
+
 import pytest
 import torch
 
@@ -35,6 +37,10 @@ def test_automatic():
     expected = "cuda" if torch.cuda.is_available() else "cpu"
     assert resolve_device("auto") == available_device("auto") == expected
     assert resolve_device("cpu") == available_device("cpu") == "cpu"
+
+
+def test_tests_compute_on_a_cpu_unless_they_are_for_a_gpu():
+    assert (resolve_device("auto"), os.environ["CUDA_VISIBLE_DEVICES"]) == ("cpu", "")
 
 
 def test_batches_are_computed_in_the_type_of_the_tensors():

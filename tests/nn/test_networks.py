@@ -340,7 +340,7 @@ def test_recurrence_does_not_overflow_on_cuda():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("cuda")
 def test_cuda_equals_cpu():
     net = MultiViewCRNN({"mel": (64, 50.0), "raw": (1, 8000.0)}, 4, width=0.25).eval()
     X = {"mel": torch.randn(4, 64, 75), "raw": torch.randn(4, 1, 12000)}

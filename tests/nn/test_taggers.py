@@ -217,7 +217,7 @@ def test_files_without_filters_are_read(file_of, tmp_path):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gpu_gives_the_same(kind, file_of):
     network = folded(read_weights(file_of(kind)).network)

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import sklearn
 import soundfile
-import torch
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
@@ -49,8 +48,11 @@ def view(request):
     return clone(VIEWS[request.param])
 
 
-def ragged(X, lengths=(4000, 1, 37, 1600, 4000, 3999)):
-    return [x[:n] for x, n in zip(X, lengths, strict=False)]
+def ragged(X, view):
+    """Clips of several lengths, all long enough for a view."""
+    lengths = (4000, 1, 37, 1600, 4000, 3999)
+    clips = [x[:n] for x, n in zip(X, lengths, strict=False)]
+    return [clip for clip in clips if len(clip) >= view._shortest]
 
 
 def assert_same_clips(found, expected):
@@ -80,7 +82,7 @@ def test_rows_do_not_depend_on_each_other(view, sounds):
 
 
 def test_ragged_is_one_by_one(view, sounds):
-    clips = [clip for clip in ragged(sounds[0]) if len(clip) >= view._shortest]
+    clips = ragged(sounds[0], view)
     out = view.transform(clips)
     assert out.shape == (len(clips),)
     assert out.dtype == object
@@ -588,14 +590,14 @@ def test_one_path_is_not_a_collection():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.usefixtures("cuda")
 def test_gpu_is_close_to_cpu(view, sounds):
     if isinstance(view, RawView):
         pytest.skip("RawView computes nothing")
     X = sounds[0]
     on_gpu = clone(view).set_params(device="cuda", batch_size=5).transform(X)
     np.testing.assert_allclose(on_gpu, view.transform(X), atol=0.05, rtol=1e-3)
-    clips = ragged(X)
+    clips = ragged(X, view)
     ragged_gpu = clone(view).set_params(device="cuda").transform(clips)
     for a, b in zip(ragged_gpu, view.transform(clips), strict=True):
         np.testing.assert_allclose(a, b, atol=0.05, rtol=1e-3)

@@ -28,7 +28,7 @@ class TaggerNetwork(SegmentNetwork):
     kind = "tagger"
     best: ClassVar[dict[type, tuple[int, ...]]] = {
         FCNTagger: (-3, -2, -1),
-        CRNNTagger: (-3, -2, -1),
+        CRNNTagger: (-4, -3, -2),
         MusiCNN: (0, 1, 2, 3),
     }
 
