@@ -311,6 +311,8 @@ def test_layers_that_are_not_there(samplecnn, coala, clips):
             PretrainedEmbedder(weights, layers=(-2,)).fit(clips)
         with pytest.raises(ValueError, match="n_segments=3 is for SampleCNN"):
             PretrainedEmbedder(weights, n_segments=3).fit(clips)
+    with pytest.raises(ValueError, match=r"network_params=.* is for SampleCNN\. A "):
+        PretrainedEmbedder(Scenes(), network_params={"norm_eps": 1.0}).fit(clips)
     with pytest.raises(ValueError, match=r"layers=\(\) names no layer"):
         PretrainedEmbedder(samplecnn, layers=()).fit(clips)
 
