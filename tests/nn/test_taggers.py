@@ -102,6 +102,20 @@ def test_maps_of_half_a_minute_are_those_of_the_tables(may_use_global_rng):
         assert [tuple(outputs[name].shape[2:]) for name in names] == sizes
 
 
+def test_of_a_minute_fcn_takes_the_maximum():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = FCNTagger(3, width=0.1).eval()
+    x = torch.from_numpy(noise(2 * network.n_samples))[None, None]
+    with torch.inference_mode():
+        outputs = layer_outputs(network, ("blocks.4", "output"), x)
+        maps = outputs["blocks.4"]
+        assert tuple(maps.shape[2:]) == (1, 2)
+        assert (maps[..., 0] != maps[..., 1]).any()
+        expected = network.output(maps.amax((2, 3)))
+    np.testing.assert_array_equal(outputs["output"], expected)
+
+
 @pytest.mark.parametrize("kind", ["fcn", "crnn"])
 @pytest.mark.parametrize("period", [1, 2, 5, 12])
 def test_periods_may_be_left_out_of_a_repeated_sound(kind, period, file_of):
