@@ -141,8 +141,9 @@ def waveform_network(estimator: Any) -> tuple[ConvStack, float | None]:
             check_is_fitted(estimator)
         module = getattr(getattr(final, "net_", None), "module_", None)
         network = getattr(module, "network", None)
-        rates = getattr(final, "_rates", {})
-        sr = getattr(final, "sr", None) or next(iter(rates.values()), None)
+        rates = getattr(getattr(final, "_spec", None), "rates", {})
+        known = [rate for rate in rates.values() if rate != 1]  # 1 if nobody knows
+        sr = getattr(final, "sr", None) or next(iter(known), None)
     on_samples = isinstance(network, ConvStack) and isinstance(
         network.blocks[0], StridedBlock
     )

@@ -11,11 +11,18 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import signal
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
+from skaudio.embedding import save_weights
 from skaudio.inspection import FilterSpectrumDisplay, activation_maximization
-from skaudio.neural_network import SampleCNNClassifier
+from skaudio.neural_network import (
+    FrameLevelCNNClassifier,
+    PretrainedClassifier,
+    SampleCNNClassifier,
+)
 from skaudio.nn import FrameLevelCNN, SampleCNN
+from skaudio.views import RawView, ViewUnion
 
 SR = 8000
 HOP, N_TAPS = 81, 243
@@ -238,6 +245,28 @@ def test_rate_is_the_estimators(sounds):
     assert display.sr == [SR]
     display = FilterSpectrumDisplay.from_estimator(clf, sr=4000, **options)
     assert display.axes_[0].get_ylim() == (0, 2000)
+
+
+def test_rate_of_published_weights(sounds, tmp_path):
+    with torch.random.fork_rng(devices=[]):
+        network = SampleCNN(3, sizes=(3,) * 4, width=0.03)
+    save_weights(network, tmp_path / "tiny.safetensors", sr=SR)
+    clf = PretrainedClassifier(tmp_path / "tiny.safetensors", max_epochs=1)
+    clf.set_params(random_state=0).fit(*sounds)
+    display = FilterSpectrumDisplay.from_estimator(clf, layers=(0,), random_state=0)
+    assert display.sr == [SR]
+
+
+def test_rate_of_views_or_of_nobody(sounds):
+    X, y = sounds
+    net = FrameLevelCNNClassifier(max_epochs=1, width=0.05, random_state=0)
+    options = {"layers": (0,), "random_state": 0}
+    views = ViewUnion([("raw", RawView(sr=SR))]).fit_transform(X)
+    clf = clone(net).fit(views, y)
+    assert FilterSpectrumDisplay.from_estimator(clf, **options).sr == [SR]
+    clf = clone(net).fit(RawView(sr=SR).fit_transform(X), y)
+    with pytest.raises(ValueError, match="does not have a sampling rate"):
+        FilterSpectrumDisplay.from_estimator(clf, **options)
 
 
 def test_unusable_input_is_refused():
