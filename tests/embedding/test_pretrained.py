@@ -303,6 +303,39 @@ def test_number_of_segments(samplecnn, clips):
     np.testing.assert_array_equal(embed(9, clips[1]), embed(1, clips[1]))
 
 
+class Tiny:
+    """Numbers whose squares are below, or just above, what float32 can hold."""
+
+    sample_rate = 8000
+    values = (1e-20, -1e-19, 1.2e-19, -1.2e-19, 1.0)
+
+    def get_scene_embeddings(self, audio):
+        return torch.tensor([self.values] * len(audio))
+
+    def get_timestamp_embeddings(self, audio):
+        return self.get_scene_embeddings(audio)[:, None], torch.full((len(audio), 1), 1)
+
+
+def test_numbers_whose_squares_are_zero_are_zero(clips):
+    embedder = PretrainedEmbedder(Tiny(), cache=False)
+    expected = np.array([0, 0, 1.2e-19, -1.2e-19, 1], np.float32)
+    found = embedder.transform(clips)
+    np.testing.assert_array_equal(found, [expected] * len(clips))
+    assert np.all(np.square(found[:, 2:]) > 0)
+    frames, _ = embedder.transform_frames(clips)
+    np.testing.assert_array_equal(frames[0][:, 0], expected)
+
+
+def test_files_without_an_output_layer_have_no_tags(published, clips, tmp_path):
+    source = published.make_source((3, 3), (4, 6, 5), top_kernel=3)
+    path = tmp_path / "clmr.pt"
+    torch.save(published.clmr(source), path)
+    embedder = PretrainedEmbedder(path).fit(clips)
+    for give in (embedder.set_params(output="tags").fit, embedder.top_tags):
+        with pytest.raises(ValueError, match="needs the output layer of a network"):
+            give(clips)
+
+
 def test_layers_that_are_not_there(samplecnn, coala, clips):
     with pytest.raises(ValueError, match=r"layers has 7, but .* 7 hidden layers"):
         PretrainedEmbedder(samplecnn, layers=(7,)).fit(clips)
