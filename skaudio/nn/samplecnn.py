@@ -245,7 +245,7 @@ class SampleCNN(ConvStack):
         even_padding: str = "end",
         negative_slope: float = 0.0,
     ) -> None:
-        config = {
+        config: dict[str, Any] = {
             "n_outputs": int(n_outputs),
             "sizes": tuple(map(int, sizes)),
             "filters": filters
@@ -259,7 +259,13 @@ class SampleCNN(ConvStack):
             "even_padding": even_padding,
             "negative_slope": float(negative_slope),
         }
+        if config["first_padding"] != first_padding:
+            raise ValueError(
+                f"first_padding must be a whole number; got {first_padding!r}."
+            )
         _check_unseen(config)
+        first_padding, norm_eps = config["first_padding"], config["norm_eps"]
+        negative_slope = config["negative_slope"]
         if isinstance(filters, str):
             filters = filters_of(len(sizes) - 1, filters)
         if len(filters) != len(sizes) + 1:

@@ -830,6 +830,7 @@ def test_what_no_tensor_shows_can_be_said(published, tmp_path, clips):
         ({"negative_slope": -0.1}, "negative_slope must be a number from 0 to 1; got"),
         ({"negative_slope": [0.1]}, "No SampleCNN can be made from this file with"),
         ({"first_padding": 4}, "first_padding must be a number from 0 to 3; got 4"),
+        ({"first_padding": 1.5}, r"first_padding must be a whole number; got 1\.5"),
         ({"norm_eps": float("nan")}, "norm_eps must be a number from 1e-12 to 0.5"),
         ({"even_padding": "both"}, "even_padding must be 'end' or 'start'; got 'both'"),
     ],
