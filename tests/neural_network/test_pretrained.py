@@ -179,6 +179,10 @@ def test_length_of_segments(files, clips):
         return PretrainedClassifier(files[kind], **options).fit(X, y)._spec.seconds
 
     assert seconds("fcn") == pytest.approx(0.4)  # the median clip
+    short = np.asarray(X)[:, :10]
+    assert seconds("fcn", X=short) == pytest.approx(
+        0.064
+    )  # a spectrogram of a few frames
     long = np.tile(X, 10)
     assert seconds("musicnn", X=long) == 3.0  # no more than it was trained on
     assert seconds("fcn", X=long) == pytest.approx(4.0)
@@ -198,6 +202,18 @@ def test_other_networks_are_refused(tmp_path, clips, may_use_global_rng):
     wanted = "holds a CoalaCNN; wanted one of FCN, CRNN, MusiCNN, SampleCNN"
     with pytest.raises(ValueError, match=wanted):
         clf.fit(*clips)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_is_that_of_the_network_unless_said(kind, files, clips):
+    def dropout(value):
+        clf = PretrainedClassifier(files[kind], dropout=value, **STILL).fit(*clips)
+        module = clf.net_.module_.network
+        assert module.config["dropout"] == module.dropout.p
+        return module.dropout.p
+
+    assert dropout(None) == read_weights(files[kind]).network.dropout.p
+    assert dropout(0.1) == 0.1
 
 
 @pytest.mark.parametrize("name", ["coala-ae-c", "coala-tags-e-c", "coala-cnn"])
