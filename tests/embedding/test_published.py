@@ -494,6 +494,8 @@ def test_coala_gets_its_scaler(site, published, monkeypatch, tmp_path, clips):
     assert not np.array_equal(other.transform(X), by_name.transform(X))
     assert fetch_weights("coala-tiny").read_bytes() == net.read_bytes()
     assert len(site.names) == 2
+    fetch_weights("coala-tiny", tmp_path / "elsewhere")
+    assert sorted(site.names[2:]) == ["net.pt", "scaler.pkl"]
 
 
 def test_hear_takes_names(tiny):
