@@ -24,7 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DIFFERENT: dict[tuple[str, str], str] = {
     **{
         (name, "skaudio.neural_network.PretrainedClassifier"): "of a file's network"
-        for name in ("weights", "freeze", "dropout", "segment_length")
+        for name in (
+            *("weights", "freeze", "model_sr", "network_params"),
+            *("dropout", "segment_length"),
+        )
     },
     (
         "batch_size",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, NoReturn, Self
@@ -18,6 +18,7 @@ from skaudio._training._constraints import SHARED_CONSTRAINTS, shared_constraint
 from skaudio._training._fitted_network import FittedNetwork
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._rates import AUTO, known_rates, segment_seconds
+from skaudio._utils._constraints import RATE
 from skaudio._utils._container import Views
 from skaudio._utils._sklearn import Interval
 from skaudio._weights._families import networks
@@ -53,6 +54,12 @@ class PretrainedClassifier(SegmentClassifier):
         What to leave as it is, statistics of normalisation included: a share of the
         network's stages, counted from the bottom (1 freezes all but the output layer),
         or layers by their place among ``hidden_layers`` of the network or by name.
+    model_sr : float or None, default=None
+        Rate in Hz that the network takes, where that of the published form is wrong
+        for weights of your own.
+    network_params : dict or None, default=None
+        Arguments of SampleCNN's constructor that no tensor shows, as for
+        `PretrainedEmbedder`.
     augmentation : Augmentation or None, default=None
         Random changes of training segments; None makes none.
     dropout : float or None, default=None
@@ -160,6 +167,8 @@ class PretrainedClassifier(SegmentClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "weights": [str, os.PathLike],
         "freeze": [Interval(Real, 0, 1, closed="both"), "array-like"],
+        "model_sr": [RATE, None],
+        "network_params": [dict, None],
         **shared_constraints(without=("views", "width", "dropout")),
         "dropout": [*SHARED_CONSTRAINTS["dropout"], None],
     }
@@ -169,6 +178,8 @@ class PretrainedClassifier(SegmentClassifier):
         weights: str | os.PathLike[str],
         *,
         freeze: float | Sequence[int | str] = 0.0,
+        model_sr: float | None = None,
+        network_params: Mapping[str, Any] | None = None,
         augmentation: Augmentation | None = None,
         dropout: float | None = None,
         max_epochs: int = 20,
@@ -189,6 +200,8 @@ class PretrainedClassifier(SegmentClassifier):
     ) -> None:
         self.weights = weights
         self.freeze = freeze
+        self.model_sr = model_sr
+        self.network_params = network_params
         self.augmentation = augmentation
         self.dropout = dropout
         self.max_epochs = max_epochs
@@ -214,7 +227,7 @@ class PretrainedClassifier(SegmentClassifier):
         snapshot = super()._snapshot()
         snapshot._network = {
             "class": type(network).__name__,
-            "sr": pretrained.sr,
+            "sr": float(self.model_sr or pretrained.sr),
             "n_samples": network.n_samples,
             "arguments": dict(network.config),
         }
@@ -225,7 +238,8 @@ class PretrainedClassifier(SegmentClassifier):
         if entry is not None and not entry.network.startswith(NAMES):
             self._refuse(entry.network)  # before it is downloaded
         path, _ = locate(self.weights, None)
-        pretrained = read_weights(file_of(path)[0])
+        params = dict(self.network_params or {})
+        pretrained = read_weights(file_of(path)[0], network_params=params)
         if not isinstance(pretrained.network, SUPPORTED):
             self._refuse(type(pretrained.network).__name__)
         return pretrained

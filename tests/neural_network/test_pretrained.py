@@ -196,6 +196,21 @@ def test_length_of_segments(files, clips):
         seconds("sample", 0.2)
 
 
+def test_what_no_weight_shows(files, clips, tmp_path):
+    X, y = clips
+    own = {"model_sr": 8000, "network_params": {"negative_slope": 0.2}}
+    clf = PretrainedClassifier(files["sample"], **own, **STILL).fit(X, y)
+    assert clf._spec.seconds == pytest.approx(729 / 8000)
+    assert clf.net_.module_.network.config["negative_slope"] == 0.2
+    save(clf, tmp_path / "clf.safetensors")
+    again = load(tmp_path / "clf.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    plain = PretrainedClassifier(files["sample"], **STILL).fit(X, y)
+    assert not np.allclose(plain.predict_proba(X), clf.predict_proba(X))
+    with pytest.raises(ValueError, match="sizes"):
+        PretrainedClassifier(files["sample"], network_params={"sizes": (3,)}).fit(X, y)
+
+
 def test_other_networks_are_refused(tmp_path, clips, may_use_global_rng):
     save_weights(CoalaCNN(3, n_filters=2), tmp_path / "coala.safetensors", sr=22_000)
     clf = PretrainedClassifier(tmp_path / "coala.safetensors")
