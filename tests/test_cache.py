@@ -200,11 +200,25 @@ def test_different_clips_have_different_keys():
 def test_an_object_that_cannot_be_pickled_is_not_cached(labelled):
     X, _ = labelled
     model = Counting()
-    model.hook = lambda: None  # cannot be pickled, hence has no key
+    model.session = threading.Lock()  # cannot be pickled, hence has no key
+    embedder = PretrainedEmbedder(model)
+    with pytest.warns(UserWarning, match="pickle"):
+        embedder.transform(X)
+    embedder.transform(X)
+    assert embedded() == 40
+
+
+def test_a_function_is_known_by_its_code(labelled):
+    X, _ = labelled
+    model = Counting()
+    model.hook = lambda: None
     embedder = PretrainedEmbedder(model)
     embedder.transform(X)
     embedder.transform(X)
-    assert embedded() == 40
+    assert embedded() == 20
+    model.hook = lambda: 1
+    embedder.transform(X)
+    assert embedded() == 20
 
 
 # ----------------------------------------------------------------- on disk
