@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.preprocessing import MinMaxScaler
-from torch import Tensor, nn
+from torch import nn
 
 from skaudio._safe_pickle import HeldState, load_pickle
 from skaudio._utils._files import size_of_file
@@ -24,6 +24,8 @@ from skaudio._weights._layouts import (
     Tensors,
     Weights,
     convolutions,
+    names_of_tensors,
+    tensor_of,
 )
 from skaudio.nn.coala import CoalaAudioEncoder, CoalaCNN
 from skaudio.nn.coala_autoencoders import (
@@ -39,18 +41,6 @@ SCALER_CLASSES = [  # by version of scikit-learn
 ]
 SCALER_ADDRESS = "scaler_top_1000.pkl in https://github.com/xavierfav/coala"
 
-AFFINE = ("weight", "bias")
-NORM = (*AFFINE, "running_mean", "running_var", "num_batches_tracked")
-
-
-def _names(layers: Mapping[str, str]) -> dict[str, str]:
-    """Names of tensors in the authors' files to ours, from those of layers."""
-    return {
-        f"{theirs}.{part}": f"{ours}.{part}"
-        for theirs, ours in layers.items()
-        for part in (NORM if ours.endswith("norm") else AFFINE)
-    }
-
 
 def _blocks(prefix: str, kind: str, firsts: Sequence[int]) -> dict[str, str]:
     """Layers of blocks that begin at some places of a sequence, normalisation next."""
@@ -61,8 +51,8 @@ def _blocks(prefix: str, kind: str, firsts: Sequence[int]) -> dict[str, str]:
     }
 
 
-ENCODER = _names(_blocks("audio_encoder", "conv", (0, 4, 8, 12, 16)))
-TAG_ENCODER = _names(_blocks("tag_encoder", "linear", (0, 4, 8)))
+ENCODER = names_of_tensors(_blocks("audio_encoder", "conv", (0, 4, 8, 12, 16)))
+TAG_ENCODER = names_of_tensors(_blocks("tag_encoder", "linear", (0, 4, 8)))
 LAYOUTS = (
     Layout(
         "COALA audio encoder",
@@ -78,8 +68,8 @@ LAYOUTS = (
         CoalaCNN,
         r"encoder\." + BLOCKS,
         {
-            **_names(_blocks("encoder", "conv", (0, 4, 8, 12, 16))),
-            **_names({"fc.0": "fc1", "fc.2": "output"}),
+            **names_of_tensors(_blocks("encoder", "conv", (0, 4, 8, 12, 16))),
+            **names_of_tensors({"fc.0": "fc1", "fc.2": "output"}),
         },
         SR,
         step=0,
@@ -98,7 +88,7 @@ DECODER_LAYOUTS = (
         "COALA audio decoder",
         CoalaAudioDecoder,
         r"audio_decoder\." + BLOCKS,
-        _names(
+        names_of_tensors(
             {
                 **_blocks("audio_decoder", "deconv", (2, 6, 10, 14)),
                 "audio_decoder.17": "deconv",
@@ -112,7 +102,7 @@ DECODER_LAYOUTS = (
         "COALA tag decoder",
         CoalaTagDecoder,
         r"tag_decoder\." + BLOCKS,
-        _names(
+        names_of_tensors(
             {
                 **_blocks("tag_decoder", "linear", (0, 4)),
                 "tag_decoder.7": "linear",
@@ -150,31 +140,20 @@ def _arguments(weights: Weights, tensors: Tensors) -> dict[str, Any]:
 
 
 def _arguments_of_tags(weights: Weights, tensors: Tensors) -> dict[str, Any]:
-    first = _matrix("blocks.0.linear.weight", weights, tensors)
+    first = tensor_of("blocks.0.linear.weight", weights, tensors, 2)
     if weights.network is CoalaTagDecoder:
-        n_tags = len(_matrix("linear.weight", weights, tensors))
+        n_tags = len(tensor_of("linear.weight", weights, tensors, 2))
         n_features = first.shape[1]
     else:
         n_tags = first.shape[1]
-        n_features = len(_matrix("affine.weight", weights, tensors))
+        n_features = len(tensor_of("affine.weight", weights, tensors, 2))
     return {"n_tags": n_tags, "n_features": n_features, "n_hidden": first.shape[0]}
 
 
 def _arguments_of_decoders(weights: Weights, tensors: Tensors) -> dict[str, Any]:
     if weights.network is CoalaTagDecoder:
         return _arguments_of_tags(weights, tensors)
-    return {"n_filters": len(_matrix("blocks.0.deconv.weight", weights, tensors, 4))}
-
-
-def _matrix(name: str, weights: Weights, tensors: Tensors, ndim: int = 2) -> Tensor:
-    tensor = tensors.get(name)
-    if tensor is None or tensor.ndim != ndim:
-        found = "missing" if tensor is None else f"{tensor.ndim}-D, not {ndim}-D"
-        raise ValueError(
-            f"The file has the layout of {weights.layout}, but "
-            f"{weights.origin.get(name, name)} is {found}."
-        )
-    return tensor
+    return {"n_filters": len(tensor_of("blocks.0.deconv.weight", weights, tensors, 4))}
 
 
 def _complete(network: nn.Module, tensors: Tensors) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from skaudio._utils._text import shortened
 
 Tensors = dict[str, Tensor]
 PREFIXES = ("", "encoder.", "model.", "model.encoder.")
+AFFINE = ("weight", "bias")
+NORM = (*AFFINE, "running_mean", "running_var", "num_batches_tracked")
 PARTS = {"0": "conv", "1": "norm", "conv": "conv", "bn": "norm"}
 
 
@@ -165,3 +167,24 @@ def convolutions(tensors: Tensors, weights: Weights, ndim: int) -> list[Tensor]:
                 "network of the same code base?"
             )
     return [tensors[name] for name in names]
+
+
+def names_of_tensors(layers: Mapping[str, str]) -> dict[str, str]:
+    """Names of tensors in a file to ours, from those of layers."""
+    return {
+        f"{theirs}.{part}": f"{ours}.{part}"
+        for theirs, ours in layers.items()
+        for part in (NORM if ours.endswith("norm") else AFFINE)
+    }
+
+
+def tensor_of(name: str, weights: Weights, tensors: Tensors, ndim: int) -> Tensor:
+    """A tensor whose shape says how large a network is."""
+    tensor = tensors.get(name)
+    if tensor is None or tensor.ndim != ndim:
+        found = "missing" if tensor is None else f"{tensor.ndim}-D, not {ndim}-D"
+        raise ValueError(
+            f"The file has the layout of {weights.layout}, but "
+            f"{weights.origin.get(name, name)} is {found}."
+        )
+    return tensor
