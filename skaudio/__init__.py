@@ -23,6 +23,7 @@ if "torch" not in sys.modules and not {
     os.environ["GOMP_SPINCOUNT"] = "10000"
 
 _SUBPACKAGES = (
+    "cache",
     "datasets",
     "embedding",
     "ensemble",

@@ -78,6 +78,8 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("n_jobs", "skaudio.ensemble"): "estimators that fit, not threads that decode",
     ("n_jobs", "skaudio.mixture"): "estimators that fit, not threads that decode",
     ("n_jobs", "skaudio.views.ViewUnion"): "takes the place of the views' own",
+    ("cache", "skaudio.views.ViewUnion"): "takes the place of the views' own",
+    ("cache_by", "skaudio.views.ViewUnion"): "takes the place of the views' own",
     ("verbose", "skaudio.views.ViewUnion"): "takes the place of the views' own",
     ("estimator", "skaudio.ensemble.FrameClassifier"): "sees frames, not views",
     ("estimator", "skaudio.embedding.LayerEmbedder"): "trained once, or not at all",

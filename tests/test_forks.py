@@ -12,7 +12,7 @@ START = """
 import os, signal, threading
 import numpy as np
 import torch
-from skaudio._cache import MEMORY
+from skaudio.cache._clips import MEMORY
 from skaudio._utils._forks import Lock
 from skaudio.datasets import make_sounds
 from skaudio.mixture import GMMClassifier

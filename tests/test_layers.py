@@ -20,7 +20,7 @@ LAYERS = {
     "_blending": 1,
     "_audio": 1,
     "_safe_pickle": 1,
-    "_cache": 1,
+    "cache": 1,
     "_data_home": 1,
     "_download": 1,
     "nn": 1,
@@ -198,6 +198,7 @@ def test_the_package_is_read(sources):
     assert import_graph(sources)["skaudio._utils._validation"] == {
         "skaudio._utils._container",
         "skaudio._utils._decisions",
+        "skaudio._utils._lazy",
         "skaudio._utils._rows",
         "skaudio._utils._sklearn",
         "skaudio._utils._types",

@@ -79,7 +79,7 @@ def load_parts(
         size = PART_SAMPLES // X.shape[1]
     else:
         least = effective_n_jobs(n_jobs)
-    with _bar(len(rows), verbose) as advance:
+    with progress(len(rows), verbose) as advance:
         while start < len(rows):
             size = min(max(size, least), MOST_CLIPS)
             some = rows[start : start + size]
@@ -257,7 +257,7 @@ def _placed(
             waveforms.append(failed.copy())
             continue
         if problem is not None:
-            report.short.append(f"row {row}: {problem.summary}")
+            report.short[row] = problem.summary
         waveforms.append(waveform)
     return waveforms
 
@@ -394,7 +394,8 @@ def _fit_length(samples: np.ndarray, rate: float, duration: float | None) -> np.
 
 
 @contextmanager
-def _bar(total: int, verbose: int) -> Iterator[Callable[[int], Any]]:
+def progress(total: int, verbose: int) -> Iterator[Callable[[int], Any]]:
+    """A progress bar over clips, if ``verbose`` is positive, and what advances it."""
     if verbose <= 0:
         yield lambda n: None
         return

@@ -20,13 +20,13 @@ class Report:
     ----------
     errors : list of dict
         ``{"row", "path", "error"}`` of each failed clip, in order of rows.
-    short : list of str
-        Row, file and counts of each clip that was loaded as far as it goes.
+    short : dict of int to str
+        File and counts of each clip that was loaded as far as it goes, by row.
     """
 
     def __init__(self) -> None:
         self.errors: list[dict[str, Any]] = []
-        self.short: list[str] = []
+        self.short: dict[int, str] = {}
 
     def add(self, row: int, item: Any, error: Exception | str) -> None:
         """Note that the clip of a row failed."""
@@ -55,9 +55,10 @@ class Report:
                 f"{_first(failed)}"
             )
         if self.short:
+            short = [f"row {row}: {text}" for row, text in self.short.items()]
             told.append(
                 f"{len(self.short)} of {n_clips} clips are cut short, or their headers "
-                f"are wrong; what is there was loaded: {_first(self.short)}"
+                f"are wrong; what is there was loaded: {_first(short)}"
             )
         warnings.warn(". ".join(told), UserWarning, stacklevel=3)
 

@@ -56,12 +56,13 @@ class SegmentDataset(Dataset):
         self.targets = targets
         self.dtype = dtype
         self.clips = {name: views.clips(name) for name in views.names}
+        self.n_frames = {name: views.n_frames(name) for name in views.names}
         self.n_steps = {name: to_steps(length, rates[name]) for name in views.names}
         self.are_whole = {
-            name: bool(np.all(views.n_frames(name) == self.n_steps[name]))
-            for name in views.names
+            name: bool(np.all(frames == self.n_steps[name]))
+            for name, frames in self.n_frames.items()
         }
-        frames = [views.n_frames(name) / rates[name] for name in views.names]
+        frames = [self.n_frames[name] / rates[name] for name in views.names]
         self.durations = np.min(frames, axis=0)
 
     def __len__(self) -> int:
@@ -92,9 +93,10 @@ class SegmentDataset(Dataset):
         if self.are_whole[name]:  # nothing to cut
             segments = [clips[row] for row in rows.tolist()]
         else:
+            n_frames = self.n_frames[name]
             segments = [
-                cut(clips[row], span(start, n, rate, clips[row].shape[1]), n)
-                for row, start in zip(rows, starts, strict=True)
+                cut(clips[row], span(start, n, rate, n_frames[row]), n)
+                for row, start in zip(rows.tolist(), starts, strict=True)
             ]
         return np.stack(segments, dtype=self.dtype)
 
@@ -119,13 +121,9 @@ class SegmentDataset(Dataset):
 
         What is left at the end of a clip's views is in none.
         """
-        frames = {name: self._n_frames(name) for name in self.n_steps}
-        fit = [frames[name] // n for name, n in self.n_steps.items()]
+        fit = [self.n_frames[name] // n for name, n in self.n_steps.items()]
         starts = [np.arange(max(1, n)) * self.length for n in np.min(fit, axis=0)]
         return self._rows_of(starts), np.concatenate(starts)
-
-    def _n_frames(self, name: str) -> np.ndarray:
-        return np.array([clip.shape[1] for clip in self.clips[name]])
 
     def segments_every(
         self, hop: float

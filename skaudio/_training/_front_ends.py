@@ -8,7 +8,7 @@ waveform has margins, so that its frames are those of the whole clip's view.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from skaudio._audio._load import Part
+from skaudio._audio._load import MOST_CLIPS, Part, progress
 from skaudio._audio._report import Report
 from skaudio._training._datasets import WAVEFORM, Arrays, SegmentDataset, TrainingBatch
 from skaudio._training._options._augmentation import (
@@ -26,10 +26,14 @@ from skaudio._training._options._augmentation import (
     Augmentation,
 )
 from skaudio._utils._container import Views
+from skaudio._utils._lazy import LazyClips
 from skaudio._utils._validation import check_clips, check_views
+from skaudio.cache._clips import Kept
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.frontends import FrontEnd
 from skaudio.nn.runner import compute_front_ends
+from skaudio.views._cached import arrays_of, cached_views
+from skaudio.views._compute import compute_parts, load_rows
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,14 @@ class Geometry:
 class Sound:
     """Waveforms of clips, and the maximum from which the range of each view counts."""
 
-    waveforms: list[np.ndarray]
+    waveforms: list[np.ndarray] | LazyClips
     maxima: np.ndarray  # (clips, views), NaN where a view has no range
 
     def __getitem__(self, rows: np.ndarray) -> Sound:
-        return Sound([self.waveforms[i] for i in rows], self.maxima[rows])
+        waveforms = self.waveforms
+        if isinstance(waveforms, LazyClips):
+            return Sound(waveforms.take(rows), self.maxima[rows])
+        return Sound([waveforms[i] for i in rows], self.maxima[rows])
 
 
 class OwnViews:
@@ -85,31 +92,77 @@ class OwnViews:
 
         Views with a single bin, or an array (n_clips, 1, n_samples), are waveforms.
         """
+        clips, report = self._checked(estimator, X, reset), Report()
+        if self.source._caching is None:
+            found = self._read(clips, report)
+        else:
+            found = self._kept(clips, report)
+        report.close(estimator, len(clips), self.first.on_error)
+        return found
+
+    def _read(self, clips: Any, report: Report) -> tuple[Views, Sound]:
+        """Views and sound of checked clips, computed and loaded."""
         waveforms: list[np.ndarray] = []
 
         def kept(part: Part) -> Part:
             waveforms.extend(part.waveforms)
             return part
 
-        clips, report = self._checked(estimator, X, reset), Report()
         parts = map(kept, self._loaded(clips, report))
         views, tops = self._computed(parts, len(clips), report)
-        report.close(estimator, len(clips), self.first.on_error)
         return views, Sound(waveforms, np.array(tops).T)
+
+    def _kept(self, clips: Any, report: Report) -> tuple[Views, Sound]:
+        """Views and sound of checked clips, computed and loaded once."""
+        *of_views, sound = self._entries(clips, report, waveforms=True)
+        tops = [[entry.note[0] for entry in entries] for entries in of_views]
+        waveforms: Any = arrays_of(sound)
+        if isinstance(waveforms, LazyClips):
+            waveforms = waveforms.changed(_samples_of)
+        else:
+            waveforms = [clip[0] for clip in waveforms]
+        return self._views(map(arrays_of, of_views)), Sound(waveforms, np.array(tops).T)
 
     def parts(
         self, estimator: Any, X: Any, *, reset: bool = False
     ) -> Iterator[tuple[Views, np.ndarray]]:
         """Views of a bounded number of clips at a time, and seconds of the clips."""
         clips, report = self._checked(estimator, X, reset), Report()
-        for part in self._loaded(clips, report):
-            seconds = np.array([len(clip) / self.sr for clip in part.waveforms])
-            views, _ = self._computed(iter([part]), len(seconds), report)
+        if self.source._caching is None:
+            parts = self._computed_parts(clips, report)
+        else:
+            parts = self._kept_parts(clips, report)
+        for views, seconds in parts:
             report.note(estimator)  # the caller may refuse these views
-            del part  # before there is another
             yield views, seconds
             del views
         report.close(estimator, len(clips), self.first.on_error)
+
+    def _computed_parts(
+        self, clips: Any, report: Report
+    ) -> Iterator[tuple[Views, np.ndarray]]:
+        for part in self._loaded(clips, report):
+            seconds = np.array([len(clip) / self.sr for clip in part.waveforms])
+            views, _ = self._computed(iter([part]), len(seconds), report)
+            del part  # before there is another
+            yield views, seconds
+            del views
+
+    def _kept_parts(
+        self, clips: Any, report: Report
+    ) -> Iterator[tuple[Views, np.ndarray]]:
+        with progress(len(clips), self.source.verbose) as advance:
+            for start in range(0, len(clips), MOST_CLIPS):
+                rows = range(start, min(start + MOST_CLIPS, len(clips)))
+                entries = self._entries(clips, report, rows=rows, verbose=0)
+                n_samples = np.array([entry.note[1] for entry in entries[0]])
+                yield self._views(map(arrays_of, entries)), n_samples / self.sr
+                advance(len(rows))
+
+    def _entries(self, clips: Any, report: Report, **options: Any) -> list[list[Kept]]:
+        how = {"n_jobs": self.source.n_jobs, "verbose": self.source.verbose}
+        views, caching = list(self.views.values()), self.source._caching
+        return cached_views(views, clips, report, caching, **{**how, **options})
 
     def _checked(self, estimator: Any, X: Any, reset: bool) -> Any:
         if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
@@ -119,15 +172,18 @@ class OwnViews:
 
     def _loaded(self, clips: Any, report: Report) -> Iterator[Part]:
         n_jobs, verbose = self.source.n_jobs, self.source.verbose
-        return self.first._parts(clips, n_jobs, verbose, report)
+        return load_rows(self.first, clips, report, n_jobs=n_jobs, verbose=verbose)
 
     def _computed(
         self, parts: Iterator[Part], n_clips: int, report: Report
     ) -> tuple[Views, list[list[float]]]:
         views = list(self.views.values())
-        arrays, tops = self.first._computed(views, parts, n_clips, report)
+        arrays, tops = compute_parts(views, parts, n_clips, report)
+        return self._views(arrays), tops
+
+    def _views(self, arrays: Iterable[Any]) -> Views:
         rates = {name: view.rate for name, view in self.views.items()}
-        return Views(dict(zip(self.views, arrays, strict=True)), rates), tops
+        return Views(dict(zip(self.views, arrays, strict=True)), rates)
 
     def _samples(self, estimator: Any, X: Views) -> list[np.ndarray]:
         """Samples of a raw view, which must be at the rate of the views."""
@@ -172,6 +228,11 @@ class OwnViews:
         return scaler.mean_, scaler.scale_
 
 
+def _samples_of(view: np.ndarray) -> np.ndarray:
+    samples: np.ndarray = view[0]
+    return samples
+
+
 class WaveformDataset:
     """Waveforms of the clips, cut where `SegmentDataset` cuts their views.
 
@@ -193,7 +254,7 @@ class WaveformDataset:
         self.length, self.durations = views.length, views.durations
         self.dtype, self.n_steps = views.dtype, views.n_steps
         self.side_by_side = views.side_by_side
-        frames = [[c.shape[1] for c in views.clips[name]] for name in views.n_steps]
+        frames = [views.n_frames[name] for name in views.n_steps]
         self.n_available = np.array(frames).T  # (clips, views)
         self.maxima = sound.maxima.astype(self.dtype)
 

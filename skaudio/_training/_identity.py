@@ -12,8 +12,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from skaudio._utils._constraints import CACHING
+from skaudio._utils._lazy import LazyClips
+
 # parameters of views and others that say how to compute, not what
-HOW = ("n_jobs", "verbose", "device", "batch_size", "on_error", "cache", "memory")
+HOW = (*CACHING, "n_jobs", "verbose", "device", "batch_size", "on_error", "memory")
 
 
 def identity_of(value: Any) -> str:
@@ -33,7 +36,7 @@ def identity_of(value: Any) -> str:
 
 
 def _parts(value: Any) -> Iterator[bytes | memoryview]:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, LazyClips)):
         yield f"list {len(value)}".encode()
         for item in value:
             yield from _parts(item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Clips:
     source : callable
         From rows to what training segments are cut from, and what makes them the
         network's input.
-    waveforms : list of ndarray or None, default=None
+    waveforms : sequence of ndarray or None, default=None
         What the views were computed from, if that was done here.
     """
 
@@ -67,7 +67,7 @@ class Clips:
     targets: dict[str, np.ndarray]
     groups: Any
     source: Callable[[np.ndarray], tuple[Source, Any]]
-    waveforms: list[np.ndarray] | None = None
+    waveforms: Sequence[np.ndarray] | None = None
 
     def identity(self) -> dict[str, Any]:
         """Everything that training depends on, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
 from typing import Any
 
@@ -27,6 +28,13 @@ LOADER_CONSTRAINTS: dict[str, list[Any]] = {
 }
 CHANGING = ("mono", "trim_silence", "duration")  # those that change what is loaded
 LOADING = ("sr", *CHANGING, "on_error")  # those that all views of a union share
+
+# of everything that keeps what it computed of a clip
+CACHE_CONSTRAINTS: dict[str, list[Any]] = {
+    "cache": ["boolean", str, os.PathLike],
+    "cache_by": [StrOptions({"stat", "content"})],
+}
+CACHING = tuple(CACHE_CONSTRAINTS)
 
 # of everything that computes on a device
 COMPUTING_CONSTRAINTS: dict[str, list[Any]] = {"batch_size": [COUNT], "device": [str]}

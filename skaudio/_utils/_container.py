@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from skaudio._utils._lazy import LazyClips
 from skaudio._utils._sklearn import get_namespace, is_validated_by_sklearn
 
 
@@ -22,7 +23,9 @@ class Views:
     ----------
     arrays : mapping of str to array
         Each of shape (n_clips, n_bins, n_frames), or a 1-D object array of
-        ``n_clips`` arrays (n_bins, n_frames_i) when clips differ in length.
+        ``n_clips`` arrays (n_bins, n_frames_i) when clips differ in length. Views that
+        a folder is given for as ``cache`` stay in its files: a clip is read when a
+        network asks for it, and ``X["mel"]`` reads all clips into memory.
     rates : mapping of str to float
         Time steps per second of each view: ``sr`` for raw samples,
         ``sr / hop_length`` for a spectrogram. ``None`` where unknown.
@@ -48,7 +51,7 @@ class Views:
     ((6,), (2,), (6, 40, 50))
     """
 
-    _packed: dict[str, np.ndarray] | None = None
+    _packed: dict[str, Any] | None = None
     index: Any = None  # of the data frame that the clips came from
 
     def __init__(
@@ -96,10 +99,7 @@ class Views:
     @property
     def n_bins(self) -> dict[str, int]:
         """Number of bins (rows) of each view."""
-        return {
-            name: (a.shape[1] if a.ndim == 3 else a[0].shape[0] if len(a) else 0)
-            for name, a in self._arrays.items()
-        }
+        return {name: _n_bins(array) for name, array in self._arrays.items()}
 
     @property
     def durations(self) -> np.ndarray:
@@ -119,13 +119,17 @@ class Views:
     def n_frames(self, name: str) -> np.ndarray:
         """Time steps of every clip in view ``name``, shape (n_clips,)."""
         array = self._arrays[name]
+        if isinstance(array, LazyClips):
+            return array.n_frames[self._rows]
         if array.ndim == 3:
             return np.full(len(self), array.shape[2])
         return np.array([array[i].shape[1] for i in self._rows], dtype=np.intp)
 
-    def clips(self, name: str) -> list[np.ndarray]:
+    def clips(self, name: str) -> Sequence[np.ndarray]:
         """Every clip of view ``name``, (n_bins, n_frames_i) each, not copied."""
         array = self._arrays[name]
+        if isinstance(array, LazyClips):
+            return array.take(self._rows)
         return [array[i] for i in self._rows]
 
     def select(self, names: list[str] | tuple[str, ...]) -> Views:
@@ -140,13 +144,31 @@ class Views:
         arrays = {name: function(name, self[name]) for name in self.names}
         return Views(arrays, self.rates).with_index(self.index)
 
+    def map_values(self, changes: Mapping[str, Callable[..., np.ndarray]]) -> Views:
+        """Views of the same names, rates and shapes, with other values.
+
+        ``changes`` by name take an array (..., n_bins, n_frames) each. Clips that are
+        read when they are asked for are changed then; ``changes`` must be picklable.
+        """
+        arrays = {name: _changed(self._some(name), changes[name]) for name in changes}
+        return Views(arrays, self.rates).with_index(self.index)
+
+    def _some(self, name: str) -> np.ndarray | LazyClips:
+        """A view with the rows that are selected."""
+        array = self._arrays[name]
+        if isinstance(array, LazyClips):
+            return array.take(self._rows)
+        rows = self._rows
+        whole = len(rows) == len(array) and np.array_equal(rows, np.arange(len(array)))
+        return array if whole else array[rows]
+
     def with_index(self, index: Any) -> Views:
         """The same views with names of rows, one per clip, as a data frame has them."""
         new = self._with(self._arrays, self._rows)
         new.index = index
         return new
 
-    def _with(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> Views:
+    def _with(self, arrays: dict[str, Any], rows: np.ndarray) -> Views:
         new = object.__new__(type(self))
         new._arrays = arrays
         new.rates = {n: self.rates[n] for n in arrays}
@@ -165,11 +187,8 @@ class Views:
         if isinstance(key, str):
             if key not in self._arrays:
                 raise KeyError(f"No view named {key!r}; there are {self.names}.")
-            array = self._arrays[key]
-            whole = len(self._rows) == len(array) and np.array_equal(
-                self._rows, np.arange(len(array))
-            )
-            return array if whole else array[self._rows]
+            array = self._some(key)
+            return stack_or_object(array) if isinstance(array, LazyClips) else array
         if isinstance(key, tuple):  # scikit-learn indexes X[rows, ...]
             key = next(k for k in key if k is not Ellipsis)
         if isinstance(key, (int, np.integer)):
@@ -222,7 +241,9 @@ class Views:
     def __sizeof__(self) -> int:
         """Bytes of the clips: what sending them costs, and schedulers go by."""
         return object.__sizeof__(self) + sum(
-            sum(a[i].nbytes for i in self._rows)
+            16 * len(self)
+            if isinstance(a, LazyClips)
+            else sum(a[i].nbytes for i in self._rows)
             if a.dtype == object
             else a[:1].nbytes * len(self)
             for a in self._arrays.values()
@@ -232,7 +253,7 @@ class Views:
         # only the selected rows travel: a fold must not carry the whole data set. They
         # are copied once, so that joblib, too, knows them again in the next task
         if self._packed is None:
-            self._packed = {name: self[name] for name in self.names}
+            self._packed = {name: self._some(name) for name in self.names}
         rows = np.arange(len(self))
         state = {"_arrays": self._packed, "rates": self.rates, "_rows": rows}
         return state if self.index is None else {**state, "index": self.index}
@@ -243,14 +264,41 @@ class Views:
     def __repr__(self) -> str:
         parts = []
         for name, array in self._arrays.items():
-            frames = str(array.shape[2]) if array.ndim == 3 else "any"
+            frames = _shown_frames(array)
             rate = self.rates[name]
             per_second = "" if rate is None else f", {rate:g}/s"
             parts.append(f"{name}: {self.n_bins[name]} x {frames}{per_second}")
         return f"Views({len(self)} clips; {'; '.join(parts)})"
 
 
-def _as_view(name: str, array: Any) -> np.ndarray:
+def _n_bins(array: np.ndarray | LazyClips) -> int:
+    if isinstance(array, LazyClips):
+        return array.n_bins
+    if array.ndim == 3:
+        return int(array.shape[1])
+    return int(array[0].shape[0]) if len(array) else 0
+
+
+def _shown_frames(array: np.ndarray | LazyClips) -> str:
+    if isinstance(array, LazyClips):
+        lengths = {*array.n_frames.tolist()}
+        return str(lengths.pop()) if len(lengths) == 1 else "any"
+    return str(array.shape[2]) if array.ndim == 3 else "any"
+
+
+def _changed(
+    array: np.ndarray | LazyClips, change: Callable[..., np.ndarray]
+) -> np.ndarray | LazyClips:
+    if isinstance(array, LazyClips):
+        return array.changed(change)
+    if array.dtype == object:
+        return stack_or_object([change(clip) for clip in array])
+    return change(array)
+
+
+def _as_view(name: str, array: Any) -> np.ndarray | LazyClips:
+    if isinstance(array, LazyClips):
+        return array
     if isinstance(array, (list, tuple)):
         array = stack_or_object(list(array))
     array = np.asarray(array)
@@ -267,8 +315,12 @@ def _as_view(name: str, array: Any) -> np.ndarray:
     )
 
 
-def stack_or_object(clips: list[np.ndarray]) -> np.ndarray:
+def stack_or_object(clips: Sequence[np.ndarray]) -> np.ndarray:
     """Stack equally long clips; otherwise a 1-D object array that keeps them."""
+    if isinstance(clips, LazyClips):
+        collected = ClipArrays(len(clips))
+        collected.extend(clips)
+        return collected.result()
     if clips and len({c.shape for c in clips}) == 1:
         return np.stack(clips)
     out = np.empty(len(clips), dtype=object)
@@ -294,12 +346,11 @@ class ClipArrays:
         self._clips: list[np.ndarray] = []
         self._stacked: np.ndarray | None = None
 
-    def extend(self, clips: list[np.ndarray]) -> None:
+    def extend(self, clips: Iterable[np.ndarray]) -> None:
         """Add the arrays of further clips."""
-        if not self._clips and clips:
-            first = clips[0]
-            self._stacked = np.empty((self._n_clips, *first.shape), first.dtype)
         for clip in clips:
+            if not self._clips:
+                self._stacked = np.empty((self._n_clips, *clip.shape), clip.dtype)
             place = len(self._clips)
             if self._stacked is not None:
                 like = self._stacked[0]

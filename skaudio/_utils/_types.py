@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,5 +61,5 @@ class ViewsLike(Protocol):
     def n_frames(self, name: str) -> np.ndarray:
         """Time steps of every clip in a view."""
 
-    def clips(self, name: str) -> list[np.ndarray]:
+    def clips(self, name: str) -> Sequence[np.ndarray]:
         """Every clip of a view, (n_bins, n_frames_i) each."""

@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._decisions import are_tags, has_unknown_tags, with_nan
+from skaudio._utils._lazy import LazyClips
 from skaudio._utils._rows import clips_of, to_numpy
 from skaudio._utils._sklearn import _check_sample_weight
 from skaudio._utils._types import FLOATS, is_path
@@ -230,10 +231,13 @@ def _check_named_views(estimator: Any, X: Views, reset: bool) -> Views:
                 f"{type(estimator).__name__} was fitted with "
                 f"{estimator.view_bins_in_[name]}."
             )
-    return X.select(names).map(lambda name, array: _finite_view(array, name))
+    checked = {name: _finite_view(X._some(name), name) for name in names}
+    return Views(checked, {name: X.rates[name] for name in names}).with_index(X.index)
 
 
-def _finite_view(array: np.ndarray, name: str) -> np.ndarray:
+def _finite_view(array: np.ndarray | LazyClips, name: str) -> np.ndarray | LazyClips:
+    if isinstance(array, LazyClips):  # they were checked before they were written
+        return array
     if array.dtype == object:
         return stack_or_object(_finite_clips(list(array), f"view {name!r}"))
     if array.dtype not in FLOATS:

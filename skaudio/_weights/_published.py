@@ -8,13 +8,13 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from skaudio._cache import File, file_of
 from skaudio._data_home import cache_folder, folder_of
 from skaudio._download import download, locked, remember, remembered
 from skaudio._utils._files import size_of_file
 from skaudio._utils._text import shortened
 from skaudio._weights._catalogue import PUBLISHED, Published, PublishedFile
 from skaudio._weights._formats import open_weights
+from skaudio.cache._keys import File, file_of
 
 FOLDER = "weights"
 LARGEST = 2**26  # bytes of a file whose size is not known

@@ -1,6 +1,5 @@
 """Embeddings: a row of features per clip, computed by a trained network."""
 
-from skaudio._cache import clear_cache
 from skaudio._weights._save import save_weights
 from skaudio.embedding._autoencoder import AutoencoderEmbedder
 from skaudio.embedding._coala import CoalaEmbedder
@@ -22,7 +21,6 @@ __all__ = [
     "HEARModel",
     "LayerEmbedder",
     "PretrainedEmbedder",
-    "clear_cache",
     "describe_weights",
     "fetch_weights",
     "list_weights",

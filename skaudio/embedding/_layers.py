@@ -19,15 +19,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skaudio._cache import MEMORY, digest_of, keys_of
 from skaudio._training._estimator import SegmentEstimator
 from skaudio._training._net import POOLINGS
 from skaudio._training._network_of import network_of
-from skaudio._utils._constraints import COUNT
+from skaudio._utils._constraints import CACHE_CONSTRAINTS, COUNT
 from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
 from skaudio._utils._types import is_path
 from skaudio._utils._validation import copy_features_in
+from skaudio.cache._clips import MEMORY, folder_of, is_cache, keys_of, store_of
 from skaudio.nn.layers import layer_names
 
 # what features depend on, next to weights and segments
@@ -62,8 +62,11 @@ class LayerEmbedder(
         after the one before, rounded down. None takes as many as cover the clip, and
         one more, as the authors did; of COALA's patches those that fit side by side.
     cache : bool, str or path-like, default=True
-        Whether to cache embeddings in memory, up to 256 MiB for all embedders of a
-        process. A folder keeps them on disk as well, for other processes and days.
+        Whether to keep what is computed of a clip in memory, up to 512 MiB in all of a
+        process (see :mod:`skaudio.cache`). A folder keeps it on disk instead, for other
+        processes and days.
+    cache_by : {"stat", "content"}, default="stat"
+        How files are known again: by path, size and times of change, or by being read.
 
     Attributes
     ----------
@@ -103,7 +106,7 @@ class LayerEmbedder(
         "layers": ["array-like"],
         "pooling": [StrOptions(set(POOLINGS))],
         "n_segments": [COUNT, None],
-        "cache": ["boolean", str, os.PathLike],
+        **CACHE_CONSTRAINTS,
     }
 
     def __init__(
@@ -114,12 +117,14 @@ class LayerEmbedder(
         pooling: str = "max",
         n_segments: int | None = None,
         cache: bool | str | os.PathLike[str] = True,
+        cache_by: str = "stat",
     ) -> None:
         self.estimator = estimator
         self.layers = layers
         self.pooling = pooling
         self.n_segments = n_segments
         self.cache = cache
+        self.cache_by = cache_by
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **fit_params):
@@ -166,7 +171,7 @@ class LayerEmbedder(
             Features of all layers, in the order of ``layers``.
         """
         check_is_fitted(self)
-        clips = None if self.cache is False else _as_clips(X)
+        clips = _as_clips(X) if is_cache(self.cache) else None
         if clips is None:
             return self._features(X)
 
@@ -175,9 +180,8 @@ class LayerEmbedder(
             part = clips[rows] if is_array else [clips[i] for i in rows]
             return list(self._features(part))
 
-        folder = None if isinstance(self.cache, (bool, np.bool_)) else self.cache
-        keys = keys_of(clips, self._digest())
-        rows: list[Any] = MEMORY.rows(keys, compute, folder)
+        keys = keys_of(clips, self._store(), by=self.cache_by, cache=self.cache)
+        rows: list[Any] = MEMORY.rows(keys, compute, folder_of(self.cache))
         return np.stack(rows)
 
     def transform_frames(self, X, hop=None):
@@ -227,8 +231,8 @@ class LayerEmbedder(
     def _n_features_out(self) -> int:
         return network_of(self.estimator_)[1]._n_features(self.layers_)
 
-    def _digest(self) -> str:
-        """Digest of everything that features depend on, but for the clips.
+    def _store(self) -> str:
+        """Name of everything that features depend on, but for the clips.
 
         Of the network as it is now: a frozen one may have been trained again.
         """
@@ -240,7 +244,8 @@ class LayerEmbedder(
         spec = network._spec
         segments = (spec.seconds, spec.rates, spec.dtype)
         own = (self.layers_, self.pooling, self.n_segments)
-        return digest_of(joblib.hash((views, settings, segments, weights, own)))
+        known = joblib.hash((views, settings, segments, weights, own))
+        return store_of("layers", known)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

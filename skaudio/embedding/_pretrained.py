@@ -20,8 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skaudio._audio._report import Report
-from skaudio._cache import MEMORY, File, digest_of, file_of, keys_of
 from skaudio._utils._constraints import (
+    CACHE_CONSTRAINTS,
     CHANGING,
     COMPUTING_CONSTRAINTS,
     COUNT,
@@ -37,6 +37,8 @@ from skaudio._utils._validation import check_clips, check_tags
 from skaudio._weights._onnx import UnfitGraph
 from skaudio._weights._published import locate, published_of, tags_of
 from skaudio._weights._read import Pretrained, read_weights
+from skaudio.cache._clips import MEMORY, folder_of, is_cache, keys_of, store_of
+from skaudio.cache._keys import File, digest_of, file_of
 from skaudio.embedding._backends._coala import CoalaNetwork
 from skaudio.embedding._backends._coala_tags import CoalaTagNetwork
 from skaudio.embedding._backends._hear import HEARNetwork
@@ -129,8 +131,11 @@ class PretrainedEmbedder(
     sha256 : str or None, default=None
         Checksum that the file of weights must have.
     cache : bool, str or path-like, default=True
-        Whether to cache embeddings in memory, up to 256 MiB for all embedders of a
-        process. A folder keeps them on disk as well, for other processes and days.
+        Whether to keep what is computed of a clip in memory, up to 512 MiB in all of a
+        process (see :mod:`skaudio.cache`). A folder keeps it on disk instead, for other
+        processes and days.
+    cache_by : {"stat", "content"}, default="stat"
+        How files are known again: by path, size and times of change, or by being read.
     batch_size : int, default=32
         Segments or clips computed together on a GPU. A CPU computes one segment at a
         time, which makes every row independent of the others to the last bit, and
@@ -213,8 +218,7 @@ class PretrainedEmbedder(
     a frame is one second. Outputs are averaged over all axes but the last.
 
     Embeddings are float32, and numbers whose squares are zero in it are zero. Clips
-    that could not be loaded are not cached. A file that changes without changing its
-    size and time of change goes unnoticed. A model of the HEAR protocol is identified
+    that could not be loaded are not cached. A model of the HEAR protocol is identified
     by its pickle: one that cannot be pickled is not cached, and a warning says what to
     do; empty the folder of `cache` when the code of its package changes, or a file that
     it reads by itself. One without ``scene_embedding_size`` is tried with 1, 3, 10 and
@@ -257,7 +261,7 @@ class PretrainedEmbedder(
         "model_sr": [RATE, None],
         "network_params": [dict, None],
         "sha256": [str, None],
-        "cache": ["boolean", str, os.PathLike],
+        **CACHE_CONSTRAINTS,
         **COMPUTING_CONSTRAINTS,
     }
 
@@ -274,6 +278,7 @@ class PretrainedEmbedder(
         network_params: Mapping[str, Any] | None = None,
         sha256: str | None = None,
         cache: bool | str | os.PathLike[str] = True,
+        cache_by: str = "stat",
         batch_size: int = 32,
         device: str = "auto",
         mono: str = "average",
@@ -293,6 +298,7 @@ class PretrainedEmbedder(
         self.network_params = network_params
         self.sha256 = sha256
         self.cache = cache
+        self.cache_by = cache_by
         self.batch_size = batch_size
         self.device = device
         self.mono = mono
@@ -345,12 +351,11 @@ class PretrainedEmbedder(
         X, network = self._checked(X)
         report = Report()
 
-        def compute(rows: Sequence[int]) -> list[np.ndarray | None]:
-            return list(self._embed(network.embed, X, rows, network, report))
+        def compute(rows: Sequence[int]) -> Iterator[np.ndarray | None]:
+            return self._embed(network.embed, X, rows, network, report)
 
         keys = self._keys(X, network)
-        folder = None if isinstance(self.cache, (bool, np.bool_)) else self.cache
-        found = MEMORY.rows(keys, compute, folder)
+        found = MEMORY.rows(keys, compute, folder_of(self.cache))
         known = {keys[error["row"]]: error for error in report.errors}
         failed_rows = {error["row"] for error in report.errors}
         for row, embedding in enumerate(found):  # one of equal clips was embedded
@@ -556,14 +561,15 @@ class PretrainedEmbedder(
         return check_clips(self, X, reset=reset, allow_nan=allow_nan)
 
     def _keys(self, X: Any, network: Network) -> Sequence[str | None]:
-        if self.cache is False:
+        if not is_cache(self.cache):
             return [None] * len(X)
         if network.fingerprint is None:
             network.warn_of_no_cache()
             return [None] * len(X)
         loading = tuple(getattr(self, name) for name in CHANGING)
         rates = (network.sample_rate, self.sr or network.sample_rate)
-        return keys_of(X, digest_of(network.fingerprint, rates, loading))
+        store = store_of(network.kind, network.fingerprint, rates, loading)
+        return keys_of(X, store, by=self.cache_by, cache=self.cache)
 
     def _embed(
         self,

@@ -20,6 +20,7 @@ from skaudio.nn.deconvolution import Recording, recorded
 from skaudio.nn.devices import available_device
 from skaudio.nn.layers import layer_names
 from skaudio.views._base import BaseView, ViewSource
+from skaudio.views._compute import load_rows
 
 Clip = dict[str, np.ndarray]  # (n_bins, n_frames) by name of the view
 
@@ -152,7 +153,8 @@ class Sounding:
 def _waveforms(view: BaseView, X: Any) -> list[np.ndarray]:
     """Clips as a view gets them."""
     report = Report()
-    parts = view._parts(check_clips(view, X, reset=False), 1, 0, report)
+    clips = check_clips(view, X, reset=False)
+    parts = load_rows(view, clips, report, n_jobs=1, verbose=0)
     return [waveform for part in parts for waveform in part.waveforms]
 
 

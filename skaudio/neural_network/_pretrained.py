@@ -11,7 +11,6 @@ from typing import Any, ClassVar, NoReturn, Self
 from sklearn.utils import Tags
 from torch import nn
 
-from skaudio._cache import file_of
 from skaudio._training._callbacks import Start
 from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._constraints import SHARED_CONSTRAINTS, shared_constraints
@@ -24,6 +23,7 @@ from skaudio._utils._sklearn import Interval
 from skaudio._weights._families import networks
 from skaudio._weights._published import locate, published_of
 from skaudio._weights._read import Pretrained, read_weights
+from skaudio.cache._keys import file_of
 from skaudio.neural_network._steps import frozen_layers
 from skaudio.nn.blocks import OneBranch
 from skaudio.nn.samplecnn import SampleCNN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ class EnergyPatches(ArrayOutput, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return names_of_bins(self, input_features)
 
-    def _clips(self, X: Any) -> list[np.ndarray]:
+    def _clips(self, X: Any) -> Sequence[np.ndarray]:
         check_is_fitted(self)
         views = check_one_view(self, X, reset=False)
         return views.clips(views.names[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skaudio._utils._container import Views, stack_or_object
+from skaudio._utils._container import Views
 from skaudio._utils._output import ArrayOutput, names_of_bins
 from skaudio._utils._sklearn import StrOptions, _fit_context
 from skaudio._utils._validation import check_sample_weight, check_views, is_table
@@ -109,7 +110,7 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
             weights = check_sample_weight(views, sample_weight)
         scaled = self.with_waveforms or is_table(X)  # a table has no time, so no sound
         moments = {
-            name: self._moments(views[name], weights)
+            name: self._moments(views.clips(name), weights)
             if scaled or views.n_bins[name] > 1
             else (np.zeros(1), np.ones(1))
             for name in views.names
@@ -137,12 +138,11 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         views = check_views(self, X, reset=False)
         if isinstance(X, Views):
-            return views.map(
-                lambda name, array: self._scale(
-                    array, self.mean_[name], self.scale_[name]
-                )
-            )
-        scaled = self._scale(views["view"], self.mean_, self.scale_)
+            mean, scale = self.mean_, self.scale_
+            changes = {n: self._change(mean[n], scale[n]) for n in views.names}
+            return views.map_values(changes)
+        change = {"view": self._change(self.mean_, self.scale_)}
+        scaled = views.map_values(change)["view"]
         return scaled[:, :, 0] if is_table(X) else scaled
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -163,26 +163,24 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         return names_of_bins(self, input_features)
 
     def _moments(
-        self, clips: np.ndarray, weights: np.ndarray
+        self, clips: Sequence[np.ndarray], weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every bin."""
         if self.per == "bin":
             return _moments(clips, weights)
         n_bins = clips[0].shape[0]
-        mean, std = _moments([clip.reshape(1, -1) for clip in clips], weights)
+        mean, std = _moments((clip.reshape(1, -1) for clip in clips), weights)
         return np.repeat(mean, n_bins), np.repeat(std, n_bins)
 
-    def _scale(
-        self, array: np.ndarray, mean: np.ndarray, scale: np.ndarray
-    ) -> np.ndarray:
-        if array.dtype == object:
-            return stack_or_object([self._scale(clip, mean, scale) for clip in array])
-        mean, scale = mean.astype(array.dtype), scale.astype(array.dtype)
-        if self.with_mean:
-            array = array - mean[:, None]
-        if self.with_std:
-            array = array / scale[:, None]
-        return array
+    def _change(
+        self, mean: np.ndarray, scale: np.ndarray
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """What is done to the values of a view."""
+        return partial(
+            _standardised,
+            mean=mean if self.with_mean else None,
+            scale=scale if self.with_std else None,
+        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -191,15 +189,39 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
         return tags
 
 
+def _standardised(
+    array: np.ndarray, mean: np.ndarray | None, scale: np.ndarray | None
+) -> np.ndarray:
+    if mean is not None:
+        array = array - mean.astype(array.dtype)[:, None]
+    if scale is not None:
+        array = array / scale.astype(array.dtype)[:, None]
+    return array
+
+
 def _moments(
-    clips: Sequence[np.ndarray] | np.ndarray, weights: np.ndarray
+    clips: Iterable[np.ndarray], weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation per bin over all frames, in two passes."""
-    parts = list(zip(clips, weights.tolist(), strict=True))
-    n_frames = sum(w * clip.shape[1] for clip, w in parts)
-    mean = sum(w * clip.sum(axis=1, dtype=np.float64) for clip, w in parts) / n_frames
-    squares = sum(w * np.square(clip - mean[:, None]).sum(axis=1) for clip, w in parts)
+    """Mean and standard deviation per bin over all frames, each clip looked at once.
+
+    Sums of squares count from a clip's own mean, and are joined as by Chan, Golub and
+    LeVeque: nothing large is subtracted from anything large.
+    """
+    n_frames, mean, squares = 0.0, np.zeros(1), np.zeros(1)
+    eps = 0.0
+    for clip, weight in zip(clips, weights.tolist(), strict=True):
+        if not weight:
+            continue
+        own = clip.mean(axis=1, dtype=np.float64)
+        spread = np.square(clip - own[:, None]).sum(axis=1)
+        n_own = weight * clip.shape[1]
+        n_frames += n_own
+        away = own - mean
+        squares = squares + weight * spread
+        squares = squares + np.square(away) * (n_own * (1 - n_own / n_frames))
+        mean = mean + away * (n_own / n_frames)
+        eps = max(eps, float(np.finfo(clip.dtype).eps))
     std = np.sqrt(squares / n_frames)
     # what is left of a constant bin are rounding errors of its mean
-    constant = std <= 10 * np.finfo(clips[0].dtype).eps * np.abs(mean)
+    constant = std <= 10 * eps * np.abs(mean)
     return mean, np.where(constant | (std == 0), 1.0, std)

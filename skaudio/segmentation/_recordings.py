@@ -127,7 +127,7 @@ def read_or_report(
         fault = error
     else:
         if short is not None:
-            report.short.append(f"row {row}: {short.summary}")
+            report.short[row] = short.summary
         return True
     if on_error == "raise":
         raise fault

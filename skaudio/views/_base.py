@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags
 
-from skaudio._audio._checks import all_finite, overflow
-from skaudio._audio._load import Part, load_parts
-from skaudio._audio._report import Report
-from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
-from skaudio._utils._container import ClipArrays
+from skaudio._utils._constraints import (
+    CACHE_CONSTRAINTS,
+    CHANGING,
+    LOADER_CONSTRAINTS,
+)
+from skaudio._utils._container import stack_or_object
 from skaudio._utils._failed import FailedClips
+from skaudio._utils._lazy import LazyClips
 from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _fit_context
-from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips
+from skaudio.cache._clips import is_cache, store_of
+from skaudio.cache._content import content_digest, files_of
+from skaudio.cache._keys import versions_of
+from skaudio.views._cached import Caching, compute_views
+from skaudio.views._compute import compute_clips
 
 if TYPE_CHECKING:
     from skaudio.nn.frontends import FrontEnd
+
+# packages whose numbers change with their versions
+DECODERS = ("numpy", "soxr", "soundfile")
+FRONT_ENDS = ("scipy", "torch", "librosa")
+# parameters that say how to compute, and what they are by default
+HOW = {
+    "on_error": "raise",
+    "n_jobs": None,
+    "verbose": 0,
+    "batch_size": 64,
+    "device": "cpu",
+    "cache": False,
+    "cache_by": "stat",
+}
 
 
 class ViewSource(FailedClips, metaclass=ABCMeta):
@@ -31,6 +49,11 @@ class ViewSource(FailedClips, metaclass=ABCMeta):
 
     n_jobs: int | None
     verbose: int
+
+    @property
+    @abstractmethod
+    def _caching(self) -> Caching | None:
+        """Where views are kept from call to call; None if they are not."""
 
     @abstractmethod
     def _named_views(self) -> dict[str, BaseView]:
@@ -44,10 +67,15 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
     waveforms into arrays: `_front_end`.
     """
 
-    _parameter_constraints: dict[str, list[Any]] = LOADER_CONSTRAINTS
+    _parameter_constraints: dict[str, list[Any]] = {
+        **LOADER_CONSTRAINTS,
+        **CACHE_CONSTRAINTS,
+    }
 
     sr: float
     on_error: str
+    cache: Any
+    cache_by: str
 
     @property
     @abstractmethod
@@ -90,8 +118,8 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
             (n_bins, n_frames_i).
         """
         X = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
-        (view,) = compute_views(self, [self], X, self.n_jobs, self.verbose)
-        return view
+        (view,) = compute_views(self, [self], X)
+        return stack_or_object(view) if isinstance(view, LazyClips) else view
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the bins.
@@ -107,7 +135,7 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
             The kind of the view and a number from 0 on, such as ``mel0``.
         """
         clip = np.zeros(self._shortest, np.float32)
-        (((view,), _),) = _compute_clips([self], [clip], "float32")
+        (((view,), _),) = compute_clips([self], [clip], "float32")
         return np.array([f"{self.kind}{i}" for i in range(len(view))], dtype=object)
 
     @property
@@ -129,19 +157,30 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         self._validate_params()
         return {self.kind: self}
 
-    def _parts(
-        self, X: Any, n_jobs: int | None, verbose: int, report: Report
-    ) -> Iterator[Part]:
-        """Waveforms of checked clips at the rate of this view, part by part."""
-        options = {name: getattr(self, name) for name in LOADING}
-        return load_parts(X, report, n_jobs=n_jobs, verbose=verbose, **options)
+    @property
+    def _caching(self) -> Caching | None:
+        return Caching(self.cache, self.cache_by) if is_cache(self.cache) else None
 
-    @staticmethod
-    def _computed(
-        views: Sequence[BaseView], parts: Iterable[Part], n_clips: int, report: Report
-    ) -> tuple[list[np.ndarray], list[list[float]]]:
-        """Views that fit together, of clips that are loaded; see `compute_parts`."""
-        return compute_parts(views, parts, n_clips, report)
+    def _waveform_store(self) -> str:
+        """Name of what is kept of waveforms as this view loads them."""
+        loading = [(name, getattr(self, name)) for name in ("sr", *CHANGING)]
+        return store_of("waveform", *loading, versions_of(*DECODERS))
+
+    def _store(self) -> str | None:
+        """Name of what is kept of this view, by all that changes its numbers.
+
+        None if that is unknown: of a class of somebody else's that cannot be pickled.
+        """
+        plain = clone(self)
+        plain.set_params(**{k: v for k, v in HOW.items() if hasattr(self, k)})
+        content = content_digest(plain)
+        if content is None:
+            return None
+        from skaudio.nn.devices import available_device
+
+        kind = available_device(self.device) if hasattr(self, "device") else "cpu"
+        code = files_of(type(self)), versions_of(*DECODERS, *FRONT_ENDS)
+        return store_of(self.kind, content, kind.partition(":")[0], *code)
 
     def _check_computable(self) -> None:
         """Refuse parameters that do not fit together, and devices that are not here."""
@@ -161,136 +200,3 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def compute_views(
-    owner: Any,
-    views: Sequence[BaseView],
-    X: np.ndarray | list[Any],
-    n_jobs: int | None,
-    verbose: int,
-) -> list[np.ndarray]:
-    """Load checked clips once and compute several views of them.
-
-    The views must agree in how they load and compute. Failed clips are reported in
-    ``owner.errors_``, which is left alone if nothing changed.
-    """
-    report = Report()
-    parts = views[0]._parts(X, n_jobs, verbose, report)
-    arrays, _ = compute_parts(views, parts, len(X), report)
-    report.close(owner, len(X), views[0].on_error)
-    return arrays
-
-
-def compute_parts(
-    views: Sequence[BaseView],
-    parts: Iterable[Part],
-    n_clips: int,
-    report: Report,
-) -> tuple[list[np.ndarray], list[list[float]]]:
-    """Views of clips that are loaded part by part, and the tops of their ranges.
-
-    Both have one entry per view. A top is the maximum from which ``top_db`` counts, one
-    per clip, NaN where a view has no such range.
-
-    A clip that is finite and has a view that is not is an error of that clip: raised,
-    or NaN in all views and added to ``report``.
-    """
-    collected = [ClipArrays(n_clips) for _ in views]
-    tops: list[list[float]] = [[] for _ in views]
-    for part in parts:
-        computed = _compute_part(views, part, report)
-        for view, (arrays, of_clips) in enumerate(computed):
-            collected[view].extend(arrays)
-            tops[view].extend(of_clips)
-        del part, computed, arrays  # before there are more
-    return [arrays.result() for arrays in collected], tops
-
-
-def _compute_part(
-    views: Sequence[BaseView], part: Part, report: Report
-) -> list[tuple[list[np.ndarray], list[float]]]:
-    """Views and tops of some clips; what overflows is NaN."""
-    computed: list[tuple[list[np.ndarray], list[float]]] = [([], []) for _ in views]
-    waveforms = _long_enough(views, part, report)
-    for dtype, clips in groupby(waveforms, key=lambda clip: clip.dtype.name):
-        of_dtype = _compute_clips(views, list(clips), dtype)
-        for (arrays, tops), (new_arrays, new_tops) in zip(
-            computed, of_dtype, strict=True
-        ):
-            arrays.extend(new_arrays)
-            tops.extend(new_tops)
-    for i, waveform in enumerate(waveforms):
-        of_clip = [arrays[i] for arrays, _ in computed]
-        if all(map(all_finite, of_clip)) or not all_finite(waveform):
-            continue
-        message = overflow(_name_of(part, i), waveform, waveform.dtype)
-        _note(views, part, i, message, report)
-        for (arrays, _), array in zip(computed, of_clip, strict=True):
-            arrays[i] = np.full_like(array, np.nan)
-    return computed
-
-
-def _long_enough(
-    views: Sequence[BaseView], part: Part, report: Report
-) -> list[np.ndarray]:
-    """Waveforms of clips; those too short for a view are NaN, or an error."""
-    view = max(views, key=lambda view: view._shortest)
-    waveforms = list(part.waveforms)
-    for i, waveform in enumerate(waveforms):
-        n_samples = len(waveform)
-        if n_samples >= view._shortest or not all_finite(waveform):
-            continue
-        needed, change = view._needs
-        message = (
-            f"{_name_of(part, i)} is too short: {type(view).__name__} needs {needed} "
-            f"samples or more; got {n_samples}. Set {change} or a duration to which "
-            "clips are padded, or leave it out."
-        )
-        _note(views, part, i, message, report)
-        waveforms[i] = np.full_like(waveform, np.nan)
-    return waveforms
-
-
-def _name_of(part: Part, i: int) -> str:
-    item = part.clips[i]
-    return shown(item) if is_path(item) else f"Clip {part.rows[i]} of X"
-
-
-def _note(
-    views: Sequence[BaseView], part: Part, i: int, message: str, report: Report
-) -> None:
-    """Raise the error of a clip, or note it, by the policy of the views."""
-    if views[0].on_error == "raise":
-        raise ValueError(message)
-    report.add(part.rows[i], part.clips[i], message)
-
-
-def _compute_clips(
-    views: Sequence[BaseView], clips: list[np.ndarray], dtype: str
-) -> list[tuple[list[np.ndarray], list[float]]]:
-    """Views of clips of one dtype, which decides the precision."""
-    raw = [clip[None] for clip in clips], [np.nan] * len(clips)  # no range
-    computing = next((view for view in views if hasattr(view, "device")), None)
-    if computing is None:
-        return [raw for _ in views]
-    from skaudio.nn.devices import available_device
-    from skaudio.nn.runner import run_front_ends
-
-    device = available_device(computing.device)
-    front_ends = [view._front_end(dtype, device) for view in views]
-    shortest = max(view._shortest for view in views)
-    computed = run_front_ends(
-        [front_end for front_end in front_ends if front_end is not None],
-        [_lengthened(clip, shortest) for clip in clips],
-        batch_size=computing.batch_size,
-        device=device,
-    )
-    found = iter(computed)
-    return [raw if front_end is None else next(found) for front_end in front_ends]
-
-
-def _lengthened(clip: np.ndarray, n_samples: int) -> np.ndarray:
-    """A clip that failed is NaN, and has a frame of it where one is too short."""
-    is_short = len(clip) < n_samples and np.isnan(clip).all()
-    return np.resize(clip, n_samples) if is_short else clip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +87,12 @@ class MelView(BandView):
     device : {"cpu", "cuda", "auto"} or other torch device, default="cpu"
         Where to compute. "auto" takes a GPU if there is one; decoding files takes
         longer than any view, so it seldom pays.
+    cache : bool, str or path-like, default=False
+        Whether to keep what is computed of a clip in memory, up to 512 MiB in all of a
+        process (see :mod:`skaudio.cache`). A folder keeps it on disk instead, for other
+        processes and days.
+    cache_by : {"stat", "content"}, default="stat"
+        How files are known again: by path, size and times of change, or by being read.
     n_jobs : int or None, default=None
         Threads that decode files; the result does not depend on it. ``None`` means 1
         unless a threading :obj:`joblib.parallel_config` says otherwise.
@@ -145,6 +152,8 @@ class MelView(BandView):
         on_error: str = "raise",
         batch_size: int = 64,
         device: str = "cpu",
+        cache: bool | str | os.PathLike[str] = False,
+        cache_by: str = "stat",
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
@@ -170,6 +179,8 @@ class MelView(BandView):
         self.on_error = on_error
         self.batch_size = batch_size
         self.device = device
+        self.cache = cache
+        self.cache_by = cache_by
         self.n_jobs = n_jobs
         self.verbose = verbose
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from skaudio.views._base import BaseView
 
 
@@ -21,6 +23,12 @@ class RawView(BaseView):
     on_error : {"raise", "warn", "nan"}, default="raise"
         Raise when a clip cannot be loaded, or keep its row as NaN, with or without a
         warning; `errors_` lists such rows.
+    cache : bool, str or path-like, default=False
+        Whether to keep what is computed of a clip in memory, up to 512 MiB in all of a
+        process (see :mod:`skaudio.cache`). A folder keeps it on disk instead, for other
+        processes and days.
+    cache_by : {"stat", "content"}, default="stat"
+        How files are known again: by path, size and times of change, or by being read.
     n_jobs : int or None, default=None
         Threads that decode files; the result does not depend on it. ``None`` means 1
         unless a threading :obj:`joblib.parallel_config` says otherwise.
@@ -51,6 +59,8 @@ class RawView(BaseView):
         trim_silence: bool = False,
         duration: float | None = None,
         on_error: str = "raise",
+        cache: bool | str | os.PathLike[str] = False,
+        cache_by: str = "stat",
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
@@ -59,6 +69,8 @@ class RawView(BaseView):
         self.trim_silence = trim_silence
         self.duration = duration
         self.on_error = on_error
+        self.cache = cache
+        self.cache_by = cache_by
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -69,3 +81,6 @@ class RawView(BaseView):
 
     def _front_end(self, dtype: str, device: str) -> None:
         return None
+
+    def _store(self) -> str | None:
+        return self._waveform_store() if type(self) is RawView else super()._store()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
@@ -10,12 +12,19 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 
-from skaudio._utils._constraints import COMPUTING, LOADING
+from skaudio._utils._constraints import (
+    CACHE_CONSTRAINTS,
+    CACHING,
+    COMPUTING,
+    LOADING,
+)
 from skaudio._utils._container import Views
 from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _BaseComposition, _fit_context
 from skaudio._utils._validation import check_clips
-from skaudio.views._base import BaseView, ViewSource, compute_views
+from skaudio.cache._clips import is_cache
+from skaudio.views._base import BaseView, ViewSource
+from skaudio.views._cached import Caching, compute_views
 from skaudio.views._cqt import CQTView
 from skaudio.views._gammatone import GammatoneView
 from skaudio.views._mel import MelView
@@ -46,7 +55,16 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
     ----------
     transformer_list : list of (str, view) tuples
         Names and views. All views must agree in `sr`, `mono`, `trim_silence`,
-        `duration`, `on_error`, `batch_size` and `device`.
+        `duration`, `on_error`, `batch_size` and `device`, and in `cache` and `cache_by`
+        unless these are given here.
+    cache : bool, str, path-like or None, default=None
+        Whether to keep the views of every clip in memory, up to 512 MiB in all of a
+        process (see :mod:`skaudio.cache`). A folder keeps them on disk instead, for
+        other processes and days, and for more clips than there is memory: `Views` read
+        a clip from it when a network asks for it. None is what the views have.
+    cache_by : {"stat", "content"} or None, default=None
+        How files are known again: by path, size and times of change, or by being read.
+        None is what the views have.
     n_jobs : int or None, default=None
         Threads that decode files, instead of the views' own; None means 1.
     verbose : int, default=0
@@ -74,6 +92,7 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
 
     _parameter_constraints: dict[str, list[Any]] = {
         "transformer_list": [list],
+        **{name: [*kinds, None] for name, kinds in CACHE_CONSTRAINTS.items()},
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
@@ -82,10 +101,14 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         self,
         transformer_list: list[tuple[str, Any]],
         *,
+        cache: bool | str | os.PathLike[str] | None = None,
+        cache_by: str | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.transformer_list = transformer_list
+        self.cache = cache
+        self.cache_by = cache_by
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -159,7 +182,7 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         """
         views = self._named_views()
         X = check_clips(self, X, reset=False, allow_nan=self._allow_nan(views))
-        arrays = compute_views(self, list(views.values()), X, self.n_jobs, self.verbose)
+        arrays = compute_views(self, list(views.values()), X)
         rates = {name: view.rate for name, view in views.items()}
         return Views(dict(zip(views, arrays, strict=True)), rates)
 
@@ -185,6 +208,13 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
             dtype=object,
         )
 
+    @property
+    def _caching(self) -> Caching | None:
+        first = next(iter(self._named_views().values()))
+        cache = first.cache if self.cache is None else self.cache
+        by = first.cache_by if self.cache_by is None else self.cache_by
+        return Caching(cache, by) if is_cache(cache) else None
+
     @staticmethod
     def _allow_nan(views: dict[str, BaseView]) -> bool:
         return next(iter(views.values())).on_error != "raise"
@@ -206,7 +236,8 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
                     f"'drop'; got {view!r}."
                 )
             view._validate_params()
-        _check_agreement(views)
+        own = [name for name in CACHING if getattr(self, name) is None]
+        _check_agreement(views, (*LOADING, *COMPUTING, *own))
         return views
 
     def __sklearn_tags__(self) -> Tags:
@@ -221,9 +252,9 @@ def _is_dropped(view: Any) -> bool:
     return isinstance(view, str) and view == "drop"
 
 
-def _check_agreement(views: dict[str, BaseView]) -> None:
-    """Views share one loader and one device, so their parameters must agree."""
-    for parameter in (*LOADING, *COMPUTING):
+def _check_agreement(views: dict[str, BaseView], parameters: Iterable[str]) -> None:
+    """Views share a loader, a device and a cache, so their parameters must agree."""
+    for parameter in parameters:
         first: tuple[str, Any] | None = None
         for name, view in views.items():
             if not hasattr(view, parameter):
@@ -247,6 +278,8 @@ def make_view_union(
     on_error: str = "raise",
     batch_size: int = 64,
     device: str = "cpu",
+    cache: bool | str | os.PathLike[str] | None = None,
+    cache_by: str | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> ViewUnion:
@@ -272,6 +305,14 @@ def make_view_union(
         Clips computed together on a GPU.
     device : {"cpu", "cuda", "auto"} or other torch device, default="cpu"
         Where to compute.
+    cache : bool, str, path-like or None, default=None
+        Whether to keep the views of every clip in memory, up to 512 MiB in all of a
+        process (see :mod:`skaudio.cache`). A folder keeps them on disk instead, for
+        other processes and days, and for more clips than there is memory: `Views` read
+        a clip from it when a network asks for it. None is what the views have.
+    cache_by : {"stat", "content"} or None, default=None
+        How files are known again: by path, size and times of change, or by being read.
+        None is what the views have.
     n_jobs : int or None, default=None
         Threads that decode files; the result does not depend on it. ``None`` means 1
         unless a threading :obj:`joblib.parallel_config` says otherwise.
@@ -308,7 +349,13 @@ def make_view_union(
         seen[kind] += 1
         name = f"{kind}-{seen[kind]}" if kind in repeated else kind
         transformer_list.append((name, view))
-    return ViewUnion(transformer_list, n_jobs=n_jobs, verbose=verbose)
+    return ViewUnion(
+        transformer_list,
+        cache=cache,
+        cache_by=cache_by,
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
 
 
 def _named_view(

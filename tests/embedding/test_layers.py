@@ -18,10 +18,10 @@ from sklearn.svm import SVC
 
 from skaudio._segments import even_segments
 from skaudio._training._datasets import SegmentDataset
+from skaudio.cache import clear_cache
 from skaudio.embedding import (
     LayerEmbedder,
     PretrainedEmbedder,
-    clear_cache,
     make_probe,
     save_weights,
 )

@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 from taggers import reference, small_tagger
 
-from skaudio.embedding import PretrainedEmbedder, clear_cache
+from skaudio.cache import clear_cache
+from skaudio.embedding import PretrainedEmbedder
 from skaudio.metrics import top_tags
 
 UNITS = {"fcn": 16_384, "crnn": 24_576, "musicnn": None}

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import torch
 
-from skaudio.embedding import clear_cache, save_weights
+from skaudio.cache import clear_cache
+from skaudio.embedding import save_weights
 from skaudio.nn import CoalaAudioEncoder, SampleCNN
 
 

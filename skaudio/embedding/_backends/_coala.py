@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio._cache import digest_of
 from skaudio._segments import frame_times, split_means
+from skaudio.cache._keys import digest_of
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.coala import PatchEncoder
 from skaudio.nn.coala_input import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skaudio._cache import digest_of
+from skaudio.cache._keys import digest_of
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.coala_autoencoders import CoalaTagEncoder
 from skaudio.nn.devices import in_batches

@@ -7,24 +7,20 @@ it, ``get_scene_embeddings`` and ``get_timestamp_embeddings``.
 from __future__ import annotations
 
 import os
-import pickle
-import sys
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from dis import get_instructions
 from functools import lru_cache
-from hashlib import blake2b
-from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from skaudio._cache import DIGEST, digest_of, signature_of
 from skaudio._utils._forks import Lock
+from skaudio.cache._content import content_digest, why_no_digest
+from skaudio.cache._keys import Signature, digest_of, signature_of
 from skaudio.embedding._backends._silence import size_of
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.devices import available_device, in_batches
@@ -162,7 +158,7 @@ class HEARNetwork(Network):
             pass
         name = type(self.model).__name__
         warnings.warn(
-            f"{name} cannot be pickled ({_why_no_digest(self.model)}), so its "
+            f"{name} cannot be pickled ({why_no_digest(self.model)}), so its "
             "embeddings are not cached: every fold and candidate of a search computes "
             "them anew. Let its class, at the top of a module, say what makes an equal "
             "one, such as the path of its file:\n    def __reduce__(self):\n"
@@ -174,7 +170,7 @@ class HEARNetwork(Network):
 
 @lru_cache(maxsize=4)
 def _loaded(
-    module: ModuleType, path: Any, signature: tuple[int, int] | None, device: str
+    module: ModuleType, path: Any, signature: Signature | None, device: str
 ) -> tuple[Any, str]:
     model = module.load_model() if path is None else module.load_model(os.fspath(path))
     digest = content_digest(model)
@@ -185,113 +181,6 @@ def _loaded(
         code = signature_of(getattr(module, "__file__", None) or "")
         digest = digest_of(version, code, path and os.fspath(path), signature)
     return model, digest_of(module.__name__, digest)
-
-
-class _Digest(pickle.Pickler):
-    """Writes nothing and digests everything, tensors by their values.
-
-    Classes and functions of notebooks and scripts, which change within a session, by
-    their code and by what that refers to; those of packages by their names.
-    """
-
-    def __init__(self) -> None:
-        self.digest = blake2b(digest_size=DIGEST)
-        super().__init__(self, protocol=5)
-        self.fast = True  # equal values give equal bytes, however often they occur
-        self.seen: set[int] = set()  # what refers to itself would never end
-
-    def write(self, data: Any) -> int:
-        self.digest.update(data)
-        return len(data)
-
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, ModuleType):
-            return tuple, ((obj.__name__,),)
-        if _is_written_here(obj):
-            parts: list[Any] = [obj.__qualname__]
-            if id(obj) not in self.seen:
-                self.seen.add(id(obj))
-                parts += _parts_of(obj)
-            return tuple, (parts,)
-        if isinstance(obj, nn.Module) and parametrize.is_parametrized(obj):
-            # of a class made on the fly, which torch refuses to pickle
-            state = {k: v for k, v in obj.__dict__.items() if "state_dict" not in k}
-            return tuple, ((type(obj).__bases__, state),)
-        if not isinstance(obj, Tensor):
-            return NotImplemented
-        values = obj.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-        digest = blake2b(values.data, digest_size=DIGEST).hexdigest()
-        return tuple, ((str(obj.dtype), tuple(obj.shape), digest),)
-
-
-def _is_written_here(obj: Any) -> bool:
-    """Whether it is a class or a function of a notebook or script, or has no name.
-
-    Pickles hold these by their names, under which there may be others later.
-    """
-    if isinstance(obj, FunctionType):
-        module = sys.modules.get(obj.__module__)
-        is_known = getattr(module, obj.__qualname__, None) is obj
-        return obj.__module__ == "__main__" or not is_known
-    return isinstance(obj, type) and obj.__module__ == "__main__"
-
-
-def _parts_of(obj: Any) -> list[Any]:
-    """What a class, with its bases in the same place, or a function depends on."""
-    if isinstance(obj, FunctionType):
-        names = sorted(_names_in(obj.__code__) & obj.__globals__.keys())
-        return [
-            _code_of(obj.__code__),
-            obj.__defaults__,
-            obj.__kwdefaults__,
-            [(name, obj.__globals__[name]) for name in names],
-            [cell.cell_contents for cell in obj.__closure__ or ()],
-        ]
-    return [
-        # of methods of classes, and of properties
-        (name, getattr(member, "__func__", getattr(member, "fget", member)))
-        for cls in obj.__mro__
-        if cls.__module__ == "__main__"
-        for name, member in vars(cls).items()
-        if isinstance(member, FunctionType) or _is_plain(name, member)
-    ]
-
-
-def _is_plain(name: str, member: Any) -> bool:
-    """Whether a member of a class was written there, and not made by Python."""
-    made = isinstance(member, MemberDescriptorType) or name == "_abc_impl"
-    return name[:2] != "__" and not made
-
-
-def _code_of(code: CodeType) -> Any:
-    parts = code.co_consts
-    inside = [_code_of(part) if isinstance(part, CodeType) else part for part in parts]
-    return code.co_code, code.co_names, repr(inside)
-
-
-def _names_in(code: CodeType) -> set[str]:
-    """Names that a function and those inside of it look up outside."""
-    found = {i.argval for i in get_instructions(code) if i.opname == "LOAD_GLOBAL"}
-    inside = (part for part in code.co_consts if isinstance(part, CodeType))
-    return found.union(*map(_names_in, inside))
-
-
-def content_digest(model: Any) -> str | None:
-    """Digest of all that an object holds; None if it cannot be pickled."""
-    digest = _Digest()
-    try:
-        digest.dump(model)
-    except Exception:  # whatever a foreign __getstate__ raises
-        return None
-    return digest.digest.hexdigest()
-
-
-def _why_no_digest(model: Any) -> str:
-    try:
-        _Digest().dump(model)
-    except Exception as error:  # as above
-        return f"{type(error).__name__}: {error}"
-    return "at first it could not be"
 
 
 def _device_of(model: Any, device: str) -> str:

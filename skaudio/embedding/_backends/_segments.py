@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio._cache import digest_of
 from skaudio._segments import (
     centred_window,
     cut,
@@ -20,6 +19,7 @@ from skaudio._segments import (
     split_means,
     window_starts,
 )
+from skaudio.cache._keys import digest_of
 from skaudio.embedding._base import Frames, Network
 from skaudio.nn.devices import in_batches
 from skaudio.nn.layers import layer_names
