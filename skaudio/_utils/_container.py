@@ -197,6 +197,12 @@ class Views:
         some = self._with(self._arrays, self._rows[key])
         return some if self.index is None else some.with_index(self.index[key])
 
+    def _is_ragged(self, name: str) -> bool:
+        array = self._arrays[name]
+        if isinstance(array, LazyClips):
+            return len({*self.n_frames(name).tolist()}) > 1
+        return array.ndim == 1
+
     def flatten(self) -> np.ndarray:
         """All values of a clip side by side: (n_clips, all bins x frames of all views).
 
@@ -205,7 +211,7 @@ class Views:
         table : ndarray of shape (n_clips, n_features)
             View after view, frame by frame within every bin.
         """
-        ragged = [n for n, a in self._arrays.items() if a.ndim == 1]
+        ragged = [name for name in self.names if self._is_ragged(name)]
         if ragged:
             raise TypeError(
                 f"View {ragged[0]!r} has clips of different lengths, so these views "
