@@ -27,8 +27,8 @@ from sklearn.model_selection import GridSearchCV
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _provenance import provenance
 
-from skaudio.datasets import make_sounds
 from skaudio.cache import clear_cache
+from skaudio.datasets import make_sounds
 from skaudio.embedding import LayerEmbedder, make_probe
 from skaudio.neural_network import SampleCNNClassifier
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,21 +23,11 @@ from skaudio._audio._checks import (
 )
 from skaudio._audio._decode import decode
 from skaudio._audio._intake import check_upsampling, mix_down, several_channels
+from skaudio._audio._parts import Part, PartSizes
 from skaudio._audio._report import Report
 from skaudio._utils._types import FLOATS, RatedSamples, is_path, shown
 
 MOST_PADDED = 2**28  # samples of a clip that is cropped or padded
-# of a part: clips and samples. The first has few clips, whose length nobody knows yet,
-# and the next at most so many times as many as the one before
-MOST_CLIPS, PART_SAMPLES, FIRST_CLIPS, GROWTH = 256, 2**23, 4, 4
-
-
-class Part(NamedTuple):
-    """Some of the clips of one call."""
-
-    rows: Sequence[int]  # where they stand in X
-    clips: Any
-    waveforms: list[np.ndarray] | np.ndarray
 
 
 def load_parts(
@@ -74,19 +64,15 @@ def load_parts(
     from joblib import effective_n_jobs
 
     rows = range(len(X)) if rows is None else rows
-    start, size, least = 0, FIRST_CLIPS, 1
-    if isinstance(X, np.ndarray):
-        size = PART_SAMPLES // X.shape[1]
-    else:
-        least = effective_n_jobs(n_jobs)
+    sizes = PartSizes(X, effective_n_jobs(n_jobs))
+    start = 0
     with progress(len(rows), verbose) as advance:
         while start < len(rows):
-            size = min(max(size, least), MOST_CLIPS)
-            some = rows[start : start + size]
+            some = rows[start : start + sizes.next]
             clips = _taken(X, some)
             options |= {"rows": some, "report": report, "n_jobs": n_jobs}
             waveforms, _ = load_clips(clips, **options)
-            size = min(GROWTH * size, PART_SAMPLES // max(map(len, waveforms)))
+            sizes.update(max(map(len, waveforms)))
             advance(len(some))
             yield Part(some, clips, waveforms)
             del waveforms  # before there are more

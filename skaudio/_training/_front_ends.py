@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from skaudio._audio._load import MOST_CLIPS, Part, progress
+from skaudio._audio._load import progress
+from skaudio._audio._parts import Part, PartSizes
 from skaudio._audio._report import Report
 from skaudio._training._datasets import WAVEFORM, Arrays, SegmentDataset, TrainingBatch
 from skaudio._training._options._augmentation import (
@@ -28,12 +30,9 @@ from skaudio._training._options._augmentation import (
 from skaudio._utils._container import Views
 from skaudio._utils._lazy import LazyClips
 from skaudio._utils._validation import check_clips, check_views
-from skaudio.cache._clips import Kept
 from skaudio.nn.augment import add_noise, mask, mix_waveforms
 from skaudio.nn.frontends import FrontEnd
 from skaudio.nn.runner import compute_front_ends
-from skaudio.views._cached import arrays_of, cached_views
-from skaudio.views._compute import compute_parts, load_rows
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,7 @@ class OwnViews:
         """Views and sound of checked clips, computed and loaded once."""
         *of_views, sound = self._entries(clips, report, waveforms=True)
         tops = [[entry.note[0] for entry in entries] for entries in of_views]
+        arrays_of = self.source._arrays_of
         waveforms: Any = arrays_of(sound)
         if isinstance(waveforms, LazyClips):
             waveforms = waveforms.changed(_samples_of)
@@ -151,18 +151,26 @@ class OwnViews:
     def _kept_parts(
         self, clips: Any, report: Report
     ) -> Iterator[tuple[Views, np.ndarray]]:
+        # parts as large as those of clips that are loaded: networks run on the same
+        # batches, so that their last bits are the same
+        sizes, start = PartSizes(clips, effective_n_jobs(self.source.n_jobs)), 0
         with progress(len(clips), self.source.verbose) as advance:
-            for start in range(0, len(clips), MOST_CLIPS):
-                rows = range(start, min(start + MOST_CLIPS, len(clips)))
+            while start < len(clips):
+                rows = range(start, min(start + sizes.next, len(clips)))
                 entries = self._entries(clips, report, rows=rows, verbose=0)
                 n_samples = np.array([entry.note[1] for entry in entries[0]])
-                yield self._views(map(arrays_of, entries)), n_samples / self.sr
+                views = self._views(map(self.source._arrays_of, entries))
+                yield views, n_samples / self.sr
+                sizes.update(int(n_samples.max()))
+                start += len(rows)
                 advance(len(rows))
 
-    def _entries(self, clips: Any, report: Report, **options: Any) -> list[list[Kept]]:
-        how = {"n_jobs": self.source.n_jobs, "verbose": self.source.verbose}
-        views, caching = list(self.views.values()), self.source._caching
-        return cached_views(views, clips, report, caching, **{**how, **options})
+    def _entries(self, clips: Any, report: Report, **options: Any) -> list[list[Any]]:
+        how = {"n_jobs": self.source.n_jobs, "verbose": self.source.verbose} | options
+        entries: list[list[Any]] = self.source._entries(
+            list(self.views.values()), clips, report, **how
+        )
+        return entries
 
     def _checked(self, estimator: Any, X: Any, reset: bool) -> Any:
         if isinstance(X, Views) or getattr(X, "ndim", 2) == 3:
@@ -172,13 +180,15 @@ class OwnViews:
 
     def _loaded(self, clips: Any, report: Report) -> Iterator[Part]:
         n_jobs, verbose = self.source.n_jobs, self.source.verbose
-        return load_rows(self.first, clips, report, n_jobs=n_jobs, verbose=verbose)
+        how = {"n_jobs": n_jobs, "verbose": verbose}
+        loaded: Iterator[Part] = self.source._loaded(self.first, clips, report, **how)
+        return loaded
 
     def _computed(
         self, parts: Iterator[Part], n_clips: int, report: Report
     ) -> tuple[Views, list[list[float]]]:
         views = list(self.views.values())
-        arrays, tops = compute_parts(views, parts, n_clips, report)
+        arrays, tops = self.source._computed(views, parts, n_clips, report)
         return self._views(arrays), tops
 
     def _views(self, arrays: Iterable[Any]) -> Views:

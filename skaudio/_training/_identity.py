@@ -12,11 +12,13 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from skaudio._utils._constraints import CACHING
 from skaudio._utils._lazy import LazyClips
 
 # parameters of views and others that say how to compute, not what
-HOW = (*CACHING, "n_jobs", "verbose", "device", "batch_size", "on_error", "memory")
+HOW = (
+    *("n_jobs", "verbose", "device", "batch_size", "on_error"),
+    *("cache", "cache_by", "memory"),
+)
 
 
 def identity_of(value: Any) -> str:

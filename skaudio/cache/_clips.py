@@ -12,14 +12,13 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
 
 from skaudio._utils._forks import in_forked_child
 from skaudio._utils._types import is_path
-from skaudio.cache._folder import Folder, folder_at
 from skaudio.cache._keys import (
     content_of_array,
     content_of_file,
@@ -40,9 +39,14 @@ Compute = Callable[[list[int]], Iterable[tuple[int, Held | None]]]
 Rows = Callable[[list[int]], Iterable["np.ndarray | None"]]
 
 
-def folder_of(cache: Any) -> Folder | None:
-    """The folder that a parameter ``cache`` means; None for True and False."""
-    return None if isinstance(cache, (bool, np.bool_)) else folder_at(cache)
+class Shelf(Protocol):
+    """What keeps arrays by name, see `Folder`."""
+
+    def look_up(self, names: Sequence[str]) -> dict[str, Stored]:
+        """Those arrays that are there."""
+
+    def write(self, arrays: Mapping[str, Held]) -> dict[str, Stored]:
+        """Arrays that it has taken."""
 
 
 class ClipCache:
@@ -69,7 +73,7 @@ class ClipCache:
         return len(self._arrays)
 
     def rows(
-        self, keys: Sequence[str | None], compute: Rows, folder: Folder | None = None
+        self, keys: Sequence[str | None], compute: Rows, folder: Shelf | None = None
     ) -> list[np.ndarray | None]:
         """One array per key, as `entries` finds or computes it.
 
@@ -80,7 +84,7 @@ class ClipCache:
         compute : callable
             Takes positions in `keys` and returns their arrays, in the same order; None
             for a clip that failed, which is not kept.
-        folder : Folder or None, default=None
+        folder : Shelf or None, default=None
             Where arrays are kept instead of in memory.
 
         Returns
@@ -97,7 +101,7 @@ class ClipCache:
         return [None if entry is None else entry.read() for entry in found]
 
     def entries(
-        self, keys: Sequence[str | None], compute: Compute, folder: Folder | None = None
+        self, keys: Sequence[str | None], compute: Compute, folder: Shelf | None = None
     ) -> list[Kept | None]:
         """One entry per key, computed where there is none yet.
 
@@ -111,7 +115,7 @@ class ClipCache:
         compute : callable
             Takes positions in `keys` and yields positions and entries; None for a clip
             that failed, which is not kept.
-        folder : Folder or None, default=None
+        folder : Shelf or None, default=None
             Where arrays are kept instead of in memory, and mapped from.
 
         Returns
@@ -150,7 +154,7 @@ class ClipCache:
         return [found[name] for name in names]
 
     def peek(
-        self, keys: Sequence[str | None], folder: Folder | None
+        self, keys: Sequence[str | None], folder: Shelf | None
     ) -> list[Kept | None]:
         """Entries that are there already."""
         known = [key for key in keys if key is not None]
@@ -196,7 +200,7 @@ class ClipCache:
             self._changed.notify_all()
 
     def _keep(
-        self, entries: Mapping[str, Held | None], folder: Folder | None
+        self, entries: Mapping[str, Held | None], folder: Shelf | None
     ) -> dict[str, Stored]:
         """Keep entries in a folder, or in memory where that cannot take them."""
         kept = {
@@ -220,7 +224,7 @@ class ClipCache:
             self.n_bytes -= oldest.array.nbytes
 
 
-def _written(entries: Mapping[str, Held], folder: Folder | None) -> dict[str, Stored]:
+def _written(entries: Mapping[str, Held], folder: Shelf | None) -> dict[str, Stored]:
     """Those entries that a folder has taken."""
     if folder is None:
         return {}
@@ -255,7 +259,7 @@ MEMORY = ClipCache()  # of this process
 in_forked_child(MEMORY.forget_threads)
 
 
-def contents_of(X: Any, by: str, folder: Folder | None) -> list[str | None]:
+def contents_of(X: Any, by: str, folder: Shelf | None) -> list[str | None]:
     """What each clip holds, as digits; None for what cannot be known.
 
     Parameters
@@ -265,7 +269,7 @@ def contents_of(X: Any, by: str, folder: Folder | None) -> list[str | None]:
     by : {"stat", "content"}
         Whether a file whose path, size and times of change are known is taken to be the
         same, or read anew.
-    folder : Folder or None
+    folder : Shelf or None
         Where digests of files are kept.
 
     Returns
@@ -287,18 +291,13 @@ def contents_of(X: Any, by: str, folder: Folder | None) -> list[str | None]:
 
 
 def keys_of(
-    X: Any, store: str, *, by: str = "stat", cache: Any = True
+    X: Any, store: str, *, by: str = "stat", folder: Shelf | None = None
 ) -> list[str | None]:
     """One key per clip in a store; None for files that are not there."""
-    return joined(store, contents_of(X, by, folder_of(cache)))
+    return joined(store, contents_of(X, by, folder))
 
 
 def store_of(kind: str, *parts: object) -> str:
     """Name of the store of a computation, by everything that changes its numbers."""
     letters = re.sub("[^a-z0-9]+", "_", kind.lower())
     return f"{letters}-{digest_of(*parts)}"
-
-
-def is_cache(value: Any) -> bool:
-    """Whether a parameter ``cache`` asks for one."""
-    return not isinstance(value, (bool, np.bool_)) or bool(value)

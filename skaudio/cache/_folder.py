@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
+
+import numpy as np
 
 from skaudio._utils._files import remove_leftovers, replacing
 from skaudio._utils._forks import Lock
@@ -224,3 +226,13 @@ def folder_at(path: str | os.PathLike[str]) -> Folder:
     absolute = os.path.abspath(os.path.expanduser(path))
     with _LOCK:
         return _FOLDERS.setdefault(absolute, Folder(absolute))
+
+
+def is_cache(cache: Any) -> bool:
+    """Whether a parameter ``cache`` asks for one."""
+    return not isinstance(cache, (bool, np.bool_)) or bool(cache)
+
+
+def folder_of(cache: Any) -> Folder | None:
+    """The folder that a parameter ``cache`` means; None for True and False."""
+    return None if isinstance(cache, (bool, np.bool_)) else folder_at(cache)

@@ -21,9 +21,9 @@ import numpy as np
 
 from skaudio._utils._files import replacing, size_of_file
 from skaudio._utils._forks import Lock
-from skaudio.cache._keys import DIGEST
 
 SUFFIX = ".pack"
+DIGEST = 16  # bytes of a key and of a checksum
 MAGIC = b"skaudio pack 01\n"
 ALIGNED = 64  # bytes
 DTYPES = tuple(map(np.dtype, ("<f4", "<f8", "|u1")))

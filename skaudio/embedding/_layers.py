@@ -27,7 +27,8 @@ from skaudio._utils._container import Views, stack_or_object
 from skaudio._utils._sklearn import HasMethods, StrOptions, _fit_context
 from skaudio._utils._types import is_path
 from skaudio._utils._validation import copy_features_in
-from skaudio.cache._clips import MEMORY, folder_of, is_cache, keys_of, store_of
+from skaudio.cache._clips import MEMORY, keys_of, store_of
+from skaudio.cache._folder import folder_of, is_cache
 from skaudio.nn.layers import layer_names
 
 # what features depend on, next to weights and segments
@@ -180,8 +181,9 @@ class LayerEmbedder(
             part = clips[rows] if is_array else [clips[i] for i in rows]
             return list(self._features(part))
 
-        keys = keys_of(clips, self._store(), by=self.cache_by, cache=self.cache)
-        rows: list[Any] = MEMORY.rows(keys, compute, folder_of(self.cache))
+        folder = folder_of(self.cache)
+        keys = keys_of(clips, self._store(), by=self.cache_by, folder=folder)
+        rows: list[Any] = MEMORY.rows(keys, compute, folder)
         return np.stack(rows)
 
     def transform_frames(self, X, hop=None):

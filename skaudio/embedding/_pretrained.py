@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from numbers import Real
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import (
@@ -37,8 +36,10 @@ from skaudio._utils._validation import check_clips, check_tags
 from skaudio._weights._onnx import UnfitGraph
 from skaudio._weights._published import locate, published_of, tags_of
 from skaudio._weights._read import Pretrained, read_weights
-from skaudio.cache._clips import MEMORY, folder_of, is_cache, keys_of, store_of
-from skaudio.cache._keys import File, digest_of, file_of
+from skaudio.cache._clips import MEMORY, keys_of, store_of
+from skaudio.cache._folder import folder_of, is_cache
+from skaudio.cache._keys import digest_of
+from skaudio.cache._pack import Held
 from skaudio.embedding._backends._coala import CoalaNetwork
 from skaudio.embedding._backends._coala_tags import CoalaTagNetwork
 from skaudio.embedding._backends._hear import HEARNetwork
@@ -49,6 +50,7 @@ from skaudio.embedding._base import Network
 from skaudio.embedding._by_name import by_name
 from skaudio.embedding._published import html_card
 from skaudio.embedding._rows import embed_rows
+from skaudio.embedding._source import Source, source_of
 from skaudio.metrics._tags import top_tags
 from skaudio.nn.devices import available_device
 from skaudio.nn.folding import folded
@@ -65,15 +67,6 @@ BACKENDS: dict[str, Any] = {
         OnnxNetwork,
     )
 }
-
-
-class Source(NamedTuple):
-    """Files, and what is to be read from them."""
-
-    weights: File
-    scaler: File | None
-    sha256: str | None
-    params: tuple[tuple[str, Any], ...]
 
 
 class PretrainedEmbedder(
@@ -351,19 +344,22 @@ class PretrainedEmbedder(
         X, network = self._checked(X)
         report = Report()
 
-        def compute(rows: Sequence[int]) -> Iterator[np.ndarray | None]:
-            return self._embed(network.embed, X, rows, network, report)
+        def compute(rows: Sequence[int]) -> Iterator[tuple[int, Held | None]]:
+            embedded = self._embed(network.embed, X, rows, network, report)
+            for row, array in zip(rows, embedded, strict=True):
+                kept = row not in report.short
+                yield row, None if array is None else Held(array, kept=kept)
 
         keys = self._keys(X, network)
-        found = MEMORY.rows(keys, compute, folder_of(self.cache))
+        found = MEMORY.entries(keys, compute, folder_of(self.cache))
         known = {keys[error["row"]]: error for error in report.errors}
         failed_rows = {error["row"] for error in report.errors}
-        for row, embedding in enumerate(found):  # one of equal clips was embedded
-            if embedding is None and row not in failed_rows:
+        for row, entry in enumerate(found):  # one of equal clips was embedded
+            if entry is None and row not in failed_rows:
                 report.add(row, X[row], known[keys[row]]["error"])
         report.close(self, len(X), self.on_error)
         failed = np.full(network.n_features, np.nan, np.float32)
-        return np.stack([failed if row is None else row for row in found])
+        return np.stack([failed if row is None else row.read() for row in found])
 
     def top_tags(self, X: Any, *, k: int = 5) -> list[list[tuple[str, float]]]:
         """Tags that fit each clip best, by a network that was trained for tags.
@@ -468,8 +464,7 @@ class PretrainedEmbedder(
         device = available_device(self.device)
         source = self._source()
         with _READING:
-            pretrained = _read(source)
-            network = _ready(source, device)
+            pretrained, network = _read(source), _ready(source, device)
         rate = self.model_sr or pretrained.sr
         if np.isnan(rate):
             raise ValueError(
@@ -500,14 +495,8 @@ class PretrainedEmbedder(
 
     def _source(self) -> Source:
         """What is to be read; files with a name are downloaded where missing."""
-        weights, scaler = locate(self.weights, self.scaler)
-        files = file_of(weights), None if scaler is None else file_of(scaler)
-        params = sorted((self.network_params or {}).items(), key=str)
-        plain = [
-            (name, value if isinstance(value, (str, Real, tuple)) else repr(value))
-            for name, value in params
-        ]
-        return Source(*files, self.sha256, tuple(plain))
+        files = locate(self.weights, self.scaler)
+        return source_of(*files, self.sha256, self.network_params or {})
 
     def _fingerprint(self) -> str | None:
         """SHA-256 of the files; None for a model of the HEAR protocol."""
@@ -538,9 +527,9 @@ class PretrainedEmbedder(
         return self._check(X, network, reset=False), network
 
     def _tag_names(self, network: Network) -> np.ndarray:
-        names = tags_of(self.weights, self._fingerprint())
-        if names is None or len(names) != network.n_features:
-            names = tuple(f"tag{i}" for i in range(network.n_features))
+        names, n_tags = tags_of(self.weights, self._fingerprint()), network.n_features
+        if names is None or len(names) != n_tags:
+            names = tuple(f"tag{i}" for i in range(n_tags))
         return np.array(names)
 
     def _refuse_others(self) -> None:
@@ -561,15 +550,14 @@ class PretrainedEmbedder(
         return check_clips(self, X, reset=reset, allow_nan=allow_nan)
 
     def _keys(self, X: Any, network: Network) -> Sequence[str | None]:
-        if not is_cache(self.cache):
-            return [None] * len(X)
-        if network.fingerprint is None:
+        if is_cache(self.cache) and network.fingerprint is None:
             network.warn_of_no_cache()
+        if not is_cache(self.cache) or network.fingerprint is None:
             return [None] * len(X)
-        loading = tuple(getattr(self, name) for name in CHANGING)
-        rates = (network.sample_rate, self.sr or network.sample_rate)
+        loading = [getattr(self, name) for name in CHANGING]
+        rates = network.sample_rate, self.sr or network.sample_rate
         store = store_of(network.kind, network.fingerprint, rates, loading)
-        return keys_of(X, store, by=self.cache_by, cache=self.cache)
+        return keys_of(X, store, by=self.cache_by, folder=folder_of(self.cache))
 
     def _embed(
         self,

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from skaudio._audio._checks import all_finite
-from skaudio._audio._load import Part, load_parts
+from skaudio._audio._load import load_parts
+from skaudio._audio._parts import Part
 from skaudio._audio._report import Report
 from skaudio._utils._types import is_path, shown
 

@@ -19,8 +19,7 @@ from skaudio._utils._validation import check_clips, check_views
 from skaudio.nn.deconvolution import Recording, recorded
 from skaudio.nn.devices import available_device
 from skaudio.nn.layers import layer_names
-from skaudio.views._base import BaseView, ViewSource
-from skaudio.views._compute import load_rows
+from skaudio.views._base import BaseView, ViewSource, load_rows
 
 Clip = dict[str, np.ndarray]  # (n_bins, n_frames) by name of the view
 

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from skaudio._audio._checks import all_finite
-from skaudio._audio._load import Part, load_parts, n_samples_of
+from skaudio._audio._load import load_parts, n_samples_of
+from skaudio._audio._parts import Part
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import LOADER_CONSTRAINTS, LOADING
 from skaudio._utils._container import ClipArrays

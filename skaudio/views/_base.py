@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags
 
+from skaudio._audio._checks import all_finite, overflow
+from skaudio._audio._load import load_parts
+from skaudio._audio._parts import Part
+from skaudio._audio._report import Report
 from skaudio._utils._constraints import (
     CACHE_CONSTRAINTS,
     CHANGING,
     LOADER_CONSTRAINTS,
+    LOADING,
 )
-from skaudio._utils._container import stack_or_object
+from skaudio._utils._container import ClipArrays, stack_or_object
 from skaudio._utils._failed import FailedClips
 from skaudio._utils._lazy import LazyClips
 from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _fit_context
+from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips
-from skaudio.cache._clips import is_cache, store_of
+from skaudio.cache._clips import store_of
 from skaudio.cache._content import content_digest, files_of
+from skaudio.cache._folder import is_cache
 from skaudio.cache._keys import versions_of
-from skaudio.views._cached import Caching, compute_views
-from skaudio.views._compute import compute_clips
+from skaudio.views._cached import Caching, arrays_of, cached_views
 
 if TYPE_CHECKING:
+    from skaudio.cache._clips import Kept
     from skaudio.nn.frontends import FrontEnd
 
 # packages whose numbers change with their versions
@@ -54,6 +63,28 @@ class ViewSource(FailedClips, metaclass=ABCMeta):
     @abstractmethod
     def _caching(self) -> Caching | None:
         """Where views are kept from call to call; None if they are not."""
+
+    @staticmethod
+    def _loaded(view: BaseView, X: Any, report: Report, **how: Any) -> Iterator[Part]:
+        """Waveforms of checked clips, see `load_rows`."""
+        return load_rows(view, X, report, **how)
+
+    @staticmethod
+    def _computed(
+        views: Sequence[BaseView], parts: Iterable[Part], n_clips: int, report: Report
+    ) -> tuple[list[np.ndarray], list[list[float]]]:
+        """Views of clips that are loaded; see `compute_parts`."""
+        return compute_parts(views, parts, n_clips, report)
+
+    def _entries(
+        self, views: Sequence[BaseView], X: Any, report: Report, **how: Any
+    ) -> list[list[Kept]]:
+        """Entries of the cache, see `cached_views`."""
+        caching: Any = self._caching
+        how |= {"load": load_rows, "compute": compute_part}
+        return cached_views(views, X, report, caching, **how)
+
+    _arrays_of = staticmethod(arrays_of)
 
     @abstractmethod
     def _named_views(self) -> dict[str, BaseView]:
@@ -200,3 +231,149 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def compute_views(owner: Any, views: Sequence[Any], X: Any) -> list[Any]:
+    """Load checked clips once and compute several views of them.
+
+    The views must agree in how they load and compute. Failed clips are reported in
+    ``owner.errors_``, which is left alone if nothing changed.
+    """
+    report = Report()
+    how = {"n_jobs": owner.n_jobs, "verbose": owner.verbose}
+    caching: Caching | None = owner._caching
+    arrays: list[Any]
+    if caching is None:
+        parts = load_rows(views[0], X, report, **how)
+        arrays, _ = compute_parts(views, parts, len(X), report)
+    else:
+        entries = owner._entries(views, X, report, **how)
+        arrays = [arrays_of(of_view) for of_view in entries]
+    report.close(owner, len(X), views[0].on_error)
+    return arrays
+
+
+def load_rows(
+    view: Any,
+    X: Any,
+    report: Report,
+    *,
+    n_jobs: int | None,
+    verbose: int,
+    rows: Sequence[int] | None = None,
+) -> Iterator[Part]:
+    """Waveforms of checked clips at the rate of a view, part by part."""
+    options = {name: getattr(view, name) for name in LOADING}
+    return load_parts(X, report, n_jobs=n_jobs, verbose=verbose, rows=rows, **options)
+
+
+def compute_parts(
+    views: Sequence[Any],
+    parts: Iterable[Part],
+    n_clips: int,
+    report: Report,
+) -> tuple[list[np.ndarray], list[list[float]]]:
+    """Views of clips that are loaded part by part, and the tops of their ranges.
+
+    Both have one entry per view. A top is the maximum from which ``top_db`` counts, one
+    per clip, NaN where a view has no such range.
+
+    A clip that is finite and has a view that is not is an error of that clip: raised,
+    or NaN in all views and added to ``report``.
+    """
+    collected = [ClipArrays(n_clips) for _ in views]
+    tops: list[list[float]] = [[] for _ in views]
+    for part in parts:
+        computed = compute_part(views, part, report)
+        for view, (arrays, of_clips) in enumerate(computed):
+            collected[view].extend(arrays)
+            tops[view].extend(of_clips)
+        del part, computed, arrays  # before there are more
+    return [arrays.result() for arrays in collected], tops
+
+
+def compute_part(
+    views: Sequence[Any], part: Part, report: Report
+) -> list[tuple[list[np.ndarray], list[float]]]:
+    """Views and tops of some clips; what overflows is NaN."""
+    computed: list[tuple[list[np.ndarray], list[float]]] = [([], []) for _ in views]
+    waveforms = _long_enough(views, part, report)
+    for dtype, clips in groupby(waveforms, key=lambda clip: clip.dtype.name):
+        of_dtype = compute_clips(views, list(clips), dtype)
+        for (arrays, tops), (new_arrays, new_tops) in zip(
+            computed, of_dtype, strict=True
+        ):
+            arrays.extend(new_arrays)
+            tops.extend(new_tops)
+    for i, waveform in enumerate(waveforms):
+        of_clip = [arrays[i] for arrays, _ in computed]
+        if all(map(all_finite, of_clip)) or not all_finite(waveform):
+            continue
+        message = overflow(_name_of(part, i), waveform, waveform.dtype)
+        _note(views, part, i, message, report)
+        for (arrays, _), array in zip(computed, of_clip, strict=True):
+            arrays[i] = np.full_like(array, np.nan)
+    return computed
+
+
+def _long_enough(views: Sequence[Any], part: Part, report: Report) -> list[np.ndarray]:
+    """Waveforms of clips; those too short for a view are NaN, or an error."""
+    view = max(views, key=lambda view: view._shortest)
+    waveforms = list(part.waveforms)
+    for i, waveform in enumerate(waveforms):
+        n_samples = len(waveform)
+        if n_samples >= view._shortest or not all_finite(waveform):
+            continue
+        needed, change = view._needs
+        message = (
+            f"{_name_of(part, i)} is too short: {type(view).__name__} needs {needed} "
+            f"samples or more; got {n_samples}. Set {change} or a duration to which "
+            "clips are padded, or leave it out."
+        )
+        _note(views, part, i, message, report)
+        waveforms[i] = np.full_like(waveform, np.nan)
+    return waveforms
+
+
+def _name_of(part: Part, i: int) -> str:
+    item = part.clips[i]
+    return shown(item) if is_path(item) else f"Clip {part.rows[i]} of X"
+
+
+def _note(
+    views: Sequence[Any], part: Part, i: int, message: str, report: Report
+) -> None:
+    """Raise the error of a clip, or note it, by the policy of the views."""
+    if views[0].on_error == "raise":
+        raise ValueError(message)
+    report.add(part.rows[i], part.clips[i], message)
+
+
+def compute_clips(
+    views: Sequence[Any], clips: list[np.ndarray], dtype: str
+) -> list[tuple[list[np.ndarray], list[float]]]:
+    """Views of clips of one dtype, which decides the precision."""
+    raw = [clip[None] for clip in clips], [np.nan] * len(clips)  # no range
+    computing = next((view for view in views if hasattr(view, "device")), None)
+    if computing is None:
+        return [raw for _ in views]
+    from skaudio.nn.devices import available_device
+    from skaudio.nn.runner import run_front_ends
+
+    device = available_device(computing.device)
+    front_ends = [view._front_end(dtype, device) for view in views]
+    shortest = max(view._shortest for view in views)
+    computed = run_front_ends(
+        [front_end for front_end in front_ends if front_end is not None],
+        [_lengthened(clip, shortest) for clip in clips],
+        batch_size=computing.batch_size,
+        device=device,
+    )
+    found = iter(computed)
+    return [raw if front_end is None else next(found) for front_end in front_ends]
+
+
+def _lengthened(clip: np.ndarray, n_samples: int) -> np.ndarray:
+    """A clip that failed is NaN, and has a frame of it where one is too short."""
+    is_short = len(clip) < n_samples and np.isnan(clip).all()
+    return np.resize(clip, n_samples) if is_short else clip

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skaudio._audio._load import Part
+from skaudio._audio._parts import Part
 from skaudio._audio._report import Report
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._lazy import LazyClips
-from skaudio.cache._clips import MEMORY, Kept, contents_of, folder_of
-from skaudio.cache._folder import Folder
+from skaudio.cache._clips import MEMORY, Kept, contents_of
+from skaudio.cache._folder import Folder, folder_of
 from skaudio.cache._keys import joined
 from skaudio.cache._pack import Held, Stored
-from skaudio.views._compute import compute_part, compute_parts, load_rows
 
 KNOWN_AT_A_TIME = 64  # clips whose waveforms are kept
 
@@ -40,6 +40,8 @@ def cached_views(
     report: Report,
     caching: Caching,
     *,
+    load: Callable[..., Iterator[Part]],
+    compute: Callable[..., list[Any]],
     n_jobs: int | None,
     verbose: int,
     waveforms: bool = False,
@@ -57,6 +59,8 @@ def cached_views(
         Where failures are added.
     caching : Caching
         Where arrays are kept.
+    load, compute : callable
+        From clips to waveforms, and from these to views, part by part.
     n_jobs, verbose : int
         Of the loader.
     waveforms : bool, default=False
@@ -71,28 +75,9 @@ def cached_views(
         `compute_parts`) and its number of samples. A clip that failed is NaN.
     """
     rows = range(len(X)) if rows is None else rows
-    job = _Job(views, X, rows, report, caching, n_jobs, verbose, waveforms)
+    loaded = partial(load, views[0], X, report, n_jobs=n_jobs, verbose=verbose)
+    job = _Job(views, X, rows, report, caching, loaded, compute, waveforms)
     return job.entries()
-
-
-def compute_views(owner: Any, views: Sequence[Any], X: Any) -> list[Any]:
-    """Load checked clips once and compute several views of them.
-
-    The views must agree in how they load and compute. Failed clips are reported in
-    ``owner.errors_``, which is left alone if nothing changed.
-    """
-    report = Report()
-    how = {"n_jobs": owner.n_jobs, "verbose": owner.verbose}
-    caching: Caching | None = owner._caching
-    arrays: list[Any]
-    if caching is None:
-        parts = load_rows(views[0], X, report, **how)
-        arrays, _ = compute_parts(views, parts, len(X), report)
-    else:
-        entries = cached_views(views, X, report, caching, **how)
-        arrays = [arrays_of(of_view) for of_view in entries]
-    report.close(owner, len(X), views[0].on_error)
-    return arrays
 
 
 def arrays_of(entries: Sequence[Kept]) -> np.ndarray | LazyClips:
@@ -112,12 +97,12 @@ class _Job:
         rows: Sequence[int],
         report: Report,
         caching: Caching,
-        n_jobs: int | None,
-        verbose: int,
+        load: Callable[..., Iterator[Part]],
+        compute: Callable[..., list[Any]],
         waveforms: bool,
     ) -> None:
         self.views, self.X, self.rows, self.report = views, X, rows, report
-        self.options: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose}
+        self.load, self.compute = load, compute
         self.folder = caching.folder
         self._number_of = {row: i for i, row in enumerate(rows)}
         self.contents = contents_of([X[row] for row in rows], caching.by, self.folder)
@@ -177,15 +162,13 @@ class _Job:
                 [np.array(entry.read()[0]) for entry in entries],
             )
         rest = [self.rows[i] for i in clips if known[i] is None]
-        yield from load_rows(
-            self.views[0], self.X, self.report, rows=rest, **self.options
-        )
+        yield from self.load(rows=rest)
 
     def _computed(self, views: list[Any], part: Part) -> list[dict[int, Held]]:
         """Entries of views, and last of waveforms, by number of clip in this call."""
         lengths = [float(len(waveform)) for waveform in part.waveforms]
         own = [waveform[None] for waveform in part.waveforms], [np.nan] * len(lengths)
-        computed = [*compute_part(views, part, self.report), own] if views else [own]
+        computed = [*self.compute(views, part, self.report), own] if views else [own]
         failed = {error["row"] for error in self.report.errors}
         failed |= self.report.short.keys()
         numbers = [self._number_of[row] for row in part.rows]

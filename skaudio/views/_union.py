@@ -22,9 +22,9 @@ from skaudio._utils._container import Views
 from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _BaseComposition, _fit_context
 from skaudio._utils._validation import check_clips
-from skaudio.cache._clips import is_cache
-from skaudio.views._base import BaseView, ViewSource
-from skaudio.views._cached import Caching, compute_views
+from skaudio.cache._folder import is_cache
+from skaudio.views._base import BaseView, ViewSource, compute_views
+from skaudio.views._cached import Caching
 from skaudio.views._cqt import CQTView
 from skaudio.views._gammatone import GammatoneView
 from skaudio.views._mel import MelView

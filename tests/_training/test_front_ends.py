@@ -574,7 +574,7 @@ def test_reports_count_rows_over_all_parts(clips, monkeypatch, method):
     model.fit(waves, y)
     bad = list(waves)
     bad[3], bad[7] = 1e30 * bad[3], "no such.wav"
-    monkeypatch.setattr(skaudio._audio._load, "MOST_CLIPS", 2)
+    monkeypatch.setattr(skaudio._audio._parts, "MOST_CLIPS", 2)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         own = OwnViews(mel, "cpu")

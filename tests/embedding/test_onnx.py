@@ -198,7 +198,7 @@ def test_files_are_known_by_their_content(write, clips, runtime, tmp_path, monke
     embedder = PretrainedEmbedder(path, model_sr=SR, cache=tmp_path / "cache")
     table = embedder.fit_transform(clips)
     assert embedder.fingerprint_ == hashlib.sha256(path.read_bytes()).hexdigest()
-    same = PretrainedEmbedder(write(name="copy.onnx"), model_sr=SR)
+    same = clone(embedder).set_params(weights=write(name="copy.onnx"))
     monkeypatch.setattr(
         "skaudio.embedding._backends._onnx.OnnxNetwork.embed",
         lambda *_: pytest.fail("is cached"),

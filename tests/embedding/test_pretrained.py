@@ -149,7 +149,7 @@ def test_failed_clips_keep_their_rows(embedder, clips, paths):
 
 def test_one_warning_for_all_parts_and_equal_clips(embedder, clips, monkeypatch):
     """Rows that are embedded once, because they are equal, all failed."""
-    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 2)
+    monkeypatch.setattr("skaudio._audio._parts.MOST_CLIPS", 2)
     X = [clips[4], "no.wav", clips[4], clips[5], np.full(9, np.nan), np.full(9, np.nan)]
     embedder = clone(embedder).set_params(on_error="warn", cache=True)
     with pytest.warns(UserWarning, match="^3 of 6 clips .*row 1: .*row 4: ") as told:

@@ -242,7 +242,7 @@ def test_files_are_read_some_at_a_time(model, sound, tmp_path, monkeypatch):
     model = clone(model).fit(paths, y)
     whole = model.predict_proba(paths)
 
-    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 5)
+    monkeypatch.setattr("skaudio._audio._parts.MOST_CLIPS", 5)
     sizes, read = [], _load.load_clips
 
     def counted(clips, **options):
@@ -269,7 +269,7 @@ def test_rows_of_failed_files_are_counted_over_all_parts(sound, tmp_path, monkey
     clf = CRNNClassifier(views=mel, **NET).fit(list(X), y)
     clips = list(X)
     clips[7] = "no such.wav"
-    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 5)
+    monkeypatch.setattr("skaudio._audio._parts.MOST_CLIPS", 5)
     with pytest.raises(ValueError, match="NaN"):
         clf.predict(clips)
     assert [error["row"] for error in clf.errors_] == [7]

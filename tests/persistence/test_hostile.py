@@ -246,7 +246,7 @@ def test_features_are_not_taken_for_those_of_another_network(network, tmp_path):
     embedder = LayerEmbedder(FrozenEstimator(net)).fit(X)
     save(embedder, tmp_path / "m")
     loaded = load(tmp_path / "m")
-    assert loaded._digest() == embedder._digest()
+    assert loaded._store() == embedder._store()
     np.testing.assert_array_equal(loaded.transform(X), embedder.transform(X))
     tree, arrays = parts(tmp_path / "m")
     for name in ("_fingerprint", "_digest"):
@@ -257,7 +257,7 @@ def test_features_are_not_taken_for_those_of_another_network(network, tmp_path):
             load(write(tmp_path / "m", planted, arrays))
     name = next(name for name in arrays if "_weights.network" in name)
     other = {**arrays, name: arrays[name] + 1}
-    assert load(write(tmp_path / "m", tree, other))._digest() != embedder._digest()
+    assert load(write(tmp_path / "m", tree, other))._store() != embedder._store()
 
 
 # ------------------------------------------------------------------ bounded sizes

@@ -77,7 +77,7 @@ def cache(request, tmp_path):
 def counted(monkeypatch):
     """Numbers of clips that were loaded, and of views that were computed of a clip."""
     counts = {"loaded": 0, "computed": 0}
-    compute, load = skaudio.views._compute, skaudio._audio._load
+    compute, load = skaudio.views._base, skaudio._audio._load
     real_load, real_compute = load._load_one, compute.compute_clips
 
     def loading(*args, **options):

@@ -224,7 +224,7 @@ def test_importing_views_loads_no_heavy_library():
 
 
 def test_one_warning_counts_the_clips_of_the_whole_call(sounds, tmp_path, monkeypatch):
-    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 4)
+    monkeypatch.setattr("skaudio._audio._parts.MOST_CLIPS", 4)
     X = list(sounds[0][:10])
     X[1] = X[5] = X[9] = tmp_path / "absent.wav"
     X[6] = 1e30 * X[6]

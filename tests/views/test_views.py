@@ -324,7 +324,7 @@ def test_errors_are_reported_and_forgotten(view, sounds):
 
 
 def test_rows_of_errors_count_over_chunks(view, sounds, monkeypatch, tmp_path):
-    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 2)
+    monkeypatch.setattr("skaudio._audio._parts.MOST_CLIPS", 2)
     clips = [*sounds[0][:3], tmp_path / "missing.wav", sounds[0][4]]
     view.set_params(on_error="nan", duration=0.5)
     out = view.transform(clips)
@@ -622,11 +622,11 @@ def test_a_device_that_is_not_here(sounds, device):
 @pytest.mark.parametrize("form", [np.array, list])
 def test_what_was_collected_is_held_once(sounds, monkeypatch, form):
     """When a part is computed, those of the parts before it are in the result only."""
-    monkeypatch.setattr("skaudio._audio._load.MOST_CLIPS", 4)
+    monkeypatch.setattr("skaudio._audio._parts.MOST_CLIPS", 4)
     X = form(list(sounds[0][:12]))
     union = make_view_union("mel", "gammatone", sr=SR)
     expected = union.transform(X)
-    compute, made = _base._compute_clips, []
+    compute, made = _base.compute_clips, []
 
     def watched(views, clips, dtype):
         assert [array for array in made if array() is not None] == []
@@ -634,7 +634,7 @@ def test_what_was_collected_is_held_once(sounds, monkeypatch, form):
         made.extend(weakref.ref(array) for arrays, _ in computed for array in arrays)
         return computed
 
-    monkeypatch.setattr(_base, "_compute_clips", watched)
+    monkeypatch.setattr(_base, "compute_clips", watched)
     out = union.transform(X)
     assert len(made) == 24
     for name in out.names:
@@ -643,7 +643,7 @@ def test_what_was_collected_is_held_once(sounds, monkeypatch, form):
 
 def test_a_part_holds_a_bounded_number_of_samples(monkeypatch):
     """Few clips while nobody knows how long they are; then as many as fit."""
-    monkeypatch.setattr("skaudio._audio._load.PART_SAMPLES", 32 * 1000)
+    monkeypatch.setattr("skaudio._audio._parts.PART_SAMPLES", 32 * 1000)
     lengths = [1000] * 41 + [4000] * 19 + [100] * 40
     clips = [np.ones(n, np.float32) for n in lengths]
     found = list(load_parts(clips, Report(), sr=SR))
