@@ -37,6 +37,8 @@ class LazyClips(Sequence[np.ndarray]):
         of frames may change; they are sent to other processes.
     dtype : dtype or None, default=None
         Type of all arrays; None is one that has room for all.
+    n_frames : ndarray of shape (n_clips,) or None, default=None
+        Frames of every clip; None asks the entries.
     """
 
     ndim = 1  # as a 1-D object array of arrays
@@ -46,12 +48,16 @@ class LazyClips(Sequence[np.ndarray]):
         entries: Sequence[Entry],
         changes: tuple[Change, ...] = (),
         dtype: Any = None,
+        n_frames: np.ndarray | None = None,
     ) -> None:
         self.entries = entries
         self.changes = changes
         if dtype is None:
             dtype = np.result_type(*{entry.dtype for entry in entries})
         self.dtype = np.dtype(dtype)
+        if n_frames is None:
+            n_frames = np.array([e.shape[-1] for e in entries], dtype=np.intp)
+        self.n_frames = n_frames
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -73,18 +79,14 @@ class LazyClips(Sequence[np.ndarray]):
     def take(self, rows: np.ndarray) -> Self:
         """Some of the clips; nothing is read."""
         some = [self.entries[row] for row in rows.tolist()]
-        return type(self)(some, self.changes, self.dtype)
+        return type(self)(some, self.changes, self.dtype, self.n_frames[rows])
 
     def changed(self, change: Change) -> Self:
         """The same clips with a further change of their values."""
-        return type(self)(self.entries, (*self.changes, change), self.dtype)
+        changes = *self.changes, change
+        return type(self)(self.entries, changes, self.dtype, self.n_frames)
 
     @property
     def n_bins(self) -> int:
         """Bins of every clip; 0 without clips."""
         return self.entries[0].shape[0] if self.entries else 0
-
-    @property
-    def n_frames(self) -> np.ndarray:
-        """Frames of every clip, shape (n_clips,)."""
-        return np.array([entry.shape[-1] for entry in self.entries], dtype=np.intp)

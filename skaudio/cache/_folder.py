@@ -50,7 +50,9 @@ class Folder:
         self.path = Path(path)
         self._lock = Lock()
         self._packs: dict[str, dict[str, Pack | None]] = {}
-        self._places: dict[str, dict[bytes, list[Stored]]] = {}
+        # of every key the first place, and others in case that one is damaged
+        self._places: dict[str, dict[bytes, Stored]] = {}
+        self._others: dict[str, dict[bytes, list[Stored]]] = {}
         self._used: dict[str, float] = {}
         self._n_written: int | None = None  # bytes since all packs were counted
         self._has_warned = False
@@ -60,9 +62,9 @@ class Folder:
         found = {}
         with self._lock:
             for store, keys in _by_store(names).items():
-                places = self._refreshed(store)
+                self._refresh(store)
                 for key, name in keys:
-                    for place in places.get(key, ()):
+                    for place in self._places_of(store, key):
                         if place.pack.is_sound(place.row):
                             found[name] = place
                             break
@@ -103,13 +105,20 @@ class Folder:
             for row, (_, name) in enumerate(keys):
                 yield name, Stored(pack, row)
 
-    def _refreshed(self, store: str) -> dict[bytes, list[Stored]]:
-        """Where the arrays of a store are, by the files that there are now."""
+    def _places_of(self, store: str, key: bytes) -> Iterator[Stored]:
+        first = self._places.get(store, {}).get(key)
+        if first is not None:
+            yield first
+            yield from self._others.get(store, {}).get(key, ())
+
+    def _refresh(self, store: str) -> None:
+        """Find out where the arrays of a store are, by the files that there are now."""
         known = self._packs.setdefault(store, {})
         names = {Path(file.path).name for file in _files(self.path / store)}
         if known.keys() - names:  # evicted, or cleared
             known = self._packs[store] = {n: known[n] for n in known.keys() & names}
             self._places.pop(store, None)
+            self._others.pop(store, None)
             for pack in known.values():
                 self._add(store, pack)
         for name in sorted(names - known.keys()):
@@ -118,14 +127,15 @@ class Folder:
             except (OSError, ValueError):  # damaged, or of another version
                 known[name] = None
             self._add(store, known[name])
-        return self._places.get(store, {})
 
     def _add(self, store: str, pack: Pack | None) -> None:
         if pack is None:
             return
         places = self._places.setdefault(store, {})
         for row, key in enumerate(pack.keys):
-            places.setdefault(key, []).append(Stored(pack, row))
+            place = Stored(pack, row)
+            if places.setdefault(key, place) is not place:
+                self._others.setdefault(store, {}).setdefault(key, []).append(place)
 
     def _note_use(self, packs: set[Pack]) -> None:
         now = time.time()

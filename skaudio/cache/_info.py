@@ -77,7 +77,7 @@ def cache_info(folder: str | os.PathLike[str] | None = None) -> CacheInfo:
     n_arrays = n_bytes = 0
     for file in found.files():
         try:
-            n_arrays += len(open_pack(file.path).keys)
+            n_arrays += len(open_pack(file.path))
         except (OSError, ValueError):  # gone, or damaged
             continue
         n_bytes += file.n_bytes

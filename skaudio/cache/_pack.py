@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -77,17 +77,17 @@ class Stored(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
-        return self.pack.shapes[self.row]
+        return self.pack.shape(self.row)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the array."""
-        return DTYPES[self.pack.dtypes[self.row]]
+        return self.pack.dtype(self.row)
 
     @property
     def note(self) -> Note:
         """Two numbers that belong to the array."""
-        return self.pack.notes[self.row]
+        return self.pack.note(self.row)
 
     def read(self) -> np.ndarray:
         """The array, mapped into memory."""
@@ -165,14 +165,9 @@ class Pack:
             raise ValueError(f"{path} is no pack: it is too short.")
         self._bytes = np.memmap(path, np.uint8, "r")
         self._table = self._checked_table()
-        self.keys = [row.tobytes() for row in self._table["key"]]
-        self.dtypes = self._table["dtype"].tolist()
-        self.notes: list[Note] = [(a, b) for a, b in self._table["note"].tolist()]
-        ndims = self._table["ndim"].tolist()
-        shapes = self._table["shape"].tolist()
-        self.shapes = [tuple(s[:n]) for s, n in zip(shapes, ndims, strict=True)]
-        self._spans = list(self._checked_spans())
-        self._verified: list[bool | None] = [None] * len(self.keys)
+        self._check_spans()
+        # 1 if an array is what was written, -1 if not, 0 if nobody has looked
+        self._verified = np.zeros(len(self._table), np.int8)
 
     def _checked_table(self) -> np.ndarray:
         head = self._bytes[:START].tobytes()
@@ -185,39 +180,61 @@ class Pack:
             raise ValueError(f"The table of {self.path} is damaged.")
         return np.frombuffer(content, ROW, offset=8)
 
-    def _checked_spans(self) -> Iterator[tuple[int, int]]:
-        for row, shape in zip(self._table, self.shapes, strict=True):
-            start, dtype = int(row["start"]), int(row["dtype"])
-            if dtype >= len(DTYPES) or row["ndim"] > 2:
-                raise ValueError(f"{self.path} holds arrays of unknown kinds.")
-            stop = start + prod(shape) * DTYPES[dtype].itemsize
+    def _check_spans(self) -> None:
+        table = self._table
+        if (table["dtype"] >= len(DTYPES)).any() or (table["ndim"] > 2).any():
+            raise ValueError(f"{self.path} holds arrays of unknown kinds.")
+        for row in range(len(table)):
+            start, stop = self._span(row)
             if start % ALIGNED or stop > len(self._bytes):
                 raise ValueError(f"{self.path} ends before its arrays do.")
-            yield start, stop
+
+    def _span(self, row: int) -> tuple[int, int]:
+        start = int(self._table["start"][row])
+        return start, start + prod(self.shape(row)) * self.dtype(row).itemsize
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @property
+    def keys(self) -> list[bytes]:
+        """Keys of the arrays."""
+        return [key.tobytes() for key in self._table["key"]]
+
+    def shape(self, row: int) -> tuple[int, ...]:
+        """Shape of an array."""
+        shape: list[int] = self._table["shape"][row].tolist()
+        return tuple(shape[: self._table["ndim"][row]])
+
+    def dtype(self, row: int) -> np.dtype[Any]:
+        """Type of an array."""
+        return DTYPES[self._table["dtype"][row]]
+
+    def note(self, row: int) -> Note:
+        """Two numbers that belong to an array."""
+        first, second = self._table["note"][row].tolist()
+        return first, second
 
     def array(self, row: int) -> np.ndarray:
         """One of the arrays, mapped into memory."""
-        start, stop = self._spans[row]
+        start, stop = self._span(row)
         _note_reading(self, stop - start)
-        values = self._bytes[start:stop].view(DTYPES[self.dtypes[row]])
-        array: np.ndarray = values.reshape(self.shapes[row])
+        values = self._bytes[start:stop].view(self.dtype(row))
+        array: np.ndarray = values.reshape(self.shape(row))
         return array
 
     def is_sound(self, row: int) -> bool:
         """Whether an array is what was written; looked at once per process."""
-        known = self._verified[row]
-        if known is None:
-            array = self.array(row)
+        if not self._verified[row]:
+            array, entry = self.array(row), self._table[row]
             values = np.asarray(array).reshape(-1).view(np.uint8)
-            known = _checksum(self._table[row], values) == bytes(
-                self._table[row]["digest"].tobytes()
-            )
-            known = self._verified[row] = known and can_store(array)
-        return known
+            is_right = _checksum(entry, values) == entry["digest"].tobytes()
+            self._verified[row] = 1 if is_right and can_store(array) else -1
+        return bool(self._verified[row] > 0)
 
     def trust(self) -> None:
         """Take all arrays as undamaged: this process has just written them."""
-        self._verified = [True] * len(self._verified)
+        self._verified[:] = 1
 
     def release(self) -> None:
         """Give pages back that were read; they are read again where needed."""

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags
 
 from skaudio._audio._checks import all_finite, overflow
-from skaudio._audio._load import load_parts
+from skaudio._audio._load import load_parts, progress
 from skaudio._audio._parts import Part
 from skaudio._audio._report import Report
 from skaudio._utils._constraints import (
@@ -81,7 +81,7 @@ class ViewSource(FailedClips, metaclass=ABCMeta):
     ) -> list[list[Kept]]:
         """Entries of the cache, see `cached_views`."""
         caching: Any = self._caching
-        how |= {"load": load_rows, "compute": compute_part}
+        how |= {"load": load_rows, "compute": compute_part, "progress": progress}
         return cached_views(views, X, report, caching, **how)
 
     _arrays_of = staticmethod(arrays_of)

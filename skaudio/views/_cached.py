@@ -19,6 +19,7 @@ from skaudio.cache._folder import Folder, folder_of
 from skaudio.cache._keys import joined
 from skaudio.cache._pack import Held, Stored
 
+AT_A_TIME = 1024  # clips that are looked up together
 KNOWN_AT_A_TIME = 64  # clips whose waveforms are kept
 
 
@@ -42,10 +43,11 @@ def cached_views(
     *,
     load: Callable[..., Iterator[Part]],
     compute: Callable[..., list[Any]],
+    progress: Callable[..., Any],
     n_jobs: int | None,
     verbose: int,
     waveforms: bool = False,
-    rows: Sequence[int] | None = None,
+    rows: range | None = None,
 ) -> list[list[Kept]]:
     """Arrays of every view and clip, computed where they are not kept yet.
 
@@ -61,11 +63,13 @@ def cached_views(
         Where arrays are kept.
     load, compute : callable
         From clips to waveforms, and from these to views, part by part.
+    progress : callable
+        Makes a progress bar of a number of clips.
     n_jobs, verbose : int
-        Of the loader.
+        Of the loader, and of the progress bar.
     waveforms : bool, default=False
         Whether to give the waveforms as well, as a view of one bin that comes last.
-    rows : sequence of int or None, default=None
+    rows : range or None, default=None
         Which clips; None are all.
 
     Returns
@@ -75,9 +79,15 @@ def cached_views(
         `compute_parts`) and its number of samples. A clip that failed is NaN.
     """
     rows = range(len(X)) if rows is None else rows
-    loaded = partial(load, views[0], X, report, n_jobs=n_jobs, verbose=verbose)
-    job = _Job(views, X, rows, report, caching, loaded, compute, waveforms)
-    return job.entries()
+    entries: list[list[Kept]] = [[] for _ in range(len(views) + waveforms)]
+    with progress(len(rows), verbose) as advance:
+        loaded = partial(load, views[0], X, report, n_jobs=n_jobs, verbose=0)
+        for start in range(0, len(rows), AT_A_TIME):
+            some = rows[start : start + AT_A_TIME]
+            job = _Job(views, X, some, report, caching, loaded, compute, waveforms)
+            for of_view, new in zip(entries, job.entries(advance), strict=True):
+                of_view.extend(new)
+    return entries
 
 
 def arrays_of(entries: Sequence[Kept]) -> np.ndarray | LazyClips:
@@ -111,13 +121,15 @@ class _Job:
         if waveforms:
             self.keys.append(self.waveform_keys)
 
-    def entries(self) -> list[list[Kept]]:
-        """See `cached_views`."""
+    def entries(self, advance: Callable[[int], Any]) -> list[list[Kept]]:
+        """See `cached_views`; ``advance`` is told how many clips are done."""
+        self.advance, self.n_left = advance, len(self.rows)
         n = len(self.rows)
         keys = list(chain.from_iterable(self.keys))
         # there is one for every clip: those that failed are NaN
         found: Any = MEMORY.entries(keys, self._compute, self.folder)
         entries: list[list[Kept]] = [found[i : i + n] for i in range(0, len(found), n)]
+        advance(self.n_left)
         self._share_failures()
         failed = {error["row"] for error in self.report.errors}
         for i, row in enumerate(self.rows):
@@ -144,6 +156,8 @@ class _Job:
                 for number, of_view in zip(numbers, computed, strict=False):
                     for i, held in of_view.items():
                         yield number * n + i, held
+                self.advance(len(part.rows))
+                self.n_left -= len(part.rows)
 
     def _loaded(self, clips: list[int]) -> Iterator[Part]:
         """Waveforms of clips, of those that are kept without loading them.
