@@ -32,7 +32,7 @@ from skaudio.cache._clips import store_of
 from skaudio.cache._content import content_digest, files_of
 from skaudio.cache._folder import is_cache
 from skaudio.cache._keys import versions_of
-from skaudio.views._cached import Caching, arrays_of, cached_views
+from skaudio.views._cached import Caching, Extraction, arrays_of
 
 if TYPE_CHECKING:
     from skaudio.cache._clips import Kept
@@ -77,12 +77,18 @@ class ViewSource(FailedClips, metaclass=ABCMeta):
         return compute_parts(views, parts, n_clips, report)
 
     def _entries(
-        self, views: Sequence[BaseView], X: Any, report: Report, **how: Any
+        self,
+        views: Sequence[BaseView],
+        X: Any,
+        report: Report,
+        *,
+        waveforms: bool = False,
+        **how: Any,
     ) -> list[list[Kept]]:
-        """Entries of the cache, see `cached_views`."""
+        """Entries of the cache, see `Extraction.entries`."""
         caching: Any = self._caching
-        how |= {"load": load_rows, "compute": compute_part, "progress": progress}
-        return cached_views(views, X, report, caching, **how)
+        doing = load_rows, compute_part, progress
+        return Extraction(views, caching, *doing, waveforms).entries(X, report, **how)
 
     _arrays_of = staticmethod(arrays_of)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import clone
 
 from skaudio._audio._parts import Part
 from skaudio._audio._report import Report
 from skaudio._utils._container import stack_or_object
 from skaudio._utils._lazy import LazyClips
+from skaudio._utils._types import is_path
 from skaudio.cache._clips import MEMORY, Kept, contents_of
+from skaudio.cache._elsewhere import fill_elsewhere, works_elsewhere
 from skaudio.cache._folder import Folder, folder_of
 from skaudio.cache._keys import joined
 from skaudio.cache._pack import Held, Stored
@@ -35,59 +38,89 @@ class Caching(NamedTuple):
         return folder_of(self.cache)
 
 
-def cached_views(
-    views: Sequence[Any],
-    X: Any,
-    report: Report,
-    caching: Caching,
-    *,
-    load: Callable[..., Iterator[Part]],
-    compute: Callable[..., list[Any]],
-    progress: Callable[..., Any],
-    n_jobs: int | None,
-    verbose: int,
-    waveforms: bool = False,
-    rows: range | None = None,
-) -> list[list[Kept]]:
-    """Arrays of every view and clip, computed where they are not kept yet.
+@dataclass(frozen=True)
+class Extraction:
+    """Views of clips, each computed where it is not kept yet.
 
     Parameters
     ----------
     views : sequence of BaseView
         They must agree in how they load and compute.
-    X : array or list
-        Checked clips.
-    report : Report
-        Where failures are added.
     caching : Caching
         Where arrays are kept.
     load, compute : callable
         From clips to waveforms, and from these to views, part by part.
     progress : callable
         Makes a progress bar of a number of clips.
-    n_jobs, verbose : int
-        Of the loader, and of the progress bar.
     waveforms : bool, default=False
         Whether to give the waveforms as well, as a view of one bin that comes last.
-    rows : range or None, default=None
-        Which clips; None are all.
-
-    Returns
-    -------
-    entries : list of list
-        One list of entries per view. Their notes are the top of a clip's range (see
-        `compute_parts`) and its number of samples. A clip that failed is NaN.
     """
-    rows = range(len(X)) if rows is None else rows
-    entries: list[list[Kept]] = [[] for _ in range(len(views) + waveforms)]
-    with progress(len(rows), verbose) as advance:
-        loaded = partial(load, views[0], X, report, n_jobs=n_jobs, verbose=0)
-        for start in range(0, len(rows), AT_A_TIME):
-            some = rows[start : start + AT_A_TIME]
-            job = _Job(views, X, some, report, caching, loaded, compute, waveforms)
-            for of_view, new in zip(entries, job.entries(advance), strict=True):
-                of_view.extend(new)
-    return entries
+
+    views: Sequence[Any]
+    caching: Caching
+    load: Callable[..., Iterator[Part]]
+    compute: Callable[..., list[Any]]
+    progress: Callable[..., Any]
+    waveforms: bool = False
+
+    def entries(
+        self,
+        X: Any,
+        report: Report,
+        *,
+        n_jobs: int | None,
+        verbose: int,
+        rows: range | None = None,
+    ) -> list[list[Kept]]:
+        """One list of entries per view.
+
+        Their notes are the top of a clip's range (see `compute_parts`) and its number
+        of samples. A clip that failed is NaN, and added to ``report``. ``rows`` are
+        those of X, None: all. Files are shared out among the workers of a configured
+        joblib backend, if there is a folder where they can leave what they compute.
+        """
+        rows = range(len(X)) if rows is None else rows
+        if self.caching.folder is not None and works_elsewhere(n_jobs):
+            paths = [X[row] for row in rows if is_path(X[row])]
+            self._fill(paths, n_jobs, verbose)
+        entries: list[list[Kept]] = [[] for _ in self._stores()]
+        with self.progress(len(rows), verbose) as advance:
+            for start in range(0, len(rows), AT_A_TIME):
+                some = rows[start : start + AT_A_TIME]
+                job = _Job(self, X, some, report, n_jobs, advance)
+                for of_view, new in zip(entries, job.entries(), strict=True):
+                    of_view.extend(new)
+        return entries
+
+    def keep(self, paths: list[Any]) -> None:
+        """Compute what is not kept of some files; what fails is left out."""
+        views = [clone(view).set_params(on_error="nan") for view in self.views]
+        replace(self, views=views).entries(paths, Report(), n_jobs=1, verbose=0)
+
+    def keys(self, clips: Sequence[Any]) -> tuple[list[str | None], list[Any]]:
+        """What clips hold, and one list of keys per view."""
+        contents = contents_of(clips, self.caching.by, self.caching.folder)
+        return contents, [joined(store, contents) for store in self._stores()]
+
+    def _stores(self) -> list[str | None]:
+        stores = [view._store() for view in self.views]
+        return [*stores, self.views[0]._waveform_store()] if self.waveforms else stores
+
+    def _fill(self, paths: list[Any], n_jobs: int | None, verbose: int) -> None:
+        """Have workers compute what is not kept yet."""
+        missing: list[Any] = []
+        for start in range(0, len(paths), AT_A_TIME):
+            some = paths[start : start + AT_A_TIME]
+            _, keys = self.keys(some)
+            kept = [MEMORY.peek(of_view, self.caching.folder) for of_view in keys]
+            missing += [
+                path
+                for path, entries in zip(some, zip(*kept, strict=True), strict=True)
+                if None in entries
+            ]
+        with self.progress(len(missing), verbose) as advance:
+            for n_clips in fill_elsewhere(self.keep, missing, n_jobs):
+                advance(n_clips)
 
 
 def arrays_of(entries: Sequence[Kept]) -> np.ndarray | LazyClips:
@@ -98,38 +131,33 @@ def arrays_of(entries: Sequence[Kept]) -> np.ndarray | LazyClips:
 
 
 class _Job:
-    """One call of `cached_views`."""
+    """Some clips of one call."""
 
     def __init__(
         self,
-        views: Sequence[Any],
+        extraction: Extraction,
         X: Any,
-        rows: Sequence[int],
+        rows: range,
         report: Report,
-        caching: Caching,
-        load: Callable[..., Iterator[Part]],
-        compute: Callable[..., list[Any]],
-        waveforms: bool,
+        n_jobs: int | None,
+        advance: Callable[[int], Any],
     ) -> None:
-        self.views, self.X, self.rows, self.report = views, X, rows, report
-        self.load, self.compute = load, compute
-        self.folder = caching.folder
+        self.extraction, self.views = extraction, extraction.views
+        self.X, self.rows, self.report = X, rows, report
+        self.n_jobs, self.advance, self.n_left = n_jobs, advance, len(rows)
+        self.folder = extraction.caching.folder
+        self.contents, self.keys = extraction.keys([X[row] for row in rows])
+        self.waveform_keys = joined(self.views[0]._waveform_store(), self.contents)
         self._number_of = {row: i for i, row in enumerate(rows)}
-        self.contents = contents_of([X[row] for row in rows], caching.by, self.folder)
-        self.waveform_keys = joined(views[0]._waveform_store(), self.contents)
-        self.keys = [joined(view._store(), self.contents) for view in views]
-        if waveforms:
-            self.keys.append(self.waveform_keys)
 
-    def entries(self, advance: Callable[[int], Any]) -> list[list[Kept]]:
-        """See `cached_views`; ``advance`` is told how many clips are done."""
-        self.advance, self.n_left = advance, len(self.rows)
+    def entries(self) -> list[list[Kept]]:
+        """See `Extraction.entries`."""
         n = len(self.rows)
         keys = list(chain.from_iterable(self.keys))
         # there is one for every clip: those that failed are NaN
         found: Any = MEMORY.entries(keys, self._compute, self.folder)
         entries: list[list[Kept]] = [found[i : i + n] for i in range(0, len(found), n)]
-        advance(self.n_left)
+        self.advance(self.n_left)
         self._share_failures()
         failed = {error["row"] for error in self.report.errors}
         for i, row in enumerate(self.rows):
@@ -176,13 +204,19 @@ class _Job:
                 [np.array(entry.read()[0]) for entry in entries],
             )
         rest = [self.rows[i] for i in clips if known[i] is None]
-        yield from self.load(rows=rest)
+        yield from self.extraction.load(
+            self.views[0], self.X, self.report, n_jobs=self.n_jobs, verbose=0, rows=rest
+        )
 
     def _computed(self, views: list[Any], part: Part) -> list[dict[int, Held]]:
         """Entries of views, and last of waveforms, by number of clip in this call."""
         lengths = [float(len(waveform)) for waveform in part.waveforms]
         own = [waveform[None] for waveform in part.waveforms], [np.nan] * len(lengths)
-        computed = [*self.compute(views, part, self.report), own] if views else [own]
+        computed = (
+            [*self.extraction.compute(views, part, self.report), own]
+            if views
+            else [own]
+        )
         failed = {error["row"] for error in self.report.errors}
         failed |= self.report.short.keys()
         numbers = [self._number_of[row] for row in part.rows]
