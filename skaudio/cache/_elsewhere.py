@@ -21,7 +21,7 @@ def works_elsewhere(n_jobs: int | None) -> bool:
     """
     backend, _ = get_active_backend(prefer="threads")
     is_outermost = backend.nesting_level in (None, 0)
-    shares_memory: bool = backend.supports_sharedmem
+    shares_memory = getattr(backend, "supports_sharedmem", False)
     return is_outermost and not shares_memory and effective_n_jobs(n_jobs) > 1
 
 
@@ -46,6 +46,8 @@ def fill_elsewhere(
     n_clips : int
         How many clips a task has computed.
     """
+    if not clips:
+        return
     n_tasks = TASKS_PER_WORKER * effective_n_jobs(n_jobs)
     size = min(max(1, -(-len(clips) // n_tasks)), MOST_CLIPS)
     parts = [list(clips[i : i + size]) for i in range(0, len(clips), size)]

@@ -229,7 +229,7 @@ class _Job:
                     strict=True,
                 )
             )
-            for arrays, tops in computed
+            for arrays, tops in (*computed, own)
         ]
 
     def _share_failures(self) -> None:
