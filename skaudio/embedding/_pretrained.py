@@ -37,7 +37,7 @@ from skaudio._weights._onnx import UnfitGraph
 from skaudio._weights._published import locate, published_of, tags_of
 from skaudio._weights._read import Pretrained, read_weights
 from skaudio.cache._clips import MEMORY, keys_of, store_of
-from skaudio.cache._elsewhere import fill_elsewhere, works_elsewhere
+from skaudio.cache._elsewhere import fill_by
 from skaudio.cache._folder import folder_of, is_cache
 from skaudio.cache._keys import digest_of
 from skaudio.cache._pack import Held
@@ -352,11 +352,7 @@ class PretrainedEmbedder(
                 yield row, None if array is None else Held(array, kept=kept)
 
         keys, folder = self._keys(X, network), folder_of(self.cache)
-        if folder is not None and works_elsewhere(self.n_jobs):
-            kept = MEMORY.peek(keys, folder)
-            paths = [X[i] for i, e in enumerate(kept) if e is None and is_path(X[i])]
-            worker = clone(self).set_params(on_error="nan", n_jobs=1, verbose=0)
-            list(fill_elsewhere(worker.transform, paths, self.n_jobs))
+        fill_by(self, X, keys, folder)
         found = MEMORY.entries(keys, compute, folder)
         known = {keys[error["row"]]: error for error in report.errors}
         failed_rows = {error["row"] for error in report.errors}

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import soundfile
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
@@ -123,7 +124,9 @@ def test_processes_compute_views(paths, tmp_path, monkeypatch, nothing_is_loaded
 
 def test_a_cluster_embeds(client, paths, tmp_path, nothing_is_loaded_here, monkeypatch):
     weights = tmp_path / "tiny.safetensors"
-    save_weights(SampleCNN(4, sizes=(3,) * 6, width=0.1), weights, sr=SR)
+    with torch.random.fork_rng(devices=[]):
+        network = SampleCNN(4, sizes=(3,) * 6, width=0.1)
+    save_weights(network, weights, sr=SR)
     embedder = PretrainedEmbedder(weights, cache=tmp_path / "cache")
     with joblib.parallel_config("dask"):
         found = embedder.transform(paths[:8])
