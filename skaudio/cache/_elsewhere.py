@@ -11,7 +11,6 @@ from joblib.parallel import get_active_backend
 from sklearn.base import clone
 
 from skaudio._utils._types import is_path
-from skaudio.cache._clips import MEMORY, Shelf
 
 TASKS_PER_WORKER, MOST_CLIPS = 4, 256
 
@@ -63,13 +62,10 @@ def fill_elsewhere(
     yield from parallel(delayed(_quietly)(fill, part) for part in parts)
 
 
-def fill_by(
-    transformer: Any, X: Sequence[Any], keys: Sequence[str | None], folder: Shelf | None
-) -> None:
-    """Have workers transform those files of X whose keys the folder does not have."""
-    if folder is None or not works_elsewhere(transformer.n_jobs):
+def fill_by(transformer: Any, X: Sequence[Any], kept: Sequence[Any]) -> None:
+    """Have workers transform the files of X of which nothing is kept: None."""
+    if not works_elsewhere(transformer.n_jobs):
         return
-    kept = MEMORY.peek(keys, folder)
     paths = [x for x, e in zip(X, kept, strict=True) if e is None and is_path(x)]
     worker = clone(transformer).set_params(on_error="nan", n_jobs=1, verbose=0)
     list(fill_elsewhere(worker.transform, paths, transformer.n_jobs))

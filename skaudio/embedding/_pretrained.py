@@ -352,7 +352,8 @@ class PretrainedEmbedder(
                 yield row, None if array is None else Held(array, kept=kept)
 
         keys, folder = self._keys(X, network), folder_of(self.cache)
-        fill_by(self, X, keys, folder)
+        if folder is not None:
+            fill_by(self, X, MEMORY.peek(keys, folder))
         found = MEMORY.entries(keys, compute, folder)
         known = {keys[error["row"]]: error for error in report.errors}
         failed_rows = {error["row"] for error in report.errors}
