@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -60,6 +61,7 @@ class ClipCache:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
+        self._has_warned = False
         self.n_bytes = self.n_found = self.n_computed = 0
         self._arrays: OrderedDict[str, Held] = OrderedDict()
         self.forget_threads()
@@ -151,6 +153,7 @@ class ClipCache:
                     found |= self._keep(kept, folder)
             finally:
                 self._release(mine)
+        self._warn_if_too_much([found[n] for n in first if keys[first[n]]])
         return [found[name] for name in names]
 
     def peek(
@@ -175,6 +178,7 @@ class ClipCache:
         """Set the number of bytes, and drop what is above it."""
         with self._changed:
             self.capacity = capacity
+            self._has_warned = False
             self._drop_excess()
 
     def _claim(self, names: Sequence[str], found: dict[str, Kept | None]) -> list[str]:
@@ -217,6 +221,22 @@ class ClipCache:
                     self.n_bytes += entry.array.nbytes
             self._drop_excess()
         return stored
+
+    def _warn_if_too_much(self, found: Mapping[str, Kept | None]) -> None:
+        """Say so if what one call needs cannot be kept, and so never will be."""
+        held = [
+            e.array.nbytes for e in found.values() if isinstance(e, Held) and e.kept
+        ]
+        if sum(held) > self.capacity and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"What was computed of these clips takes {sum(held) / 2**20:.0f} MiB, "
+                f"but {self.capacity / 2**20:.0f} MiB are kept in memory, so much of "
+                "it is computed again the next time. Set cache to a folder, or raise "
+                "the limit: skaudio.cache.set_cache_limit(n_bytes).",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _drop_excess(self) -> None:
         while self.n_bytes > self.capacity:

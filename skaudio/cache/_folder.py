@@ -114,7 +114,7 @@ class Folder:
     def _refresh(self, store: str) -> None:
         """Find out where the arrays of a store are, by the files that there are now."""
         known = self._packs.setdefault(store, {})
-        names = {Path(file.path).name for file in _files(self.path / store)}
+        names = _names(self.path / store)
         if known.keys() - names:  # evicted, or cleared
             known = self._packs[store] = {n: known[n] for n in known.keys() & names}
             self._places.pop(store, None)
@@ -205,6 +205,13 @@ def _by_store(names: Sequence[str]) -> dict[str, list[tuple[bytes, str]]]:
         store, key = name.split("/")
         found[store].append((bytes.fromhex(key), name))
     return found
+
+
+def _names(store: Path) -> set[str]:
+    """Names of packs; where they are is asked of the folder alone."""
+    with suppress(OSError):
+        return {name for name in os.listdir(store) if name.endswith(SUFFIX)}
+    return set()
 
 
 def _files(store: Path) -> list[File]:

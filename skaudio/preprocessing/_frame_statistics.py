@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skaudio._utils._lazy import LazyClips
 from skaudio._utils._output import names_of_bins, with_index
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._validation import check_views
@@ -129,7 +130,7 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
         views = check_views(self, X, reset=False)
         table = np.concatenate(
             [
-                _over_frames(views[name], STATISTICS[statistic])
+                _over_frames(views._some(name), STATISTICS[statistic])
                 for name in views.names
                 for statistic in self.statistics
             ],
@@ -185,7 +186,9 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _over_frames(clips: np.ndarray, statistic: Callable[..., np.ndarray]) -> np.ndarray:
-    if clips.dtype == object:
-        return np.stack([statistic(clip, axis=1) for clip in clips])
-    return statistic(clips, axis=2)
+def _over_frames(
+    clips: np.ndarray | LazyClips, statistic: Callable[..., np.ndarray]
+) -> np.ndarray:
+    if isinstance(clips, np.ndarray) and clips.ndim == 3:
+        return statistic(clips, axis=2)
+    return np.stack([statistic(clip, axis=1) for clip in clips])

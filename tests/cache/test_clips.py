@@ -75,7 +75,8 @@ def test_what_was_not_used_for_longest_goes_first():
         cache.rows(names_of(text), compute)
     assert cache.n_bytes == 240
     compute.asked.clear()
-    cache.rows(names_of("acdb"), compute)
+    with pytest.warns(UserWarning, match="kept in memory"):
+        cache.rows(names_of("acdb"), compute)
     assert compute.asked == [[3]]
 
 
@@ -87,6 +88,15 @@ def test_a_smaller_limit_holds_at_once():
     compute.asked.clear()
     cache.rows(names_of("cd"), compute)
     assert compute.asked == []
+
+
+def test_what_cannot_be_kept_is_said_once():
+    cache, compute = ClipCache(capacity=100), Computing()
+    cache.rows(names_of("a"), compute)
+    with pytest.warns(UserWarning, match=r"cache to a folder.*set_cache_limit"):
+        cache.rows(names_of("ab"), compute)
+    cache.rows(names_of("ab"), compute)
+    cache.rows([None, None], Computing(size=1000))  # not to be kept
 
 
 def test_clips_without_a_key_wait_for_nobody():
