@@ -222,11 +222,9 @@ class ClipCache:
             self._drop_excess()
         return stored
 
-    def _warn_if_too_much(self, found: Mapping[str, Kept | None]) -> None:
+    def _warn_if_too_much(self, found: Sequence[Kept | None]) -> None:
         """Say so if what one call needs cannot be kept, and so never will be."""
-        held = [
-            e.array.nbytes for e in found.values() if isinstance(e, Held) and e.kept
-        ]
+        held = [e.array.nbytes for e in found if isinstance(e, Held) and e.kept]
         if sum(held) > self.capacity and not self._has_warned:
             self._has_warned = True
             warnings.warn(
