@@ -56,9 +56,9 @@ def views(cache: Any = False) -> Any:
 def steps_after() -> list[tuple[str, Any]]:
     """What follows the views."""
     network = MultiViewBlendingClassifier(
-        width=0.1,
+        width=0.05,
         segment_length=1.5,
-        max_epochs=2,
+        max_epochs=1,
         validation_fraction=None,
         blending="uniform",
         random_state=0,
