@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skaudio.nn.exporting import is_exporting
+
 ATTENTIONS = ("temporal", "spatio-temporal")
 
 
@@ -126,7 +128,7 @@ class MaxPool(nn.MaxPool2d):
         window = min(high, x.shape[2]), min(wide, x.shape[3])
         if window == (1, 1):
             return x
-        if window != (2, 1):
+        if window != (2, 1) or is_exporting():
             return F.max_pool2d(x, window)
         if torch.is_grad_enabled():
             return _MaxOfPairs.apply(x)

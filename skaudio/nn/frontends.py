@@ -16,8 +16,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from skaudio._utils._spectra import PAD_MODES, SCALES
+from skaudio.nn.exporting import copied, is_exporting
 from skaudio.nn.filterbanks import (
     fft_window,
     gammatone_filterbank,
@@ -184,6 +186,8 @@ class PowerSpectrogram(nn.Module):
     """
 
     window: Tensor
+    waves: Tensor | None  # of a copy that is `exportable`
+    left_out: tuple[int, int]  # samples of a frame that its window has not
 
     def __init__(
         self,
@@ -211,6 +215,7 @@ class PowerSpectrogram(nn.Module):
         placed = fft_window(window, win_length, n_fft, first=center == "start")
         samples = torch.tensor(placed, dtype=dtype)
         self.register_buffer("window", samples, persistent=False)
+        self.register_buffer("waves", None, persistent=False)
         # front ends that agree in this can share a spectrogram
         padding = (center, pad_mode if center else None, preemphasis or None)
         self.framing = (n_fft, hop_length, samples.numpy().tobytes(), *padding)
@@ -225,10 +230,37 @@ class PowerSpectrogram(nn.Module):
         is the sample at which the first frame lies.
         """
         waveform = self._prepared(waveform, borders, offset)[..., offset:]
+        if self.waves is not None:
+            return self._correlated(waveform, self.waves)
         frames = waveform.unfold(-1, self.n_fft, self.hop_length)
         squares = torch.view_as_real(torch.fft.rfft(frames * self.window)).square_()
         # abs(), or a sum over an axis of two, would take several times as long
         return (squares[..., 0] + squares[..., 1]).mT
+
+    def exportable(self) -> PowerSpectrogram:
+        """Copy that correlates with waves, which every runtime has, and fast.
+
+        Measured with ONNX Runtime on 5 s at 22,050 Hz, windows of 40 ms: 4.5 ms of
+        one thread, its own transforms 4.7 (STFT) and 6.7 (DFT).
+        """
+        window = self.window.double().cpu().numpy()
+        taps = np.flatnonzero(window)
+        first, stop = (taps[0], taps[-1] + 1) if len(taps) else (0, 1)
+        turns = np.outer(np.arange(self.n_fft // 2 + 1), np.arange(self.n_fft))
+        angles = 2 * np.pi * (turns % self.n_fft) / self.n_fft
+        waves = np.concatenate([np.cos(angles), np.sin(angles)]) * window
+        twin = copied(self, waves=torch.from_numpy(waves[:, None, first:stop]).float())
+        twin.left_out = int(first), self.n_fft - int(stop)
+        return twin  # type: ignore[no-any-return]
+
+    def _correlated(self, waveform: Tensor, waves: Tensor) -> Tensor:
+        """Powers of prepared waveforms."""
+        first, last = self.left_out
+        waveform = waveform[..., first : waveform.shape[-1] - last]
+        parts = F.conv1d(waveform.flatten(0, -2)[:, None], waves, stride=self.hop_length)
+        real, imag = parts.square().chunk(2, dim=1)
+        powers = real + imag
+        return powers.reshape(*waveform.shape[:-1], *powers.shape[1:])
 
     def _prepared(
         self, waveform: Tensor, borders: Tensor | None, offset: int
@@ -236,7 +268,8 @@ class PowerSpectrogram(nn.Module):
         if self.preemphasis:
             waveform = emphasised(waveform, self.preemphasis, borders)
         if not self.center:
-            self._check_length(waveform.shape[-1])
+            if not is_exporting():
+                self._check_length(waveform.shape[-1])
             return waveform
         silent = self.pad_mode == "constant" and not self.preemphasis
         if borders is not None and not silent:
@@ -251,7 +284,8 @@ class PowerSpectrogram(nn.Module):
     def n_frames(self, n_samples: int) -> int:
         """How many frames a clip has."""
         if self.center == "start":
-            return 1 + max(0, -(-(n_samples - self.length) // self.hop_length))
+            missing = -(-(n_samples - self.length) // self.hop_length)
+            return 1 + torch.sym_max(0, missing)  # type: ignore[no-any-return]
         padding = 2 * (self.n_fft // 2) if self.center else 0
         return 1 + (n_samples + padding - self.n_fft) // self.hop_length
 
