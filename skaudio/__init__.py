@@ -26,6 +26,7 @@ _SUBPACKAGES = (
     "datasets",
     "embedding",
     "ensemble",
+    "export",
     "inspection",
     "metrics",
     "mixture",

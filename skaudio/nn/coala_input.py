@@ -105,7 +105,9 @@ class CoalaInput(FrontEnd):
         """Short waveforms with silence at their end and noise all over."""
         missing = len(self.noise) - waveform.shape[-1]
         if not is_exporting():
-            return F.pad(waveform, (0, missing)) + self.noise if missing >= 0 else waveform
+            return (
+                F.pad(waveform, (0, missing)) + self.noise if missing >= 0 else waveform
+            )
         short = (torch.scalar_tensor(missing) >= 0).to(waveform.dtype)
         noise = F.pad(self.noise, (0, torch.sym_max(0, -missing))) * short
         return F.pad(waveform, (0, torch.sym_max(0, missing))) + noise

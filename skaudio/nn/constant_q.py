@@ -317,11 +317,11 @@ class BlockTransform(nn.Module):
         size, hop = self.size, self.hop_length
         response = front_end._response(size)
         self.places: list[int | None] = []
-        for i, (place, values) in enumerate(response.groups):
+        for i, (place, weights) in enumerate(response.groups):
             self.places.append(place if isinstance(place, int) else None)
             if not isinstance(place, int):
                 self.register_buffer(f"rows_{i}", place, persistent=False)
-            own = values[..., ::2].float()  # the same for both parts
+            own = weights[..., ::2].float()  # the same for both parts
             self.register_buffer(f"response_{i}", own, persistent=False)
         frames, samples = np.arange(size), np.arange(hop)
         rows = np.arange(-response.low // size, response.high // size)
@@ -329,17 +329,17 @@ class BlockTransform(nn.Module):
         turns = turns + frames[:, None] / (2 * size * hop)  # the delay: half a sample
         of_rows = np.outer(samples, rows) / hop + rows / (2 * hop)
         back = -np.outer(frames, front_end.margin + np.arange(self.step)) / size
-        for name, values in (
+        for name, cycles in (
             ("first", np.outer(frames, frames) / size),
             ("turn", turns),
             ("second", of_rows),
             ("last", back),
         ):
-            wave = np.exp(-2j * np.pi * values)
+            wave = np.exp(-2j * np.pi * cycles)
             if name == "last":
                 wave = wave / size
-            for part, array in (("real", wave.real), ("imag", wave.imag)):
-                tensor = torch.tensor(array, dtype=torch.float32)
+            for part, values in (("real", wave.real), ("imag", wave.imag)):
+                tensor = torch.tensor(values, dtype=torch.float32)
                 self.register_buffer(f"{name}_{part}", tensor, persistent=False)
 
     def forward(self, clips: Tensor, n_blocks: int) -> Tensor:
@@ -347,8 +347,11 @@ class BlockTransform(nn.Module):
         size, hop, step = self.size, self.hop_length, self.step
         rows = clips.unflatten(-1, (-1, hop))
         blocks = torch.arange(n_blocks)[:, None] * step + torch.arange(size)
-        x = rows[:, blocks.flatten()].reshape(len(clips), -1, size, hop)
-        real, imag = self.get_buffer("first_real") @ x, self.get_buffer("first_imag") @ x
+        x = rows[:, blocks.flatten()].unflatten(1, (-1, size))
+        real, imag = (
+            self.get_buffer("first_real") @ x,
+            self.get_buffer("first_imag") @ x,
+        )
         a, b = self.get_buffer("turn_real"), self.get_buffer("turn_imag")
         real, imag = real * a - imag * b, real * b + imag * a
         c, d = self.get_buffer("second_real"), self.get_buffer("second_imag")

@@ -15,7 +15,8 @@ from skaudio.nn.folding import folded
 def is_exporting() -> bool:
     """Whether the computation is being written down, for any number of clips."""
     is_exported = getattr(torch.compiler, "is_exporting", lambda: False)  # torch 2.7
-    return bool(is_exported() or torch.jit.is_tracing())
+    is_traced: Any = getattr(torch.jit, "is_tracing")  # noqa: B009
+    return bool(is_exported() or is_traced())
 
 
 def one_by_one(
@@ -103,7 +104,10 @@ class ExportedGRU(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """States (clips, steps, n_units) of the top layer, and None for the last."""
         n_directions = len(self.directions)
-        options: dict[str, Any] = {"hidden_size": self.n_units, "linear_before_reset": 1}
+        options: dict[str, Any] = {
+            "hidden_size": self.n_units,
+            "linear_before_reset": 1,
+        }
         options["direction"] = "bidirectional" if n_directions == 2 else "forward"
         x = x.transpose(1, 2) if self.steps_last else x
         x = x.transpose(0, 1)

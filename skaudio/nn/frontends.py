@@ -251,13 +251,15 @@ class PowerSpectrogram(nn.Module):
         waves = np.concatenate([np.cos(angles), np.sin(angles)]) * window
         twin = copied(self, waves=torch.from_numpy(waves[:, None, first:stop]).float())
         twin.left_out = int(first), self.n_fft - int(stop)
-        return twin  # type: ignore[no-any-return]
+        return twin
 
     def _correlated(self, waveform: Tensor, waves: Tensor) -> Tensor:
         """Powers of prepared waveforms."""
         first, last = self.left_out
         waveform = waveform[..., first : waveform.shape[-1] - last]
-        parts = F.conv1d(waveform.flatten(0, -2)[:, None], waves, stride=self.hop_length)
+        parts = F.conv1d(
+            waveform.flatten(0, -2)[:, None], waves, stride=self.hop_length
+        )
         real, imag = parts.square().chunk(2, dim=1)
         powers = real + imag
         return powers.reshape(*waveform.shape[:-1], *powers.shape[1:])
@@ -284,8 +286,9 @@ class PowerSpectrogram(nn.Module):
     def n_frames(self, n_samples: int) -> int:
         """How many frames a clip has."""
         if self.center == "start":
-            missing = -(-(n_samples - self.length) // self.hop_length)
-            return 1 + torch.sym_max(0, missing)  # type: ignore[no-any-return]
+            # rounded up without a negative quotient, which ONNX rounds to zero
+            missing = (n_samples - self.length + self.hop_length - 1) // self.hop_length
+            return 1 + torch.sym_max(0, missing)
         padding = 2 * (self.n_fft // 2) if self.center else 0
         return 1 + (n_samples + padding - self.n_fft) // self.hop_length
 
