@@ -10,11 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._labels import ClassLabels, TagIndicators
-from skaudio._training._net import POOLINGS
-from skaudio._training._patches import PatchEstimator
-from skaudio._training._reconstruction import CodeOutputs
 from skaudio.export._flow import Flow, Probabilities, Sound, Table, ViewValues
 from skaudio.export._front import export_view_scaler, export_views, heard
 from skaudio.export._graph import Graph
@@ -24,7 +20,10 @@ from skaudio.nn.coala_input import N_FRAMES
 from skaudio.nn.layers import layer_outputs
 from skaudio.nn.softmax_autoencoder import CODES
 
-ACTIVATIONS = {ClassLabels: nn.Softmax(dim=1), TagIndicators: nn.Sigmoid()}
+ACTIVATIONS: dict[type, nn.Module] = {
+    ClassLabels: nn.Softmax(dim=1),
+    TagIndicators: nn.Sigmoid(),
+}
 
 
 class Decision(nn.Module):
@@ -71,19 +70,20 @@ class Features(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.views = network, tuple(views)
-        self.layers, self.pool = layers, POOLINGS[pooling]
+        self.layers, self.pooling = layers, pooling
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Features of all layers side by side."""
         views = dict(zip(self.views, inputs, strict=True))
         found = layer_outputs(self.network, self.layers, views)
         parts = [found[name] for name in self.layers]
-        pooled = [self.pool(x) if x.ndim > 2 else x for x in parts]
+        pool = Tensor.amax if self.pooling == "max" else Tensor.mean
+        pooled = [pool(x, -1) if x.ndim > 2 else x for x in parts]
         return torch.cat([x.flatten(1) for x in pooled], dim=1)
 
 
 def export_classifier(
-    graph: Graph | None, classifier: SegmentClassifier, given: Flow
+    graph: Graph | None, classifier: Any, given: Flow
 ) -> Probabilities:
     """Probabilities by a neural classifier, which may compute its views itself."""
     views, duration = _views_of(graph, classifier, given)
@@ -110,7 +110,7 @@ def export_classifier(
     return Probabilities(views.sr, value, classifier.classes_, has_tags)
 
 
-def export_codes(graph: Graph | None, estimator: CodeOutputs, given: Flow) -> Table:
+def export_codes(graph: Graph | None, estimator: Any, given: Flow) -> Table:
     """Codes by an autoencoder."""
     views, duration = _views_of(graph, estimator, given)
     if graph is None:
@@ -126,9 +126,7 @@ def export_codes(graph: Graph | None, estimator: CodeOutputs, given: Flow) -> Ta
     return Table(views.sr, value, int(module.network.n_features))
 
 
-def export_patches(
-    graph: Graph | None, estimator: PatchEstimator, given: Flow
-) -> Table:
+def export_patches(graph: Graph | None, estimator: Any, given: Flow) -> Table:
     """Embeddings by the encoder of COALA, means over patches side by side."""
     if graph is None:
         return Table(_views_of(graph, estimator, given)[0].sr)
@@ -148,7 +146,7 @@ def export_layers(
     if graph is None:
         return Table(views.sr)
     cover: int | str | None = n_segments
-    if isinstance(network, PatchEstimator) and n_segments is None:
+    if _takes_patches(network) and n_segments is None:
         cover = SIDE_BY_SIDE
     value = _of_segments(
         graph,
@@ -200,7 +198,7 @@ def _views_of(
         return views, None
     if estimator._standardises:
         views = export_view_scaler(graph, estimator.scaler_, views)
-    if not isinstance(estimator, PatchEstimator):
+    if not _takes_patches(estimator):
         return _as_in_fit(estimator, views), None
     # spectrograms may be longer than their sound, whose length counts
     first = next(iter(source._named_views().values()))
@@ -208,6 +206,11 @@ def _views_of(
     n_samples = graph.cast(graph.size(loaded.value, 1), np.float64)
     duration = graph.op("Div", n_samples, np.float64(first.sr))
     return _as_patches(graph, estimator, _as_in_fit(estimator, views)), duration
+
+
+def _takes_patches(estimator: Any) -> bool:
+    """Whether it is a `PatchEstimator`."""
+    return hasattr(estimator, "_encoder")
 
 
 def _has_bins(views: ViewValues) -> bool:
@@ -246,7 +249,7 @@ def _as_in_fit(estimator: Any, views: ViewValues) -> ViewValues:
 
 def _as_patches(graph: Graph, estimator: Any, views: ViewValues) -> ViewValues:
     """Spectrograms of a patch or more, short ones continued by their lowest value."""
-    if not isinstance(estimator, PatchEstimator):
+    if not _takes_patches(estimator):
         return views
     ((name, value),) = views.values.items()
     n_frames = graph.op("Max", graph.size(value, 2), N_FRAMES)

@@ -11,64 +11,27 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from skaudio._training._classifier import SegmentClassifier
 from skaudio._training._network_of import network_of
-from skaudio._training._patches import PatchEstimator
-from skaudio._training._reconstruction import CodeOutputs
-from skaudio._utils._sklearn import BaseSearchCV
-from skaudio.embedding._layers import LayerEmbedder
-from skaudio.embedding._pretrained import PretrainedEmbedder
-from skaudio.ensemble._frame_classifier import FrameClassifier
-from skaudio.ensemble._late_fusion import LateFusionClassifier
-from skaudio.export._embedders import export_pretrained
 from skaudio.export._flow import Flow, Probabilities, Sound, Table, ViewValues
-from skaudio.export._front import (
-    export_loader,
-    export_statistics,
-    export_view_scaler,
-    export_views,
-)
 from skaudio.export._graph import Graph, float32
-from skaudio.export._networks import (
-    export_classifier,
-    export_codes,
-    export_layers,
-    export_patches,
-)
+from skaudio.export._networks import export_layers
 from skaudio.export._refusals import refuse
 from skaudio.export._segments import averaged
-from skaudio.export._tables import (
-    export_linear,
-    export_perceptron,
-    export_standard_scaler,
-    export_tags,
-)
-from skaudio.neural_network._distilled import DistilledClassifier
-from skaudio.neural_network._fine_tuning import FineTunedClassifier
-from skaudio.preprocessing._frame_statistics import FrameStatistics
-from skaudio.preprocessing._loader import AudioLoader
-from skaudio.preprocessing._view_scaler import ViewScaler
-from skaudio.views._base import ViewSource
 
 Export = Callable[[Graph | None, Any, Any], Flow]
 ANY = (Sound, ViewValues)
 
+# kinds of steps: what they take, and what adds them to a graph
+STEPS: dict[type, tuple[tuple[type, ...], Export]] = {}
+# classifiers that are no last step give what they transform to
+TRANSFORMERS: dict[type, tuple[tuple[type, ...], Export]] = {}
 # estimators that stand for another one: what they have fitted, and what it is made of
-STANDS_FOR: dict[type, tuple[str, str]] = {
-    FrozenEstimator: ("estimator", "estimator"),
-    BaseSearchCV: ("best_estimator_", "estimator"),
-    FineTunedClassifier: ("estimator_", "estimator"),
-    DistilledClassifier: ("student_", "student"),
-}
+STANDS_FOR: dict[type, tuple[str, ...]] = {}
+# names of kinds that stand for several classes
+NAMES: dict[type, str] = {}
 
 
 def export_step(
@@ -96,9 +59,8 @@ def export_step(
         return _export_pipeline(graph, estimator, given, is_last)
     if graph is not None:
         check_is_fitted(estimator)
-    for kind, (fitted, unfitted) in STANDS_FOR.items():
-        if isinstance(estimator, kind):
-            name = fitted if hasattr(estimator, fitted) else unfitted
+    for name in _stands_for(estimator):
+        if hasattr(estimator, name):
             return export_step(graph, getattr(estimator, name), given, is_last)
     steps = STEPS if is_last else {**TRANSFORMERS, **STEPS}
     for kind, (takes, export) in steps.items():
@@ -106,7 +68,7 @@ def export_step(
             if not isinstance(given, takes):
                 _refuse_input(estimator, given, takes)
             return export(graph, estimator, given)
-    known = sorted({*map(_name, STEPS), *map(_name, STANDS_FOR), "Pipeline"})
+    known = sorted({*map(_name, STEPS), "Pipeline"})
     return refuse(
         estimator,
         f"it has no form in ONNX here. Those that have one: {', '.join(known)}.",
@@ -114,11 +76,16 @@ def export_step(
     )
 
 
+def _stands_for(estimator: Any) -> tuple[str, ...]:
+    """Names of what predicts in place of an estimator, fitted and not."""
+    for kind, names in STANDS_FOR.items():
+        if isinstance(estimator, kind):
+            return names
+    return getattr(estimator, "_stands_for", ())
+
+
 def _name(kind: type) -> str:
-    if issubclass(kind, ViewSource):
-        return "views and ViewUnion"
-    is_base = kind is SegmentClassifier
-    return "neural classifiers" if is_base else kind.__name__
+    return NAMES.get(kind, kind.__name__)
 
 
 def _refuse_input(estimator: Any, given: Flow, takes: tuple[type, ...]) -> None:
@@ -140,7 +107,7 @@ def _export_pipeline(
     return given
 
 
-def _export_union(graph: Graph | None, union: FeatureUnion, given: Flow) -> Table:
+def export_union(graph: Graph | None, union: FeatureUnion, given: Flow) -> Table:
     """Tables of several embedders side by side."""
     tables = []
     for name, step in union.transformer_list:
@@ -164,9 +131,7 @@ def _export_union(graph: Graph | None, union: FeatureUnion, given: Flow) -> Tabl
     return Table(tables[0].sr, value, n_features)
 
 
-def _export_layer_embedder(
-    graph: Graph | None, embedder: LayerEmbedder, given: Flow
-) -> Table:
+def export_layer_embedder(graph: Graph | None, embedder: Any, given: Flow) -> Table:
     """Hidden layers of a network, behind the steps before it."""
     if graph is None:
         flow = export_step(None, embedder.estimator, given)
@@ -184,9 +149,7 @@ def _export_layer_embedder(
     )
 
 
-def _export_fusion(
-    graph: Graph | None, fusion: LateFusionClassifier, given: Flow
-) -> Probabilities:
+def export_fusion(graph: Graph | None, fusion: Any, given: Flow) -> Probabilities:
     """Weighted mean of the probabilities by every view."""
     if graph is None:
         return Probabilities(export_step(None, fusion.estimator, given).sr)
@@ -217,8 +180,8 @@ def _only(views: ViewValues, name: str) -> ViewValues:
     )
 
 
-def _export_frames(
-    graph: Graph | None, classifier: FrameClassifier, views: ViewValues
+def export_frames(
+    graph: Graph | None, classifier: Any, views: ViewValues
 ) -> Probabilities:
     """Mean over frames of the probabilities of each."""
     if classifier.vote != "mean":
@@ -232,29 +195,3 @@ def _export_frames(
     found: Any = export_step(graph, classifier.estimator_, table)
     mean = averaged(graph, found.value, value)
     return Probabilities(views.sr, mean, classifier.classes_)
-
-
-STEPS: dict[type, tuple[tuple[type, ...], Export]] = {
-    AudioLoader: ((Sound,), export_loader),
-    ViewSource: ((Sound,), export_views),
-    ViewScaler: ((ViewValues,), export_view_scaler),
-    FrameStatistics: ((ViewValues,), export_statistics),
-    FeatureUnion: (ANY, _export_union),
-    SegmentClassifier: (ANY, export_classifier),
-    CodeOutputs: (ANY, export_codes),
-    PatchEstimator: (ANY, export_patches),
-    LateFusionClassifier: (ANY, _export_fusion),
-    FrameClassifier: ((ViewValues,), _export_frames),
-    LayerEmbedder: (ANY, _export_layer_embedder),
-    PretrainedEmbedder: ((Sound,), export_pretrained),
-    StandardScaler: ((Table,), export_standard_scaler),
-    LogisticRegression: ((Table,), export_linear),
-    LinearDiscriminantAnalysis: ((Table,), export_linear),
-    OneVsRestClassifier: ((Table,), export_tags),
-    MLPClassifier: ((Table,), export_perceptron),
-}
-# classifiers that are no last step give what they transform to
-TRANSFORMERS: dict[type, tuple[tuple[type, ...], Export]] = {
-    CodeOutputs: (ANY, export_codes),
-    PatchEstimator: (ANY, export_patches),
-}

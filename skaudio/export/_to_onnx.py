@@ -9,16 +9,86 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import FeatureUnion
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio import __version__
+from skaudio._training._classifier import SegmentClassifier
+from skaudio._training._patches import PatchEstimator
+from skaudio._training._reconstruction import CodeOutputs
 from skaudio._utils._files import replacing
-from skaudio.export._flow import Flow, Probabilities, Sound, Table
+from skaudio._utils._sklearn import BaseSearchCV
+from skaudio.embedding._layers import LayerEmbedder
+from skaudio.embedding._pretrained import PretrainedEmbedder
+from skaudio.ensemble._frame_classifier import FrameClassifier
+from skaudio.ensemble._late_fusion import LateFusionClassifier
+from skaudio.export._embedders import export_pretrained
+from skaudio.export._flow import Flow, Probabilities, Sound, Table, ViewValues
+from skaudio.export._front import (
+    export_loader,
+    export_statistics,
+    export_view_scaler,
+    export_views,
+)
 from skaudio.export._graph import INPUT, Graph
 from skaudio.export._loader import OnnxModel
 from skaudio.export._metadata import EMBEDDING, PROBABILITIES, TAGS, Metadata
+from skaudio.export._networks import export_classifier, export_codes, export_patches
 from skaudio.export._refusals import refuse
-from skaudio.export._steps import export_step
+from skaudio.export._steps import (
+    NAMES,
+    STANDS_FOR,
+    STEPS,
+    TRANSFORMERS,
+    export_frames,
+    export_fusion,
+    export_layer_embedder,
+    export_step,
+    export_union,
+)
+from skaudio.export._tables import (
+    export_linear,
+    export_perceptron,
+    export_standard_scaler,
+    export_tags,
+)
+from skaudio.preprocessing._frame_statistics import FrameStatistics
+from skaudio.preprocessing._loader import AudioLoader
+from skaudio.preprocessing._view_scaler import ViewScaler
+from skaudio.views._base import ViewSource
+
+ANY = (Sound, ViewValues)
+STEPS |= {
+    AudioLoader: ((Sound,), export_loader),
+    ViewSource: ((Sound,), export_views),
+    ViewScaler: ((ViewValues,), export_view_scaler),
+    FrameStatistics: ((ViewValues,), export_statistics),
+    FeatureUnion: (ANY, export_union),
+    SegmentClassifier: (ANY, export_classifier),
+    CodeOutputs: (ANY, export_codes),
+    PatchEstimator: (ANY, export_patches),
+    LateFusionClassifier: (ANY, export_fusion),
+    FrameClassifier: ((ViewValues,), export_frames),
+    LayerEmbedder: (ANY, export_layer_embedder),
+    PretrainedEmbedder: ((Sound,), export_pretrained),
+    StandardScaler: ((Table,), export_standard_scaler),
+    LogisticRegression: ((Table,), export_linear),
+    LinearDiscriminantAnalysis: ((Table,), export_linear),
+    OneVsRestClassifier: ((Table,), export_tags),
+    MLPClassifier: ((Table,), export_perceptron),
+}
+TRANSFORMERS |= {kind: STEPS[kind] for kind in (CodeOutputs, PatchEstimator)}
+STANDS_FOR |= {
+    FrozenEstimator: ("estimator", "estimator"),
+    BaseSearchCV: ("best_estimator_", "estimator"),
+}
+NAMES |= {ViewSource: "views and ViewUnion", SegmentClassifier: "neural classifiers"}
 
 OPSETS = range(18, 24)
 ALLOWED = 1e-4  # difference between the answers of file and estimator

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from skaudio.nn.exporting import is_exporting
+from skaudio.nn.blocks import is_exporting
 from skaudio.nn.frontends import FrontEnd, MelSpectrogram
 
 SR = 22_000  # Hz, not 22,050

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from skaudio.nn.folding import folded
-
-
-def is_exporting() -> bool:
-    """Whether the computation is being written down, for any number of clips."""
-    is_exported = getattr(torch.compiler, "is_exporting", lambda: False)  # torch 2.7
-    is_traced: Any = getattr(torch.jit, "is_tracing")  # noqa: B009
-    return bool(is_exported() or is_traced())
-
-
-def one_by_one(
-    compute: Callable[[Tensor], Tensor], x: Tensor, *, training: bool
-) -> Tensor:
-    """Results of clips (n_clips, ...): on a CPU, in prediction, of one after another.
-
-    What is in between stays in the processor's cache then. Where the computation is
-    being exported, a loop would hold for the number of clips at hand only.
-    """
-    if training or x.device.type != "cpu" or is_exporting():
-        return compute(x)
-    return torch.cat([compute(part) for part in x.split(1)])
 
 
 def exportable(module: nn.Module) -> nn.Module:
@@ -123,11 +101,3 @@ class ExportedGRU(nn.Module):
             x = states.transpose(1, 2).flatten(2)
         x = x.transpose(0, 1)
         return x.transpose(1, 2) if self.steps_last else (x, None)
-
-
-def copied(module: nn.Module, **buffers: Tensor) -> Any:
-    """A copy of a module with further buffers, which are in no file of weights."""
-    twin = copy.deepcopy(module)
-    for name, tensor in buffers.items():
-        twin.register_buffer(name, tensor, persistent=False)
-    return twin

@@ -8,6 +8,7 @@ clip being continued by `pad_mode`, so there are ``1 + n_samples // hop_length``
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from numbers import Real
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skaudio._utils._spectra import PAD_MODES, SCALES
-from skaudio.nn.exporting import copied, is_exporting
+from skaudio.nn.blocks import is_exporting
 from skaudio.nn.filterbanks import (
     fft_window,
     gammatone_filterbank,
@@ -249,7 +250,9 @@ class PowerSpectrogram(nn.Module):
         turns = np.outer(np.arange(self.n_fft // 2 + 1), np.arange(self.n_fft))
         angles = 2 * np.pi * (turns % self.n_fft) / self.n_fft
         waves = np.concatenate([np.cos(angles), np.sin(angles)]) * window
-        twin = copied(self, waves=torch.from_numpy(waves[:, None, first:stop]).float())
+        twin = copy.deepcopy(self)
+        own = torch.from_numpy(waves[:, None, first:stop]).float()
+        twin.register_buffer("waves", own, persistent=False)
         twin.left_out = int(first), self.n_fft - int(stop)
         return twin
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from skaudio.nn.exporting import is_exporting
+from skaudio.nn.blocks import is_exporting
 from skaudio.nn.filterbanks import dct_matrix, delta_kernel, mel_filterbank
 from skaudio.nn.frontends import BandSpectrogram, PowerSpectrogram, to_scale
 

@@ -9,8 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from skaudio._utils._types import is_waveform
-from skaudio.nn.blocks import Dropout, rectifier
-from skaudio.nn.exporting import one_by_one
+from skaudio.nn.blocks import Dropout, one_by_one, rectifier
 from skaudio.nn.layers import scaled
 
 # Table 3: stride of the first convolution, then sizes of the modules, by rate in Hz

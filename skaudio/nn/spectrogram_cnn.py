@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from skaudio.nn.blocks import Dropout, MaxPool
-from skaudio.nn.exporting import one_by_one
+from skaudio.nn.blocks import Dropout, MaxPool, one_by_one
 from skaudio.nn.layers import scaled
 from skaudio.nn.softmax_autoencoder import DenseLayer
 

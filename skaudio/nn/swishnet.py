@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skaudio.nn.blocks import Dropout
-from skaudio.nn.exporting import is_exporting
+from skaudio.nn.blocks import Dropout, is_exporting
 from skaudio.nn.layers import scaled
 
 FACTORS = (3, 2, 2, 2, 2)  # strides, or dilations, of the blocks 4 to 8

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from skaudio.nn.blocks import ConvBlock, Dropout
-from skaudio.nn.exporting import is_exporting, one_by_one
+from skaudio.nn.blocks import ConvBlock, Dropout, is_exporting, one_by_one
 from skaudio.nn.filterbanks import mel_filterbank
 from skaudio.nn.frontends import PowerSpectrogram, to_scale
 from skaudio.nn.layers import scaled
