@@ -90,7 +90,7 @@ STANDS_FOR |= {
 }
 NAMES |= {ViewSource: "views and ViewUnion", SegmentClassifier: "neural classifiers"}
 
-OPSETS = range(18, 24)
+OPSETS = range(18, 23)
 ALLOWED = 1e-4  # difference between the answers of file and estimator
 ROUNDED = 0.1  # of an estimator that computes in bfloat16
 OWN_FAULT = (
@@ -168,7 +168,7 @@ def to_onnx(
         File to write, by convention ending in ``.onnx``. It appears complete or not
         at all.
     opset : int, default=18
-        Version of ONNX's operators, from 18 to 23: what the runtime must know.
+        Version of ONNX's operators, from 18 to 22: what the runtime must know.
     class_names : sequence of str or None, default=None
         Names of classes or tags in the file, in the order of ``classes_``; None takes
         these, which for tags are numbers of columns.

@@ -113,7 +113,7 @@ def test_wrong_metadata_are_refused(changed, message, write):
 def test_other_files_are_refused(write, tmp_path):
     with pytest.raises(ValueError, match="use OnnxClassifier"):
         OnnxEmbedder(write())
-    with pytest.raises(ValueError, match="input .*audio.* are not those of"):
+    with pytest.raises(ValueError, match=r"input .*audio.* are not those of"):
         OnnxClassifier(write(name="audio"))
     with pytest.raises(FileNotFoundError):
         OnnxClassifier(tmp_path / "none.onnx")

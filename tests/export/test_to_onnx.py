@@ -453,7 +453,7 @@ def test_before_fit_and_wrong_arguments(clips, tmp_path):
     with pytest.raises(NotFittedError, match="TwoLayerClassifier"):
         to_onnx(model, path)
     model.fit(*clips)
-    with pytest.raises(ValueError, match="opset must be a whole number from 18 to 23"):
+    with pytest.raises(ValueError, match="opset must be a whole number from 18 to 22"):
         to_onnx(model, path, opset=11)
     with pytest.raises(ValueError, match="class_names has 2 names, but there are 3"):
         to_onnx(model, path, class_names=["a", "b"])
