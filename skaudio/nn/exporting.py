@@ -27,7 +27,7 @@ def exportable(module: nn.Module) -> nn.Module:
         A copy in eval mode that gives the same outputs up to rounding.
     """
     whole = nn.ModuleList([folded(module).to("cpu", torch.float32)])
-    for block in list(whole.modules()):
+    for block in reversed(list(whole.modules())):  # from the inside
         for name, layer in block.named_children():
             own: Any = getattr(layer, "exportable", None)
             if own is not None:

@@ -442,6 +442,21 @@ class BandSpectrogram(SpectrumFrontEnd):
             weights = torch.tensor(group, dtype=spectrogram.window.dtype)
             self.register_buffer(f"bank_{i}", weights, persistent=False)
 
+    def exportable(self) -> BandSpectrogram:
+        """Copy with all bands in one product, one operator of a graph."""
+        twin = copy.deepcopy(self)
+        banks = [self.get_buffer(f"bank_{i}") for i in range(len(self._touched))]
+        n_frequencies = self.spectrogram.n_fft // 2 + 1
+        whole = banks[0].new_zeros(sum(map(len, banks)), n_frequencies)
+        first = 0
+        for i, (bank, touched) in enumerate(zip(banks, self._touched, strict=True)):
+            whole[first : first + len(bank), touched] = bank
+            first += len(bank)
+            delattr(twin, f"bank_{i}")
+        twin.register_buffer("bank_0", whole, persistent=False)
+        twin._touched = [slice(None)]
+        return twin
+
     def levels_from_power(self, spectrum: Tensor) -> Tensor:
         """What `levels` does after its `PowerSpectrogram`, which can be shared."""
         spectrum = _raised(spectrum, self.power / 2)
