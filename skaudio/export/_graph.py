@@ -204,16 +204,23 @@ def _exported(
     module: nn.Module, examples: tuple[Tensor, ...], dynamic: Any, opset: int
 ) -> Any:
     """What torch makes of a module, as a model of ONNX."""
-    with _quiet(), torch.no_grad():
-        program: Any = torch.onnx.export(
-            _OnInputs(module),
-            examples,
-            dynamo=True,
-            dynamic_shapes=(dynamic,),
-            opset_version=opset,
-            verbose=False,
-        )
-        return program.model_proto
+    try:
+        with _quiet(), torch.no_grad():
+            program: Any = torch.onnx.export(
+                _OnInputs(module),
+                examples,
+                dynamo=True,
+                dynamic_shapes=(dynamic,),
+                opset_version=opset,
+                verbose=False,
+            )
+            return program.model_proto
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ValueError(
+            f"torch cannot export what {type(module).__name__} computes: its error is "
+            "above. A front end or network of one's own must do without branches and "
+            "loops that depend on the number of clips or samples."
+        ) from error
 
 
 class _OnInputs(nn.Module):
