@@ -10,10 +10,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Sound:
-    """Waveforms (batch, n_samples), a value of the graph; ``sr`` once it is known."""
+    """Waveforms (batch, n_samples), a value of the graph; ``sr`` once it is known.
+
+    ``is_fixed`` if all have the same length, whatever came.
+    """
 
     value: str = ""
     sr: float | None = None
+    is_fixed: bool = False
     kind = "sound"
 
 

@@ -62,12 +62,12 @@ def heard(graph: Graph | None, estimator: Any, sound: Sound, sr: float) -> Sound
         )
     duration = getattr(estimator, "duration", None)
     if graph is None or duration is None:
-        return Sound(sound.value, sr)
+        return Sound(sound.value, sr, sound.is_fixed)
     n_samples = n_samples_of(duration, sr)
     zeros = graph.op("Concat", [0, 0, 0], [n_samples], axis=0)
     padded = graph.op("Pad", sound.value, zeros)
     value = graph.op("Slice", padded, [0], [n_samples], [1])
-    return Sound(value, sr)
+    return Sound(value, sr, is_fixed=True)
 
 
 def export_loader(graph: Graph | None, loader: Any, sound: Sound) -> Sound:
@@ -85,7 +85,7 @@ def export_views(graph: Graph | None, source: Any, sound: Sound) -> ViewValues:
     if graph is None:
         return ViewValues(heard_sound.sr, is_named=is_named)
     shortest = max(view._shortest for view in views)
-    if views[0].duration is None:
+    if not heard_sound.is_fixed:
         graph.shortest = max(graph.shortest, shortest)
     values = graph.call(
         FrontEnds(modules),
