@@ -25,7 +25,7 @@ test: export SCIPY_ARRAY_API = 1
 	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
 	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads \
 	bench-mixing bench-defaults bench-averaging bench-mixed-precision bench-published \
-	bench-taggers clean
+	bench-taggers bench-export clean
 .DELETE_ON_ERROR:
 
 help:
@@ -113,6 +113,9 @@ bench-published: $(VENV)/.installed-bench
 
 bench-taggers: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/taggers.py
+
+bench-export: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/export.py
 
 bench-probes: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/probe_cost.py

@@ -27,6 +27,7 @@ _SUBPACKAGES = (
     "datasets",
     "embedding",
     "ensemble",
+    "export",
     "inspection",
     "metrics",
     "mixture",

@@ -39,6 +39,7 @@ LAYERS = {
     "segmentation": 4,
     "inspection": 5,
     "papers": 5,
+    "export": 5,
 }
 MAX_DEPTH = 8
 

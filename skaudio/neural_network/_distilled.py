@@ -103,6 +103,7 @@ class DistilledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     (20, 2)
     """
 
+    _stands_for = ("student_", "student")  # what predicts, fitted and not
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "student": [HasMethods(["fit", "predict_proba"])],
         "teacher": [HasMethods(["fit", "predict_proba"])],

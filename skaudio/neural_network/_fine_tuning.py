@@ -99,6 +99,7 @@ class FineTunedClassifier(
     5
     """
 
+    _stands_for = ("estimator_", "estimator")  # what predicts, fitted and not
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "freeze": [Interval(Real, 0, 1, closed="both"), "array-like"],

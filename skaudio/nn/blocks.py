@@ -12,6 +12,26 @@ from torch.nn import functional as F
 ATTENTIONS = ("temporal", "spatio-temporal")
 
 
+def is_exporting() -> bool:
+    """Whether the computation is being written down, for any number of clips."""
+    is_exported = getattr(torch.compiler, "is_exporting", lambda: False)  # torch 2.7
+    is_traced: Any = getattr(torch.jit, "is_tracing")  # noqa: B009
+    return bool(is_exported() or is_traced())
+
+
+def one_by_one(
+    compute: Callable[[Tensor], Tensor], x: Tensor, *, training: bool
+) -> Tensor:
+    """Results of clips (n_clips, ...): on a CPU, in prediction, of one after another.
+
+    What is in between stays in the processor's cache then. Where the computation is
+    being exported, a loop would hold for the number of clips at hand only.
+    """
+    if training or x.device.type != "cpu" or is_exporting():
+        return compute(x)
+    return torch.cat([compute(part) for part in x.split(1)])
+
+
 def rectifier(negative_slope: float) -> nn.Module:
     """ReLU, or a leaky one that lets a share of what is negative through."""
     return nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU()
@@ -126,7 +146,7 @@ class MaxPool(nn.MaxPool2d):
         window = min(high, x.shape[2]), min(wide, x.shape[3])
         if window == (1, 1):
             return x
-        if window != (2, 1):
+        if window != (2, 1) or is_exporting():
             return F.max_pool2d(x, window)
         if torch.is_grad_enabled():
             return _MaxOfPairs.apply(x)

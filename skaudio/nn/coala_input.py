@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skaudio.nn.blocks import is_exporting
 from skaudio.nn.frontends import FrontEnd, MelSpectrogram
 
 SR = 22_000  # Hz, not 22,050
@@ -96,10 +97,20 @@ class CoalaInput(FrontEnd):
         See `PowerSpectrogram.forward` for waveforms that are pieces of clips, which are
         not continued.
         """
-        missing = len(self.noise) - waveform.shape[-1]
-        if borders is None and missing >= 0 and len(self.noise):
-            waveform = F.pad(waveform, (0, missing)) + self.noise
+        if borders is None and len(self.noise):
+            waveform = self._continued(waveform)
         return (self.mel.levels(waveform, borders, offset) + FLOOR).log()
+
+    def _continued(self, waveform: Tensor) -> Tensor:
+        """Short waveforms with silence at their end and noise all over."""
+        missing = len(self.noise) - waveform.shape[-1]
+        if not is_exporting():
+            return (
+                F.pad(waveform, (0, missing)) + self.noise if missing >= 0 else waveform
+            )
+        short = (torch.scalar_tensor(missing) >= 0).to(waveform.dtype)
+        noise = F.pad(self.noise, (0, torch.sym_max(0, -missing))) * short
+        return F.pad(waveform, (0, torch.sym_max(0, missing))) + noise
 
     @property
     def is_local(self) -> bool:

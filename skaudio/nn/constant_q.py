@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skaudio._utils._spectra import PAD_MODES
 from skaudio.nn.frontends import FrontEnd, check_name, to_scale
@@ -95,6 +96,7 @@ class ConstantQ(FrontEnd):
     """
 
     _like: Tensor
+    transform: BlockTransform | None  # of a copy that is `exportable`
 
     def __init__(
         self,
@@ -127,6 +129,9 @@ class ConstantQ(FrontEnd):
         # frames next to a block's edge that a filter there would reach beyond
         self.margin = math.ceil(self.lengths[0] / 2 / hop_length)
         self.reach = self.margin * hop_length  # samples that a frame can see
+        # one size, whatever the length of a clip, as the last digits depend on it
+        self.size = _block_size(2 * self.margin)
+        self.transform = None
         self._responses: dict[tuple[object, ...], _Response] = {}
         self.register_buffer("_like", torch.empty(0, dtype=dtype), persistent=False)
 
@@ -143,8 +148,12 @@ class ConstantQ(FrontEnd):
         """Squared magnitudes (..., n_bins, n_frames), before the logarithm."""
         clips = waveform.reshape(-1, waveform.shape[-1])
         n_frames = 1 + clips.shape[-1] // self.hop_length
-        n_blocks, size = self._plan(n_frames)
-        step = size - 2 * self.margin
+        size, step = self.size, self.size - 2 * self.margin
+        n_blocks = (n_frames + step - 1) // step
+        if self.transform is not None:
+            frames = self.transform(self._padded(clips, n_blocks, step), n_blocks)
+            frames = frames[..., :n_frames]
+            return frames.reshape(*waveform.shape[:-1], *frames.shape[1:])
         frames = clips.new_empty(len(clips), len(self.frequencies), n_blocks * step)
         for i in range(0, n_blocks, 8):  # long clips: not all at once
             blocks = self._blocks(clips, i, min(8, n_blocks - i), step, size)
@@ -169,14 +178,17 @@ class ConstantQ(FrontEnd):
             padded = padded[:, max(0, start) :][:, : stop - start]
         return padded.unfold(-1, size * self.hop_length, step * self.hop_length)
 
-    def _plan(self, n_frames: int) -> tuple[int, int]:
-        """Number of blocks and frames per block, of the cheapest division."""
-        best = (math.inf, 0, 0)
-        for size in _block_sizes(2 * self.margin):
-            n_blocks = math.ceil(n_frames / (size - 2 * self.margin))
-            # one transform alone takes as long as three in a batch (MKL)
-            best = min(best, (max(n_blocks, 3) * size, n_blocks, size))
-        return best[1:]
+    def _padded(self, clips: Tensor, n_blocks: int, step: int) -> Tensor:
+        """Clips with all that their blocks see."""
+        before = self.margin * self.hop_length
+        stop = (self.size + (n_blocks - 1) * step) * self.hop_length - before
+        return pad(clips, before, stop - clips.shape[-1], self.pad_mode)
+
+    def exportable(self) -> ConstantQ:
+        """Copy that computes the same by products of matrices."""
+        twin = copy.deepcopy(self)
+        twin.transform = BlockTransform(self)
+        return twin
 
     def _block_power(self, blocks: Tensor, size: int) -> Tensor:
         """Blocks (..., size * hop_length) to squared magnitudes (..., bins, size)."""
@@ -276,7 +288,88 @@ def _continue(spectrum: Tensor, n_low: int, n_high: int) -> Tensor:
     return torch.where(mirrored, values.conj(), values)
 
 
-def _block_sizes(overlap: int) -> list[int]:
-    """Sizes with small prime factors, up to some times the ``overlap`` of blocks."""
+def _block_size(overlap: int) -> int:
+    """Frames of a block: small prime factors, about three times the ``overlap``.
+
+    Measured: from half a second to half a minute no other size is faster by a third.
+    """
     sizes = {m << k for m in (4, 5, 6, 7) for k in range(20)}
-    return sorted(s for s in sizes if overlap < s <= max(8 * overlap, 8))
+    return min(size for size in sizes if size >= max(3 * overlap, 32))
+
+
+class BlockTransform(nn.Module):
+    """`ConstantQ` of padded clips as products of matrices.
+
+    With sample ``p * hop_length + q`` of a block and frequency ``r * size + j``, a
+    transform over p, a turn, and one over q to the rows r that responses need give the
+    spectrum; where responses were folded, another over j gives the frames.
+
+    Parameters
+    ----------
+    front_end : ConstantQ
+        What is to be computed.
+    """
+
+    def __init__(self, front_end: ConstantQ) -> None:
+        super().__init__()
+        self.size, self.hop_length = front_end.size, front_end.hop_length
+        self.step = self.size - 2 * front_end.margin
+        size, hop = self.size, self.hop_length
+        response = front_end._response(size)
+        self.places: list[int | None] = []
+        for i, (place, weights) in enumerate(response.groups):
+            self.places.append(place if isinstance(place, int) else None)
+            if not isinstance(place, int):
+                self.register_buffer(f"rows_{i}", place, persistent=False)
+            own = weights[..., ::2].float()  # the same for both parts
+            self.register_buffer(f"response_{i}", own, persistent=False)
+        frames, samples = np.arange(size), np.arange(hop)
+        rows = np.arange(-response.low // size, response.high // size)
+        turns = np.outer(frames, samples) / (size * hop)
+        turns = turns + frames[:, None] / (2 * size * hop)  # the delay: half a sample
+        of_rows = np.outer(samples, rows) / hop + rows / (2 * hop)
+        back = -np.outer(frames, front_end.margin + np.arange(self.step)) / size
+        for name, cycles in (
+            ("first", np.outer(frames, frames) / size),
+            ("turn", turns),
+            ("second", of_rows),
+            ("last", back),
+        ):
+            wave = np.exp(-2j * np.pi * cycles)
+            if name == "last":
+                wave = wave / size
+            for part, values in (("real", wave.real), ("imag", wave.imag)):
+                tensor = torch.tensor(values, dtype=torch.float32)
+                self.register_buffer(f"{name}_{part}", tensor, persistent=False)
+
+    def forward(self, clips: Tensor, n_blocks: int) -> Tensor:
+        """Powers (n_clips, n_bins, n_blocks * step) of (n_clips, n_samples)."""
+        size, hop, step = self.size, self.hop_length, self.step
+        rows = clips.unflatten(-1, (-1, hop))
+        blocks = torch.arange(n_blocks)[:, None] * step + torch.arange(size)
+        x = rows[:, blocks.flatten()].unflatten(1, (-1, size))
+        real, imag = (
+            self.get_buffer("first_real") @ x,
+            self.get_buffer("first_imag") @ x,
+        )
+        a, b = self.get_buffer("turn_real"), self.get_buffer("turn_imag")
+        real, imag = real * a - imag * b, real * b + imag * a
+        c, d = self.get_buffer("second_real"), self.get_buffer("second_imag")
+        spectrum = torch.stack([real @ c - imag @ d, real @ d + imag @ c], dim=2)
+        folded = self._folded(spectrum.mT)  # (clips, blocks, parts, bins, size)
+        real, imag = folded.unbind(2)
+        c, d = self.get_buffer("last_real"), self.get_buffer("last_imag")
+        power = (real @ c - imag @ d).square() + (real @ d + imag @ c).square()
+        return power.transpose(1, 2).flatten(2)
+
+    def _folded(self, grid: Tensor) -> Tensor:
+        """Sums of spectrum times response over rows, of the bins of all groups."""
+        parts = []
+        for i, place in enumerate(self.places):
+            response = self.get_buffer(f"response_{i}")
+            if place is None:
+                rows = grid[..., self.get_buffer(f"rows_{i}"), :]
+            else:
+                rows = grid[..., None, place : place + response.shape[-2], :]
+            parts.append((rows * response).sum(-2))
+        return torch.cat(parts, dim=-2)

@@ -48,5 +48,7 @@ def folded(module: nn.Module) -> nn.Module:
         if "conv" in layers and "norm" in layers:
             conv: Any = layers["conv"]
             norm: Any = layers["norm"]
+            if isinstance(norm, nn.Identity):  # folded before
+                continue
             block.conv, block.norm = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return whole[0]

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from skaudio.nn.blocks import is_exporting
 from skaudio.nn.filterbanks import dct_matrix, delta_kernel, mel_filterbank
 from skaudio.nn.frontends import BandSpectrogram, PowerSpectrogram, to_scale
 
@@ -165,7 +167,11 @@ class MFCC(BandSpectrogram):
         padded = torch.cat(
             [first.expand(copies), cepstrum, last.expand(copies)], dim=-1
         )
-        deltas = padded.unfold(-1, 2 * reach + 1, 1) @ self.kernels.T
+        if is_exporting():
+            rows = F.conv1d(padded.flatten(0, -2)[:, None], self.kernels[:, None])
+            deltas = rows.unflatten(0, padded.shape[:-1]).movedim(-2, -1)
+        else:
+            deltas = padded.unfold(-1, 2 * reach + 1, 1) @ self.kernels.T
         return torch.cat([cepstrum, *deltas.unbind(-1)], dim=-2)
 
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from skaudio._utils._types import is_waveform
-from skaudio.nn.blocks import Dropout, rectifier
+from skaudio.nn.blocks import Dropout, one_by_one, rectifier
 from skaudio.nn.layers import scaled
 
 # Table 3: stride of the first convolution, then sizes of the modules, by rate in Hz
@@ -158,10 +157,7 @@ class ConvStack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (clips, n_outputs) of segments (clips, bins, steps)."""
-        if self.training or x.device.type != "cpu":
-            return self._forward(x)
-        # one by one, activations stay in the cache: half the time on a CPU
-        return torch.cat([self._forward(part) for part in x.split(1)])
+        return one_by_one(self._forward, x, training=self.training)  # half the time
 
     def _forward(self, x: Tensor) -> Tensor:
         x = self.blocks(x)

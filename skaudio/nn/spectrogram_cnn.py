@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from skaudio.nn.blocks import Dropout, MaxPool
+from skaudio.nn.blocks import Dropout, MaxPool, one_by_one
 from skaudio.nn.layers import scaled
 from skaudio.nn.softmax_autoencoder import DenseLayer
 
@@ -155,10 +154,7 @@ class SpectrogramCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (clips, n_outputs) of segments (clips, n_bins, n_steps)."""
-        if self.training or x.device.type != "cpu":
-            return self._forward(x)
-        # one by one, maps stay in the cache, which is faster
-        return torch.cat([self._forward(part) for part in x.split(1)])
+        return one_by_one(self._forward, x, training=self.training)
 
     def _forward(self, x: Tensor) -> Tensor:
         return self.output(self.hidden(self.blocks(x[:, None]).flatten(1)))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skaudio.nn.blocks import Dropout
+from skaudio.nn.blocks import Dropout, is_exporting
 from skaudio.nn.layers import scaled
 
 FACTORS = (3, 2, 2, 2, 2)  # strides, or dilations, of the blocks 4 to 8
@@ -85,7 +85,7 @@ class GatedConv1d(nn.Module):
         n_steps = (n_frames - 1) // stride + 1
         if x.shape[-1] > n_steps:
             x = x.narrow(-1, 0, n_steps)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_exporting():
             value, gate = x.chunk(2, dim=1)
             return torch.tanh(value) * torch.sigmoid(gate)
         x.narrow(1, 0, x.shape[1] // 2).tanh_()

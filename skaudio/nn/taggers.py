@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from skaudio.nn.blocks import ConvBlock, Dropout
+from skaudio.nn.blocks import ConvBlock, Dropout, is_exporting, one_by_one
 from skaudio.nn.filterbanks import mel_filterbank
 from skaudio.nn.frontends import PowerSpectrogram, to_scale
 from skaudio.nn.layers import scaled
@@ -94,7 +95,7 @@ class FewFiltersAtOnce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (clips, n_filters, bands, frames) of (clips, 1, bands, frames)."""
         conv = self.conv
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or is_exporting():
             return self.relu(self.pool(conv(x)))
         weights, biases = conv.weight, cast(Tensor, conv.bias)
         parts = [
@@ -153,11 +154,8 @@ class PooledTagger(nn.Module):
         A sound that repeats itself every ``period`` units need not be seen as a whole:
         with ``n_left_out`` periods left out of the waveform, their maps are put in.
         """
-        if self.training or x.device.type != "cpu":
-            return self._forward(x, period, n_left_out)
-        # one by one, maps stay in the cache, which is faster
-        parts = [self._forward(part, period, n_left_out) for part in x.split(1)]
-        return torch.cat(parts)
+        compute = partial(self._forward, period=period, n_left_out=n_left_out)
+        return one_by_one(compute, x, training=self.training)
 
     def _forward(self, x: Tensor, period: int, n_left_out: int) -> Tensor:
         x = self.blocks[: self.n_below](self.input(x))
@@ -544,10 +542,7 @@ class MusiCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (clips, n_outputs) of waveforms (clips, 1, n_samples)."""
-        if self.training or x.device.type != "cpu":
-            return self._forward(x)
-        # one by one, maps stay in the cache, which is faster
-        return torch.cat([self._forward(part) for part in x.split(1)])
+        return one_by_one(self._forward, x, training=self.training)
 
     def _forward(self, x: Tensor) -> Tensor:
         outputs = [self.front_end(self.input(x))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -29,6 +29,12 @@ class SampleCNNNetwork(SegmentNetwork):
             self.n_features = network.output.out_features
         else:
             self.n_features = _n_features(network, tuple(self.layers), self.device)
+
+    def with_network(self, network: SampleCNN) -> Self:
+        """The same with another network of this kind, such as an exported one."""
+        twin = super().with_network(network)
+        twin.part, twin.below = _up_to(network, self.layers)
+        return twin
 
     def _shape_of(self, length: int) -> Any:
         return self.n_samples

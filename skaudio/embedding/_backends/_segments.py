@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -97,6 +98,12 @@ class SegmentNetwork(Network):
     ) -> Sequence[int | str]:
         """The layers that were asked for, or those that were measured to serve best."""
         return self.best[type(network)] if layers is None else layers
+
+    def with_network(self, network: Any) -> Self:
+        """The same with another network of this kind, such as an exported one."""
+        twin = copy.copy(self)
+        twin.network = network
+        return twin
 
     def embed(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Mean over even segments of every clip."""
