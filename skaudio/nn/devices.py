@@ -68,6 +68,24 @@ def is_available(device: str) -> bool:
     return True
 
 
+def has_bfloat16(device: str) -> bool:
+    """Whether a device multiplies numbers of bfloat16, and does not imitate it.
+
+    Parameters
+    ----------
+    device : str
+        As torch names it, one that there is.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    names = "_is_avx512_bf16_supported", "_is_amx_tile_supported"
+    return any(getattr(torch.cpu, name, bool)() for name in names)
+
+
 def without_autocast(device: str | torch.device) -> AbstractContextManager[Any]:
     """Context in which types of numbers are those of the tensors, whatever is around.
 
