@@ -100,6 +100,16 @@ def without_autocast(device: str | torch.device) -> AbstractContextManager[Any]:
     return torch.autocast(kind, enabled=False)
 
 
+def without_default_device() -> AbstractContextManager[Any]:
+    """Context in which torch makes tensors on the CPU, unless it is told where.
+
+    Optimisers do so with their counts of steps, whatever ``torch.set_default_device``
+    was given: before torch 2.8 also where a network is on another device.
+    """
+    is_cpu = torch.empty(0).device.type == "cpu"  # torch 2.6 does not tell otherwise
+    return nullcontext() if is_cpu else torch.device("cpu")
+
+
 @contextmanager
 def without_spinning(device: str | torch.device) -> Iterator[None]:
     """Use one thread where torch was loaded so that its threads spin.
