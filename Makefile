@@ -4,6 +4,8 @@
 #   make demo DATA=my_sounds   the same on a folder per class, or on a table (csv)
 #   make test                  doctests and tests      make lint    style, types, spelling
 #   make docs                  HTML manual             make format  rewrite to style
+#   make test-oldest           tests with the lower bounds of pyproject.toml, in an
+#                              environment of their own; test-newest: with the newest
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -15,13 +17,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 # Two OpenMP threads beside another busy process spin on each other's core, and
 # scikit-learn runs one more of its checks with SCIPY_ARRAY_API set.
-test docs: export OMP_NUM_THREADS = 1
+test test-oldest test-newest docs: export OMP_NUM_THREADS = 1
 ifeq ($(DATA),)
 demo: export OMP_NUM_THREADS = 1
 endif
-test: export SCIPY_ARRAY_API = 1
+test test-oldest test-newest: export SCIPY_ARRAY_API = 1
 
-.PHONY: help demo test lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
+.PHONY: help demo test test-oldest test-newest lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
 	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
 	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads \
 	bench-mixing bench-defaults bench-averaging bench-mixed-precision bench-published \
@@ -29,13 +31,27 @@ test: export SCIPY_ARRAY_API = 1
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '3,6s/^# *//p' Makefile
+	@sed -n '3,8s/^# *//p' Makefile
 
 demo: $(VENV)/.installed-plot
 	$(BIN)/python docs/examples/plot_first_light.py $(if $(DATA),--data "$(DATA)") --output demo_output
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n $(JOBS) $(PYTEST_ARGS)
+
+# uv resolves to the lower bounds, so that there is no second list of them to keep; what
+# is not named there comes in its newest version. UV_TORCH_BACKEND=cpu brings builds of
+# torch without CUDA. PYTHON is to be 3.11 for the oldest, the newest there is for the
+# newest.
+RESOLUTION_oldest := lowest-direct
+RESOLUTION_newest := highest
+test-oldest test-newest: test-%:
+	$(PYTHON) -m venv --clear $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)-$*/bin/uv pip install --quiet --python $(VENV)-$*/bin/python \
+		--resolution $(RESOLUTION_$*) -e '.[test]'
+	$(VENV)-$*/bin/uv pip list --python $(VENV)-$*/bin/python
+	$(VENV)-$*/bin/python -m pytest -q -n $(JOBS) $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -121,7 +137,7 @@ bench-probes: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/probe_cost.py
 
 clean:
-	rm -rf $(VENV) demo_output build dist docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest demo_output build dist docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	find skaudio tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 

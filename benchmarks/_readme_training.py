@@ -99,16 +99,33 @@ def interval(pair: dict[str, Any]) -> str:
 
 def precision_lines(report: dict[str, Any], origin: str) -> list[str]:
     """What bfloat16 is worth on the processor."""
-    rows = "; ".join(
-        f"`width={row['width']:g}` {row['float32']:.2f} s and {row['bfloat16']:.2f} s, "
-        f"{row['times as fast']:.2f} times as fast"
-        for row in report["cpu_seconds_per_epoch"]
-    )
+    lines = [
+        "| network | products per value | epoch, s | times as fast | prediction, s "
+        '| times as fast | "auto" |',
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in report["cpu_seconds"]:
+        cells = [row["network"], f"{row['products_per_value']:.0f}"]
+        for what in ("epoch", "prediction"):
+            cells.append(f"{row[f'{what}, False']:.2f} / {row[f'{what}, True']:.2f}")
+            cells.append(f"{row[f'{what}, times as fast']:.2f}")
+        cells.append("bfloat16" if row["auto_is_mixed"] else "float32")
+        lines.append(f"| {' | '.join(cells)} |")
     matrices = report["matrix_products_gflops"]
     names = ", ".join(report["instructions"]) or "no instructions for bfloat16"
-    return [
-        f"CPU seconds of an epoch of {report['settings']['clips']} segments of 1.5 s "
-        f"without and with `mixed_precision` on a processor with {names}: {rows}. "
-        f"Large matrix products reach {matrices['float32']:.0f} and "
-        f"{matrices['bfloat16']:.0f} Gflop/s. {origin}"
-    ]
+    note = (
+        f"CPU seconds, float32 / bfloat16, on a processor with {names}; large matrix "
+        f"products reach {matrices['float32']:.0f} and {matrices['bfloat16']:.0f} "
+        f"Gflop/s. {report['note']} "
+    )
+    if found := report["accuracy"]:
+        n_folds = len(found["float32"]["per_seed_and_fold"])
+        note += (
+            f"Accuracy on ESC-10, {n_folds} folds, `CRNNClassifier` of "
+            f"`width={found['settings']['width']:g}`, "
+            f"{found['settings']['max_epochs']} epochs: "
+            f"{found['float32']['mean']:.1f} in float32 and "
+            f"{found['bfloat16']['mean']:.1f} in bfloat16, paired difference "
+            f"{interval(found['bfloat16 - float32'])}. "
+        )
+    return [*lines, "", note + origin]

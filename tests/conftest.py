@@ -8,7 +8,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # spinning threads slow small nets down
 import pickle
 import sys
 import warnings
-from functools import partial
 from pathlib import Path
 
 import joblib
@@ -34,7 +33,12 @@ def patient_workers():
     for those that are leaving: on a busy machine that happened between two tests.
     """
     loky = joblib.parallel.BACKENDS["loky"]
-    joblib.register_parallel_backend("loky", partial(loky, idle_worker_timeout=7200))
+
+    class Patient(loky):
+        def configure(self, *args, **kwargs):
+            return super().configure(*args, **kwargs | {"idle_worker_timeout": 7200})
+
+    joblib.register_parallel_backend("loky", Patient)
     yield
     joblib.register_parallel_backend("loky", loky)
 

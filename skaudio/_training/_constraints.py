@@ -45,7 +45,7 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "callbacks": [list, tuple, None],
     "device": [str],
-    "mixed_precision": ["boolean"],
+    "mixed_precision": ["boolean", StrOptions({AUTO})],
     "compile": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],

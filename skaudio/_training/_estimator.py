@@ -177,7 +177,7 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
             checkpoint=checkpoint,
             settings=self._settings(),
         )
-        self.history_ = trained.history
+        self._spec, self.history_ = trained.spec, trained.history
         self.net_ = self._inference_net(trained.weights)
         return trained
 

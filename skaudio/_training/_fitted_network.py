@@ -39,7 +39,7 @@ class FittedNetwork:
         """Segments as the network takes them, cut from other views."""
         spec = self.estimator._spec
         spec.check(estimator, views)
-        return replace(spec, seed=seed, dtype=dtype_of(views))
+        return replace(spec, seed=seed, dtype=dtype_of(views), mixed_precision=None)
 
     def start(self, target: Target) -> Start:
         """Weights to start from, for a target of the new training."""

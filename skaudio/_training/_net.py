@@ -19,6 +19,7 @@ from skaudio.nn.devices import (
     by_batches,
     moved,
     without_autocast,
+    without_default_device,
     without_spinning,
 )
 from skaudio.nn.folding import folded
@@ -166,6 +167,7 @@ class SegmentNet(NeuralNet):
         with (
             torch.enable_grad(),
             without_autocast(self.device),
+            without_default_device(),
             without_spinning(self.device),
         ):
             self.notify("on_train_begin", X=X, y=y)

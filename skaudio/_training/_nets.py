@@ -12,6 +12,7 @@ from torch import nn
 
 from skaudio._training._datasets import RandomSegments
 from skaudio._training._net import SegmentNet
+from skaudio._training._rates import AUTO
 from skaudio._training._spec import SegmentSpec
 from skaudio._training._targets import Target
 from skaudio.nn.devices import available_device
@@ -29,7 +30,7 @@ class TrainingOptions:
     validation_fraction: Any
     callbacks: Any
     device: str
-    mixed_precision: bool
+    mixed_precision: bool | str
     compile: bool
     verbose: int
 
@@ -51,6 +52,9 @@ def new_net(
     training_input: Any = None,
 ) -> SegmentNet:
     """Make a net that is not yet initialised."""
+    mixed_precision = spec.mixed_precision
+    if mixed_precision is None:  # of no training that has chosen
+        mixed_precision = options.mixed_precision not in (False, AUTO)
     sizes = {f"module__{name}": size for name, size in target.sizes.items()}
     return SegmentNet(
         **module,
@@ -68,7 +72,7 @@ def new_net(
         device=device,
         seed=spec.seed,
         dtype=spec.dtype,
-        mixed_precision=options.mixed_precision,
+        mixed_precision=mixed_precision,
         compiled=options.compile,
         training_input=training_input,
         target_inputs=target.inputs,

@@ -30,6 +30,9 @@ class SegmentSpec:
         Type of segments and weights, "float32" or "float64".
     seed : int
         What everything random in the training is derived from.
+    mixed_precision : bool or None, default=None
+        Whether the network computes in bfloat16; None: as the parameter of the
+        estimator says, in files of skaudio 0.1.
     """
 
     rates: dict[str, float]
@@ -37,6 +40,7 @@ class SegmentSpec:
     seconds: float
     dtype: str
     seed: int
+    mixed_precision: bool | None = None
 
     @classmethod
     def of(cls, views: ViewsLike, length: int | float | None, seed: int) -> Self:

@@ -68,6 +68,8 @@ def _check_spec(spec: Any) -> None:
         )
     if spec.dtype not in ("float32", "float64"):
         raise ValueError(f"the type of its weights is {spec.dtype!r:.40}")
+    if not isinstance(spec.mixed_precision, (bool, type(None))):
+        raise ValueError(f"its mixed_precision is {spec.mixed_precision!r:.40}")
     if not (isinstance(spec.seed, int) and 0 <= spec.seed < 2**63):
         raise ValueError(f"its seed is {spec.seed!r:.40}")
 

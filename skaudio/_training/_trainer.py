@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from skaudio._training._average import WeightAverage
 from skaudio._training._callbacks import FromWeights, Records, Start, learning_rate
@@ -29,6 +30,7 @@ from skaudio._training._net import SegmentNet
 from skaudio._training._nets import TrainingOptions, new_net
 from skaudio._training._options._augmentation import Augmentation
 from skaudio._training._options._validation import LAST
+from skaudio._training._precision import is_mixed
 from skaudio._training._spec import SegmentSpec
 from skaudio._training._targets import Target
 from skaudio._training._user_callbacks import checked_callbacks, extra_records
@@ -38,8 +40,8 @@ from skaudio.nn.devices import resolve_device
 # Parameters that do not change what is learned
 NOT_IDENTIFYING = (
     *("verbose", "device", "callbacks", "random_state", "compile", "n_segments"),
-    # known as seconds, as clips and as weights to start from
-    *("segment_length", "validation_fraction", "weights"),
+    # known as seconds, as clips, as weights to start from and as what was chosen
+    *("segment_length", "validation_fraction", "weights", "mixed_precision"),
     "max_epochs",  # as what depends on it
 )
 
@@ -97,6 +99,8 @@ class Trained:
         Weights of the terms at the model that was kept.
     records : list of dict
         One row per evaluation and term.
+    spec : SegmentSpec
+        That of the trainer, with what the network is computed in.
     """
 
     weights: dict[str, torch.Tensor]
@@ -104,6 +108,7 @@ class Trained:
     terms: tuple[str, ...]
     loss_weights: np.ndarray
     records: list[dict[str, Any]]
+    spec: SegmentSpec
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,25 @@ class Trainer:
         """
         self.options.optimizer._validate_params()
         self.options.validation_fraction._validate_params()
+        device = resolve_device(self.options.device)
+        mixed_precision = is_mixed(
+            *(self.options.mixed_precision, device, self.spec.dtype),
+            net=lambda: self._net(device, criterion=nn.Identity()).initialize(),
+            data=self._set(clips, np.arange(1)),
+            checkpoint=checkpoint,
+        )
+        spec = replace(self.spec, mixed_precision=mixed_precision)
+        trainer = replace(self, spec=spec)
+        return trainer._train(clips, valid, test, checkpoint, settings or {})
+
+    def _train(
+        self,
+        clips: Clips,
+        valid: SegmentDataset | None,
+        test: SegmentDataset | None,
+        checkpoint: Any,
+        settings: dict[str, Any],
+    ) -> Trained:
         train, sets = self._split(clips, valid, test)
         self.loss_weights.check("valid" in sets)
         source, training_input = clips.source(train)
@@ -186,16 +210,12 @@ class Trainer:
         if checkpoint is not None:  # the last one, for the state of all others
             path, seed = Path(checkpoint), self.spec.seed
             needs = [rate.n_steps, evaluation.n_evaluations_needed]
-            settings = {**(settings or {}), "max_epochs": needs}
+            settings = {**settings, "max_epochs": needs}
             identity = self._identity(settings, clips, train, valid)
             parts_of = data, evaluation, records, [rate, *average]
             callbacks.append(Checkpoint(path, read(path), identity, seed, *parts_of))
-        net = new_net(
-            self.module,
-            self.spec,
-            self.target,
-            self.options,
-            device=resolve_device(self.options.device),
+        net = self._net(
+            resolve_device(self.options.device),
             criterion=self.target.criterion(targets, self.spec.dtype),
             callbacks=callbacks,
             training_input=training_input,
@@ -205,7 +225,11 @@ class Trainer:
         finally:
             records.close()
         self._check_finite(net, evaluation, records.epochs, clips)
-        return _trained(net, evaluation, records)
+        return _trained(net, evaluation, records, self.spec)
+
+    def _net(self, device: str, **options: Any) -> SegmentNet:
+        made = self.module, self.spec, self.target, self.options
+        return new_net(*made, device=device, **options)
 
     def _segments(
         self, source: Source, targets: dict[str, np.ndarray]
@@ -311,7 +335,9 @@ class Trainer:
             raise_or_warn(epoch, self.options.lr, kept)
 
 
-def _trained(net: SegmentNet, evaluation: Evaluation, records: Records) -> Trained:
+def _trained(
+    net: SegmentNet, evaluation: Evaluation, records: Records, spec: SegmentSpec
+) -> Trained:
     """What a net that was trained ends with."""
     history = [
         row | extra_records(theirs, (*row, "batches"))
@@ -323,4 +349,5 @@ def _trained(net: SegmentNet, evaluation: Evaluation, records: Records) -> Train
         evaluation.terms,
         evaluation.best_weights,
         evaluation.records,
+        spec,
     )

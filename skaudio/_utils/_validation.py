@@ -306,6 +306,8 @@ def check_sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
             f"{weights[row]:g}."
         )
     largest = weights.max()
+    if largest == 0:  # scikit-learn refuses it from 1.8 on
+        raise ValueError("Sample weights must contain at least one non-zero number.")
     scaled: np.ndarray = weights / largest * np.clip(largest, 1, 1e6)
     return weights if 1 <= largest <= 1e6 else scaled
 

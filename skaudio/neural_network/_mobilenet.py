@@ -85,9 +85,11 @@ class MobileNetClassifier(SegmentClassifier):
         skorch; a clone of the estimator has copies.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" and so on; "auto" takes a GPU if there is one.
-    mixed_precision : bool, default=False
+    mixed_precision : bool or "auto", default=False
         Whether convolutions and matrix products are computed in bfloat16, on a GPU
         with half the memory and more speed. Weights and losses keep the type of X.
+        "auto": if the device has instructions for it, the network gains by them, and X
+        is float32. `fit` decides, and predictions are computed alike on any machine.
     compile : bool, default=False
         Whether ``torch.compile`` translates the network for training. Takes a minute
         or so at the start, and a C++ compiler; worth it for long training on a GPU.
@@ -174,7 +176,7 @@ class MobileNetClassifier(SegmentClassifier):
         class_weight: dict[Any, float] | str | None = None,
         callbacks: list[Any] | None = None,
         device: str = "auto",
-        mixed_precision: bool = False,
+        mixed_precision: bool | str = False,
         compile: bool = False,
         random_state: Any = None,
         verbose: int = 0,

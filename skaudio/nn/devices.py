@@ -68,6 +68,24 @@ def is_available(device: str) -> bool:
     return True
 
 
+def has_bfloat16(device: str) -> bool:
+    """Whether a device multiplies numbers of bfloat16, and does not imitate it.
+
+    Parameters
+    ----------
+    device : str
+        As torch names it, one that there is.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    names = "_is_avx512_bf16_supported", "_is_amx_tile_supported"
+    return any(getattr(torch.cpu, name, bool)() for name in names)
+
+
 def without_autocast(device: str | torch.device) -> AbstractContextManager[Any]:
     """Context in which types of numbers are those of the tensors, whatever is around.
 
@@ -80,6 +98,16 @@ def without_autocast(device: str | torch.device) -> AbstractContextManager[Any]:
     if not torch.amp.is_autocast_available(kind):
         return nullcontext()
     return torch.autocast(kind, enabled=False)
+
+
+def without_default_device() -> AbstractContextManager[Any]:
+    """Context in which torch makes tensors on the CPU, unless it is told where.
+
+    Optimisers do so with their counts of steps, whatever ``torch.set_default_device``
+    was given: before torch 2.8 also where a network is on another device.
+    """
+    is_cpu = torch.empty(0).device.type == "cpu"  # torch 2.6 does not tell otherwise
+    return nullcontext() if is_cpu else torch.device("cpu")
 
 
 @contextmanager

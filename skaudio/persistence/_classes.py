@@ -51,6 +51,7 @@ _STATE = {
 LEFT_OUT = {
     "MLPClassifier": ("_optimizer", "_random_state"),
 }
+SPLITTERS = "model_selection"  # parameters of a search, which files do not hold
 PLACES = ("cache", "memory")  # parameters that may name a folder to read and write
 
 
@@ -64,6 +65,40 @@ def allowed() -> dict[str, str]:
             if isinstance(member, type) and issubclass(member, BaseEstimator):
                 found[name] = module.__name__
     return found
+
+
+def trusted_types() -> list[str]:
+    """Names of skaudio's classes that a fitted model may hold, as skops wants them.
+
+    skops makes no object of a class that is neither its own, nor NumPy's, SciPy's or
+    scikit-learn's, nor one of these. Trusting them runs no code that a file brings.
+    What a file says of their values is not checked, as `load` does it.
+
+    Returns
+    -------
+    names : list of str
+        Full names of all public estimators, of objects that are their parameters, and
+        of splitters, found among what is installed.
+
+    See Also
+    --------
+    save : A file whose values are checked as well.
+
+    Examples
+    --------
+    >>> from skaudio.persistence import trusted_types
+    >>> "skaudio.preprocessing._view_scaler.ViewScaler" in trusted_types()
+    True
+    """
+    found = set()
+    for package in (*_FROM_SKAUDIO, SPLITTERS):
+        module = importlib.import_module(f"skaudio.{package}")
+        for name in module.__all__:
+            member = getattr(module, name)
+            is_class = isinstance(member, type)
+            if is_class and (package == SPLITTERS or issubclass(member, BaseEstimator)):
+                found.add(f"{member.__module__}.{member.__qualname__}")
+    return sorted(found)
 
 
 def class_named(name: str) -> Any:

@@ -192,9 +192,9 @@ def test_order_of_views_does_not_matter_at_prediction(views):
 def test_float32_stays(views):
     X, y = views
     X = X.map(lambda name, array: array.astype(np.float32))
-    frame_logistic = LogisticRegression(max_iter=1000)
+    frame_net = MLPClassifier((4,), tol=1e3, n_iter_no_change=1, random_state=0)
     for weights in (None, [1, 2, 3]):
-        fused = LateFusionClassifier(FrameClassifier(frame_logistic), weights=weights)
+        fused = LateFusionClassifier(FrameClassifier(frame_net), weights=weights)
         assert fused.fit(X, y).predict_proba(X).dtype == np.float32
 
 

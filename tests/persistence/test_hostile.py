@@ -348,6 +348,7 @@ SPECS = [
     *[("seconds", v) for v in (0, -1.0, float("nan"), float("inf"), "1", None)],
     *[("dtype", v) for v in ("load", "hub", "float16", None)],
     *[("seed", v) for v in (-1, 2**80, "x")],
+    *[("mixed_precision", v) for v in ("auto", 1, 1.0)],
     ("rates", {"!": "dict", "items": [["view", 0.0]]}),
     ("n_bins", {"!": "dict", "items": [["view", 10**9]]}),
     ("n_bins", {"!": "dict", "items": [["other", 8]]}),

@@ -120,6 +120,7 @@ HEADS = {
 @pytest.mark.parametrize("name", HEADS)
 def test_heads_come_back(name, kind, sounds, tmp_path):
     X, y = sounds
+    y = np.unique(y, return_inverse=True)[1]  # texts stop MLPClassifier before 1.9
     y = {"classes": y, "two classes": y == y[0], "tags": np.eye(4, dtype=int)[::-1]}[
         kind
     ]
