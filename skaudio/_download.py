@@ -89,6 +89,7 @@ class ResumingDownloader:
         try:
             response = urllib.request.urlopen(request, timeout=TIMEOUT)
         except urllib.error.HTTPError as error:
+            error.close()  # it holds the answer, and Python 3.14 says so
             if error.code == 416:  # nothing after what we have: start over to be sure
                 self.part.unlink(missing_ok=True)
             raise

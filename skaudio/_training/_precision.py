@@ -16,8 +16,9 @@ from skaudio.nn.devices import has_bfloat16
 
 # Multiplications for every number that a layer reads or writes, from which on bfloat16
 # is faster. Rounding is work for every number, what is saved is work for every product.
-# By benchmarks/speed/mixed_precision.py: networks below it train 0.5 to 1.1 times as
-# fast in bfloat16, networks above it 1.0 to 2.5 times.
+# By benchmarks/speed/mixed_precision.py: networks below it train 0.7 to 1.2 times as
+# fast in bfloat16 and predict 0.5 to 1.2 times, those above it train 1.1 to 2.0 times
+# as fast and predict 0.8 to 1.6 times.
 LEAST_PRODUCTS = 30.0
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
