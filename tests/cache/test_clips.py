@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from skaudio._utils._files import FORGOTTEN
 from skaudio.cache import cache_info, clear_cache, set_cache_limit
 from skaudio.cache._clips import ClipCache, keys_of, store_of
+from skaudio.cache._content import _code_of
 from skaudio.cache._folder import Folder, folder_at
 from skaudio.cache._keys import digest_of, file_of, signature_key, signature_of
 from skaudio.cache._pack import (
@@ -152,7 +154,7 @@ def test_arrays_come_back_from_files(shape, dtype, folder):
         (entry,) = place.values()
         back = entry.read()
         np.testing.assert_array_equal(back, array)
-        assert isinstance(back, np.memmap) or not back.size
+        assert not back.flags.owndata
         assert (back.dtype, entry.dtype) == (array.dtype, array.dtype)
         assert (back.shape, entry.shape) == (array.shape, array.shape)
         assert entry.note == (1.5, 2.0)
@@ -451,6 +453,18 @@ def test_there_is_one_map_per_file_and_process(folder):
     assert open_pack(pack.path) is pack
 
 
+def test_packs_are_not_kept_open(folder):
+    if not os.path.exists("/proc/self/fd"):
+        pytest.skip("no /proc to ask what is open")
+    n_open = len(os.listdir("/proc/self/fd"))
+    kept = [folder.write({name_of(i): Held(np.ones(3))}) for i in range(20)]
+    entries = [entry for written in kept for entry in written.values()]
+    assert len({entry.pack for entry in entries}) == 20
+    assert len(os.listdir("/proc/self/fd")) < n_open + 5
+    with pytest.raises(ValueError, match="cannot set WRITEABLE"):
+        entries[0].read().setflags(write=True)
+
+
 # ----------------------------------------------------------------- keys
 
 
@@ -459,11 +473,35 @@ def test_a_file_is_its_path_size_and_times(tmp_path, monkeypatch):
     assert signature_of(path) is None
     path.write_bytes(b"1234")
     os.utime(path, ns=(0, 7))
-    name, (size, modified, changed) = file_of(path)
+    name, (size, modified, changed, _) = file_of(path)
     assert (name, size, modified) == (str(path), 4, 7)
     assert changed > 10**18  # no way to set it
     monkeypatch.chdir(tmp_path)
     assert file_of("clip.wav") == file_of(path)
+
+
+def test_files_of_one_moment_differ(monkeypatch):
+    """A folder that a link leads to may have been written together with another."""
+    found = [
+        SimpleNamespace(st_size=4, st_mtime_ns=7, st_ctime_ns=7, st_ino=number)
+        for number in (1, 2)
+    ]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", lambda path: found[int(path)])
+        signatures = signature_of("0"), signature_of("1")
+    assert signatures[0] != signatures[1]
+
+
+def test_code_is_the_same_in_all_processes():
+    code = _as_vowels.__code__
+    both = (frozenset([0, 8]), frozenset([8, 0]))  # equal, in different orders
+    assert repr(both[0]) != repr(both[1])
+    found = [_code_of(code.replace(co_consts=(None, order))) for order in both]
+    assert found[0] == found[1] != _code_of(code)
+
+
+def _as_vowels(text):
+    return [letter for letter in text if letter in {"a", "e", "i", "o", "u"}]
 
 
 def test_a_file_that_has_just_changed_is_read(tmp_path, monkeypatch):
