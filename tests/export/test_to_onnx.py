@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -372,6 +373,12 @@ def test_a_fine_tuned_network_of_a_file(clips, tmp_path):
 
 
 CRNN = CRNNClassifier(views=MelView(sr=SR))
+
+
+def statistics(sr):
+    return make_pipeline(MelView(sr=sr), FrameStatistics())
+
+
 REFUSED = [
     (CRNNClassifier(), ValueError, "takes views, but there is sound before it"),
     (make_pipeline(MEL, CRNNClassifier(views=MelView(sr=SR))), None, ""),
@@ -407,6 +414,23 @@ REFUSED = [
         "SVC cannot be exported",
     ),
     (FrozenEstimator(SVC()), TypeError, "SVC cannot be exported"),
+    (
+        make_probe(
+            FeatureUnion([(str(sr), statistics(sr)) for sr in (SR, 16000)]), head="lda"
+        ),
+        ValueError,
+        "sr=16000, but another step takes sr=8000",
+    ),
+    (
+        make_probe(FeatureUnion([("a", statistics(SR)), ("b", "passthrough")])),
+        ValueError,
+        "'b' is 'passthrough'",
+    ),
+    (
+        make_pipeline(statistics(SR), OneVsRestClassifier(SVC())),
+        ValueError,
+        "its estimator is SVC; wanted LogisticRegression or",
+    ),
     ("model.onnx", TypeError, "Expected an estimator or a Pipeline; got str"),
 ]
 
@@ -452,6 +476,9 @@ def test_before_fit_and_wrong_arguments(clips, tmp_path):
         to_onnx(model, path, opset=11)
     with pytest.raises(ValueError, match="class_names has 2 names, but there are 3"):
         to_onnx(model, path, class_names=["a", "b"])
+    for names in ("abc", ["a", "b", "a"], []):
+        with pytest.raises(ValueError, match="class_names must be a list of names"):
+            to_onnx(model, path, class_names=names)
     with pytest.raises(FileNotFoundError, match="folder to write to does not exist"):
         to_onnx(model, tmp_path / "nowhere" / "model.onnx")
     with pytest.raises(IsADirectoryError, match="this is a directory"):
