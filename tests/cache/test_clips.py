@@ -18,7 +18,13 @@ from skaudio.cache import cache_info, clear_cache, set_cache_limit
 from skaudio.cache._clips import ClipCache, keys_of, store_of
 from skaudio.cache._content import _code_of
 from skaudio.cache._folder import Folder, folder_at
-from skaudio.cache._keys import digest_of, file_of, signature_key, signature_of
+from skaudio.cache._keys import (
+    content_of_file,
+    digest_of,
+    file_of,
+    signature_key,
+    signature_of,
+)
 from skaudio.cache._pack import (
     DTYPES,
     MAGIC,
@@ -99,6 +105,13 @@ def test_what_cannot_be_kept_is_said_once():
         cache.rows(names_of("ab"), compute)
     cache.rows(names_of("ab"), compute)
     cache.rows([None, None], Computing(size=1000))  # not to be kept
+
+
+def test_what_is_kept_cannot_be_written_to():
+    cache, compute = ClipCache(), Computing()
+    for is_writeable in (True, False):
+        (row,) = cache.rows(names_of("a"), compute)
+        assert row.flags.writeable == is_writeable
 
 
 def test_clips_without_a_key_wait_for_nobody():
@@ -259,9 +272,10 @@ def test_tables_that_cannot_be_are_refused(fields, tmp_path):
 
 def test_an_array_of_another_clip_is_not_used(tmp_path):
     path = tmp_path / "a.pack"
-    write_pack(path, [(bytes(16), np.ones(8), (0.0, 0.0))])
-    rewritten(path, key=np.void(b"1" * 16))
-    assert not Pack(str(path)).is_sound(0)
+    for change in ({"key": np.void(b"1" * 16)}, {"note": (1.0, 0.0)}):
+        write_pack(path, [(bytes(16), np.ones(8), (0.0, 0.0))])
+        rewritten(path, **change)
+        assert not Pack(str(path)).is_sound(0)
 
 
 def test_planted_numbers_that_are_none_are_not_used(tmp_path):
@@ -504,6 +518,16 @@ def _as_vowels(text):
     return [letter for letter in text if letter in {"a", "e", "i", "o", "u"}]
 
 
+def test_the_ending_of_a_name_is_part_of_the_content(tmp_path):
+    """Decoders go by it: the same bytes may be another sound."""
+    for name in ("a.wav", "b.WAV", "a.raw"):
+        (tmp_path / name).write_bytes(b"1234")
+    wav, other_wav, raw = (
+        bytes(content_of_file(tmp_path / name)) for name in ("a.wav", "b.WAV", "a.raw")
+    )
+    assert wav == other_wav != raw
+
+
 def test_a_file_that_has_just_changed_is_read(tmp_path, monkeypatch):
     path = tmp_path / "clip.wav"
     path.write_bytes(b"1234")
@@ -515,7 +539,7 @@ def test_a_file_that_has_just_changed_is_read(tmp_path, monkeypatch):
 
 def test_different_clips_have_different_keys():
     zeros = np.zeros(4, np.float32)
-    clips = [zeros, zeros.astype(np.float64), np.zeros(2), np.zeros((2, 2))]
+    clips = [zeros, zeros.view(np.int32), np.zeros(2), np.zeros((2, 2))]
     keys = keys_of([*clips, zeros.copy(), zeros[::2], "missing.wav"], "e")
     assert keys[0] == keys[4]
     assert keys[-1] is None

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import skaudio.cache._keys
+from skaudio._training._front_ends import OwnViews
 from skaudio.cache import cache_info, clear_cache
 from skaudio.datasets import make_sounds
 from skaudio.embedding import LayerEmbedder
@@ -392,6 +393,7 @@ def test_what_was_returned_can_be_written_to(ragged, cache, sounds):
             union.transform(X)["mel"],
             union.transform(X)[[0, 1, 2, 3]]["mel"],
         ):
+            assert all(clip.flags.writeable for clip in found)
             found[0][:] = 0
             assert found[3].any()  # of an equal clip
     for clip, fresh in zip(union.transform(X)["mel"], view.transform(X), strict=True):
@@ -671,6 +673,55 @@ def test_views_must_agree_unless_the_union_says(sounds, folder):
 def test_what_is_no_cache_is_refused(options, sounds):
     with pytest.raises(ValueError, match="cache"):
         MelView(sr=SR, **options).fit_transform(sounds[0])
+
+
+def test_what_cannot_be_kept_is_not_computed_elsewhere(folder, paths, monkeypatch):
+    view = kept(VIEWS["mel"], folder)
+    expected = clone(VIEWS["mel"]).transform(paths)
+    monkeypatch.setattr(MelView, "_store", lambda self: None)
+    monkeypatch.setattr("skaudio.views._cached.fill_elsewhere", pytest.fail)
+    with joblib.parallel_config("loky", n_jobs=2):
+        np.testing.assert_array_equal(view.transform(paths), expected)
+
+
+def test_a_union_says_how_files_are_known(sounds):
+    union = make_view_union("mel", sr=SR, cache=True, cache_by="content")
+    assert union._caching.by == "content"
+    assert union.set_params(cache_by=None)._caching.by == "stat"
+
+
+def test_other_kinds_of_devices_are_kept_apart(monkeypatch):
+    view = VIEWS["mel"]
+    here = view._store()
+    monkeypatch.setattr("skaudio.nn.devices.available_device", lambda name: "cuda:1")
+    assert view._store() != here
+
+
+def test_changes_are_made_in_their_order(stored):
+    stored = stored.select(["mel"])
+    changed = stored.map_values({"mel": _and_one}).map_values({"mel": _doubled})
+    changed = changed.with_index(np.arange(8))[[3, 1]]
+    np.testing.assert_array_equal(changed["mel"], 2 * (stored["mel"][[3, 1]] + 1))
+    assert changed.map_values({"mel": _doubled}).index.tolist() == [3, 1]
+
+
+def _and_one(array):
+    return array + 1
+
+
+def _doubled(array):
+    return 2 * array
+
+
+def test_predictions_are_made_of_as_many_clips_at_a_time(cache, paths):
+    """So that the last bits of networks are the same, with a cache and without."""
+    network = TwoLayerClassifier()
+
+    def sizes(cache):
+        own = OwnViews(RawView(sr=SR, cache=cache), "cpu")
+        return [len(views) for views, _ in own.parts(network, paths, reset=True)]
+
+    assert sizes(cache) == sizes(False) == [4, 4]
 
 
 def test_views_can_be_made_of_kept_ones(stored):
