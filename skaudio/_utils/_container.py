@@ -190,10 +190,10 @@ class Views:
             array = self._some(key)
             return stack_or_object(array) if isinstance(array, LazyClips) else array
         if isinstance(key, tuple):  # scikit-learn indexes X[rows, ...]
-            key = next(k for k in key if k is not Ellipsis)
+            key = next((k for k in key if k is not Ellipsis), slice(None))
         if isinstance(key, (int, np.integer)):
             return {n: a[self._rows[key]] for n, a in self._arrays.items()}
-        key = key if isinstance(key, slice) else np.asarray(key)
+        key = key if isinstance(key, slice) else _as_rows(key)
         some = self._with(self._arrays, self._rows[key])
         return some if self.index is None else some.with_index(self.index[key])
 
@@ -277,6 +277,19 @@ class Views:
         return f"Views({len(self)} clips; {'; '.join(parts)})"
 
 
+def _as_rows(key: Any) -> np.ndarray:
+    """Numbers of rows, or a mask, as NumPy indexes one axis with them."""
+    rows = np.asarray(key)
+    if rows.shape == (0,) and rows.dtype != bool:
+        rows = rows.astype(np.intp)
+    if rows.ndim != 1 or rows.dtype.kind not in "iub":
+        raise IndexError(
+            "Clips of Views are selected by a slice, numbers of rows or a mask, and "
+            f"views by one name or X.select([...]); got {key!r:.80}."
+        )
+    return rows
+
+
 def _n_bins(array: np.ndarray | LazyClips) -> int:
     if isinstance(array, LazyClips):
         return array.n_bins
@@ -325,7 +338,7 @@ def stack_or_object(clips: Sequence[np.ndarray]) -> np.ndarray:
     """Stack equally long clips; otherwise a 1-D object array that keeps them."""
     if isinstance(clips, LazyClips):
         collected = ClipArrays(len(clips))
-        collected.extend(clips)
+        collected.extend(map(np.array, clips))  # in memory, to be written to
         return collected.result()
     if clips and len({c.shape for c in clips}) == 1:
         return np.stack(clips)

@@ -21,6 +21,10 @@ class Entry(Protocol):
     def dtype(self) -> np.dtype[Any]:
         """Type of the array."""
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether there is no NaN or infinity in it."""
+
     def read(self) -> np.ndarray:
         """The array, not to be written to."""
 

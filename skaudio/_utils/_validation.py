@@ -198,10 +198,7 @@ def _finite_clips(clips: list[np.ndarray], name: str) -> list[np.ndarray]:
         if clip.shape[1] == 0:
             raise ValueError(f"Clip {i} of {name} has 0 frames. Drop it or pad it.")
         if not np.isfinite(clip).all():
-            raise ValueError(
-                f"Input {name} contains NaN or infinity, first in clip {i}. Drop that "
-                "clip (the loader lists failed ones in errors_), or repair it."
-            )
+            raise _not_finite(name, i)
         out.append(np.ascontiguousarray(clip, dtype=dtype))
     return out
 
@@ -236,7 +233,8 @@ def _check_named_views(estimator: Any, X: Views, reset: bool) -> Views:
 
 
 def _finite_view(array: np.ndarray | LazyClips, name: str) -> np.ndarray | LazyClips:
-    if isinstance(array, LazyClips):  # they were checked before they were written
+    if isinstance(array, LazyClips):
+        _check_finite_entries(array, name)
         return array
     if array.dtype == object:
         return stack_or_object(_finite_clips(list(array), f"view {name!r}"))
@@ -244,11 +242,21 @@ def _finite_view(array: np.ndarray | LazyClips, name: str) -> np.ndarray | LazyC
         array = array.astype(np.float32)
     if not np.isfinite(array.sum()) and not np.isfinite(array).all():
         bad = int(np.argmin(np.isfinite(array).all(axis=(1, 2))))
-        raise ValueError(
-            f"Input view {name!r} contains NaN or infinity, first in clip {bad}. Drop "
-            "that clip (the loader lists failed ones in errors_), or repair it."
-        )
+        raise _not_finite(f"view {name!r}", bad)
     return np.ascontiguousarray(array)
+
+
+def _check_finite_entries(clips: LazyClips, name: str) -> None:
+    for i, entry in enumerate(clips.entries):
+        if not entry.is_finite:
+            raise _not_finite(f"view {name!r}", i)
+
+
+def _not_finite(name: str, i: int) -> ValueError:
+    return ValueError(
+        f"Input {name} contains NaN or infinity, first in clip {i}. Drop that clip "
+        "(the loader lists failed ones in errors_), or repair it."
+    )
 
 
 def check_labels(estimator: Any, X: Any, y: Any) -> np.ndarray:

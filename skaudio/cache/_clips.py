@@ -216,8 +216,9 @@ class ClipCache:
         with self._changed:
             for name, entry in kept.items():
                 if name not in stored and name not in self._arrays:
-                    # a copy, not a part of a large array
-                    self._arrays[name] = entry._replace(array=entry.array.copy())
+                    array = entry.array.copy()  # not a part of a large one
+                    array.setflags(write=False)
+                    self._arrays[name] = entry._replace(array=array)
                     self.n_bytes += entry.array.nbytes
             self._drop_excess()
         return stored

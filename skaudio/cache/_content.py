@@ -101,9 +101,15 @@ def _is_plain(name: str, member: Any) -> bool:
 
 
 def _code_of(code: CodeType) -> Any:
-    parts = code.co_consts
-    inside = [_code_of(part) if isinstance(part, CodeType) else part for part in parts]
+    inside = [_constant(part) for part in code.co_consts]
     return code.co_code, code.co_names, repr(inside)
+
+
+def _constant(part: Any) -> Any:
+    if isinstance(part, CodeType):
+        return _code_of(part)
+    # sets are in another order in every process
+    return sorted(map(repr, part)) if isinstance(part, frozenset) else part
 
 
 def _names_in(code: CodeType) -> set[str]:

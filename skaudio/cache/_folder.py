@@ -255,6 +255,11 @@ _LOCK = Lock()
 
 def folder_at(path: str | os.PathLike[str]) -> Folder:
     """The folder at a path, one object per process."""
+    if not os.fspath(path):
+        raise ValueError(
+            "Wanted a folder for what is kept of clips; got an empty name. The folder "
+            "at hand is '.', and cache=False keeps nothing."
+        )
     absolute = os.path.abspath(os.path.expanduser(path))
     with _LOCK:
         return _FOLDERS.setdefault(absolute, Folder(absolute))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b, sha256
 from importlib import metadata
@@ -23,7 +23,7 @@ BLOCK = 2**20  # bytes of a file that are read at a time
 # twice with one time of change
 SETTLED = 2 * 10**9  # nanoseconds
 
-Signature = tuple[int, int, int]
+Signature = tuple[int, int, int, int]
 File = tuple[str, Signature | None]  # a path, and what changes with the content
 
 
@@ -42,16 +42,31 @@ def versions_of(*packages: str) -> tuple[str, ...]:
 
 
 def signature_of(path: str | os.PathLike[str]) -> Signature | None:
-    """Size and times of change of a file; None if there is none.
+    """Size, times of change and number of a file; None if there is none.
 
     Both times, in nanoseconds: that of the content can be set back, that of the file
-    itself cannot.
+    itself cannot. Files that were written together may have the same times, and a link
+    or a folder may lead from one to the other: their numbers (inodes) differ.
     """
     try:
         stat = os.stat(path)
     except (OSError, ValueError):  # no such file, or no such name
         return None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+def watched(clips: Sequence[Any]) -> Callable[[int], bool]:
+    """Remember files as they are; the result says whether that of a row still is so.
+
+    What is computed of a file that has changed since its content was read belongs to
+    another content.
+    """
+
+    def signature(row: int) -> Signature | None:
+        return signature_of(clips[row]) if is_path(clips[row]) else None
+
+    before = [signature(row) for row in range(len(clips))]
+    return lambda row: signature(row) == before[row]
 
 
 def file_of(path: str | os.PathLike[str]) -> File:
@@ -66,7 +81,7 @@ def signature_key(path: str | os.PathLike[str]) -> str | None:
     without another time of change.
     """
     name, signature = file_of(path)
-    if signature is None or time.time_ns() - max(signature[1:]) < SETTLED:
+    if signature is None or time.time_ns() - max(signature[1:3]) < SETTLED:
         return None
     return digest_of("file", os.fsencode(name), signature)
 

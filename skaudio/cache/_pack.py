@@ -21,6 +21,7 @@ import numpy as np
 
 from skaudio._utils._files import replacing, size_of_file
 from skaudio._utils._forks import Lock
+from skaudio.cache._map import mapped
 
 SUFFIX = ".pack"
 DIGEST = 16  # bytes of a key and of a checksum
@@ -63,6 +64,11 @@ class Held(NamedTuple):
         """Type of the array."""
         return self.array.dtype
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether there is no NaN or infinity in the array."""
+        return bool(np.isfinite(self.array).all())
+
     def read(self) -> np.ndarray:
         """The array."""
         return self.array
@@ -83,6 +89,11 @@ class Stored(NamedTuple):
     def dtype(self) -> np.dtype[Any]:
         """Type of the array."""
         return self.pack.dtype(self.row)
+
+    @property
+    def is_finite(self) -> bool:
+        """Always: see `can_store`."""
+        return True
 
     @property
     def note(self) -> Note:
@@ -163,7 +174,7 @@ class Pack:
         size = size_of_file(path)
         if size < START:
             raise ValueError(f"{path} is no pack: it is too short.")
-        self._bytes = np.memmap(path, np.uint8, "r")
+        self._bytes, self._pages = mapped(path)
         self._table = self._checked_table()
         self._check_spans()
         # 1 if an array is what was written, -1 if not, 0 if nobody has looked
@@ -238,12 +249,14 @@ class Pack:
 
     def release(self) -> None:
         """Give pages back that were read; they are read again where needed."""
-        mapped = self._bytes._mmap  # type: ignore[attr-defined]
-        if hasattr(mapped, "madvise"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        if self._pages is not None:
+            self._pages.madvise(mmap.MADV_DONTNEED)
 
     def __reduce__(self) -> Any:
         return open_pack, (self.path,)
+
+    def __deepcopy__(self, memo: Any) -> Pack:
+        return self  # it never changes, and its file may be gone
 
 
 _OPENING = Lock()

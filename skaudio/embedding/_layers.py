@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import joblib
@@ -29,6 +29,8 @@ from skaudio._utils._types import is_path
 from skaudio._utils._validation import copy_features_in
 from skaudio.cache._clips import MEMORY, keys_of, store_of
 from skaudio.cache._folder import folder_of, is_cache
+from skaudio.cache._keys import watched
+from skaudio.cache._pack import Held
 from skaudio.nn.layers import layer_names
 
 # what features depend on, next to weights and segments
@@ -176,15 +178,17 @@ class LayerEmbedder(
         if clips is None:
             return self._features(X)
 
-        def compute(rows: list[int]) -> Sequence[np.ndarray]:
+        folder, is_as_before = folder_of(self.cache), watched(clips)
+
+        def compute(rows: list[int]) -> Iterator[tuple[int, Held | None]]:
             is_array = isinstance(clips, np.ndarray)
             part = clips[rows] if is_array else [clips[i] for i in rows]
-            return list(self._features(part))
+            for row, features in zip(rows, self._features(part), strict=True):
+                yield row, Held(features, kept=is_as_before(row))
 
-        folder = folder_of(self.cache)
         keys = keys_of(clips, self._store(), by=self.cache_by, folder=folder)
-        rows: list[Any] = MEMORY.rows(keys, compute, folder)
-        return np.stack(rows)
+        found: list[Any] = MEMORY.entries(keys, compute, folder)
+        return np.stack([entry.read() for entry in found])
 
     def transform_frames(self, X, hop=None):
         """Compute the features of segments over time.

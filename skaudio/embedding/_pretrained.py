@@ -39,7 +39,7 @@ from skaudio._weights._read import Pretrained, read_weights
 from skaudio.cache._clips import MEMORY, keys_of, store_of
 from skaudio.cache._elsewhere import fill_by
 from skaudio.cache._folder import folder_of, is_cache
-from skaudio.cache._keys import digest_of
+from skaudio.cache._keys import digest_of, watched
 from skaudio.cache._pack import Held
 from skaudio.embedding._backends._coala import CoalaNetwork
 from skaudio.embedding._backends._coala_tags import CoalaTagNetwork
@@ -343,16 +343,16 @@ class PretrainedEmbedder(
             One row per clip, float32; NaN where a clip could not be loaded.
         """
         X, network = self._checked(X)
-        report = Report()
+        report, is_as_before = Report(), watched(X)
 
         def compute(rows: Sequence[int]) -> Iterator[tuple[int, Held | None]]:
             embedded = self._embed(network.embed, X, rows, network, report)
             for row, array in zip(rows, embedded, strict=True):
-                kept = row not in report.short
+                kept = row not in report.short and is_as_before(row)
                 yield row, None if array is None else Held(array, kept=kept)
 
         keys, folder = self._keys(X, network), folder_of(self.cache)
-        if folder is not None:
+        if folder is not None and any(keys):
             fill_by(self, X, MEMORY.peek(keys, folder))
         found = MEMORY.entries(keys, compute, folder)
         known = {keys[error["row"]]: error for error in report.errors}

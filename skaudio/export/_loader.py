@@ -14,6 +14,11 @@ from skaudio.export._metadata import EMBEDDING, OUTPUTS, TAGS, Metadata
 INPUT = "waveform"
 
 
+def _is_count(value: Any) -> bool:
+    is_whole = isinstance(value, (int, np.integer)) and value is not True
+    return is_whole and bool(value > 0)
+
+
 class OnnxModel:
     """A file of `to_onnx`, checked and ready to run.
 
@@ -31,6 +36,10 @@ class OnnxModel:
     def __init__(
         self, path: str | os.PathLike[str], *, n_threads: int | None = None
     ) -> None:
+        if n_threads is not None and not _is_count(n_threads):
+            raise ValueError(
+                f"n_threads must be a whole number above 0, or None; got {n_threads!r}."
+            )
         ort: Any = import_optional(
             "onnxruntime", extra="onnx", purpose="Running an ONNX file"
         )
@@ -93,7 +102,13 @@ class OnnxModel:
                 f"The model takes sound at sr={self.sr:g} Hz; got sr={sr!r}. Resample "
                 "the waveforms before."
             )
-        x = np.asarray(waveforms)
+        try:
+            x = np.asarray(waveforms)
+        except ValueError as error:
+            raise ValueError(
+                "waveforms must be clips of one length. Run those of other lengths by "
+                "themselves: waveform[None]."
+            ) from error
         if x.dtype.kind != "f":
             raise ValueError(
                 "waveforms must be floats, from -1 to 1; got the type "
@@ -104,12 +119,15 @@ class OnnxModel:
                 "waveforms must have the shape (n_clips, n_samples), clips of one "
                 f"length; got {x.shape}. A single clip is waveform[None]."
             )
-        if x.shape[1] < self.metadata.shortest or not len(x):
+        if not len(x):
+            raise ValueError(f"waveforms holds no clip; got the shape {x.shape}.")
+        if x.shape[1] < self.metadata.shortest:
             raise ValueError(
                 f"Wanted clips of {self.metadata.shortest} samples or more; got "
                 f"the shape {x.shape}."
             )
-        x = x.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # to infinity
+            x = x.astype(np.float32, copy=False)
         finite = np.isfinite(x).all(axis=1)
         if not finite.all():
             raise ValueError(

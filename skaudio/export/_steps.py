@@ -8,6 +8,7 @@ there is no graph: so one walk checks estimators before they are fitted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,9 +112,13 @@ def export_union(graph: Graph | None, union: FeatureUnion, given: Flow) -> Table
     """Tables of several embedders side by side."""
     tables = []
     for name, step in union.transformer_list:
-        if isinstance(step, str):
+        if step == "drop":
             continue
+        if isinstance(step, str):
+            refuse(union, f"{name!r} is {step!r}; wanted steps that give features.")
         found = export_step(graph, step, given, is_last=False)
+        if isinstance(given, Sound):  # all hear the same
+            given = replace(given, sr=found.sr)
         if not isinstance(found, Table):
             refuse(union, f"{name!r} gives {found.kind}; wanted a table of features.")
         weight = (union.transformer_weights or {}).get(name)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
 
 from skaudio.export._flow import Probabilities, Table
 from skaudio.export._graph import Graph, float32
 from skaudio.export._refusals import refuse
 
+LINEAR = LogisticRegression, LinearDiscriminantAnalysis
 ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid", "identity": None}
 
 
@@ -39,6 +42,12 @@ def export_linear(graph: Graph | None, model: Any, table: Table) -> Probabilitie
 
 def export_tags(graph: Graph | None, model: Any, table: Table) -> Probabilities:
     """Probabilities of tags, by a linear classifier for each."""
+    if not isinstance(model.estimator, LINEAR):
+        refuse(
+            model,
+            f"its estimator is {type(model.estimator).__name__}; wanted "
+            f"{' or '.join(kind.__name__ for kind in LINEAR)}.",
+        )
     if graph is None:
         return Probabilities(table.sr)
     if not model.multilabel_:
@@ -46,7 +55,7 @@ def export_tags(graph: Graph | None, model: Any, table: Table) -> Probabilities:
     parts = []
     for one in model.estimators_:
         if not hasattr(one, "coef_"):
-            refuse(model, f"its {type(one).__name__} is not linear, or saw one label.")
+            refuse(model, "a tag was the same for all clips in fit. Leave it out.")
         logits = _dense(graph, table.value, one.coef_.T, one.intercept_)
         parts.append(graph.op("Sigmoid", logits))
     value = graph.op("Concat", *parts, axis=1)

@@ -226,10 +226,11 @@ def to_onnx(
             f"opset must be a whole number from {OPSETS[0]} to {OPSETS[-1]}; got "
             f"{opset!r}."
         )
+    names = None if class_names is None else _checked_names(class_names)
     with replacing(path) as part:
         graph = Graph(int(opset))
         flow = _check_result(estimator, export_step(graph, estimator, Sound(INPUT)))
-        metadata = _metadata(graph, flow, class_names)
+        metadata = _metadata(graph, flow, names)
         model = graph.model(
             flow.value, metadata.name, flow.n_features, metadata.texts()
         )
@@ -269,15 +270,23 @@ def _steps_per_second(found: Metadata) -> float:
     return found.sr * (0.02 if rates and max(rates) == 1 else 1)
 
 
+def _checked_names(class_names: Sequence[str]) -> list[str]:
+    names = [] if isinstance(class_names, str) else list(class_names)
+    if not names or len(set(map(str, names))) < len(names):
+        raise ValueError(
+            f"class_names must be a list of names that differ; got {class_names!r}."
+        )
+    return names
+
+
 def _metadata(
-    graph: Graph, flow: Probabilities | Table, class_names: Sequence[str] | None
+    graph: Graph, flow: Probabilities | Table, names: list[str] | None
 ) -> Metadata:
     output, classes = EMBEDDING, None
     if isinstance(flow, Probabilities):
         output = TAGS if flow.has_tags else PROBABILITIES
         classes = np.asarray(flow.classes).tolist()
-    if class_names is not None:
-        names = list(class_names)
+    if names is not None:
         if classes is None or len(names) != len(classes):
             n = (
                 "an embedder has none"

@@ -82,7 +82,7 @@ class Model:
         floats = [weight for weight in weights if weight.is_floating_point()]
         views = {}
         for name, view in clip.items():
-            x = torch.from_numpy(np.ascontiguousarray(view))[None]
+            x = torch.from_numpy(np.array(view, order="C"))[None]  # to be written to
             views[name] = x.to(floats[0]) if floats else x
         if self.estimator is not None or len(views) > 1:
             return views

@@ -254,9 +254,16 @@ def compute_views(owner: Any, views: Sequence[Any], X: Any) -> list[Any]:
         arrays, _ = compute_parts(views, parts, len(X), report)
     else:
         entries = owner._entries(views, X, report, **how)
-        arrays = [arrays_of(of_view) for of_view in entries]
+        arrays = [_unshared(arrays_of(of_view)) for of_view in entries]
     report.close(owner, len(X), views[0].on_error)
     return arrays
+
+
+def _unshared(array: np.ndarray | LazyClips) -> np.ndarray | LazyClips:
+    """A view that may be written to: clips that are kept are nobody else's."""
+    if isinstance(array, LazyClips) or array.dtype != object:
+        return array
+    return stack_or_object([clip.copy() for clip in array])
 
 
 def load_rows(

@@ -19,7 +19,7 @@ from skaudio._utils._types import is_path
 from skaudio.cache._clips import MEMORY, Kept, contents_of
 from skaudio.cache._elsewhere import fill_elsewhere, works_elsewhere
 from skaudio.cache._folder import Folder, folder_of
-from skaudio.cache._keys import joined
+from skaudio.cache._keys import joined, watched
 from skaudio.cache._pack import Held, Stored
 
 AT_A_TIME = 1024  # clips that are looked up together
@@ -114,6 +114,8 @@ class Extraction:
 
     def _fill(self, paths: list[Any], n_jobs: int | None, verbose: int) -> None:
         """Have workers compute what is not kept yet."""
+        if None in self._stores():  # of which nothing can be kept
+            return
         folder: Any = self.caching.folder
         missing: list[Any] = []
         for start in range(0, len(paths), AT_A_TIME):
@@ -154,7 +156,9 @@ class _Job:
         self.X, self.rows, self.report = X, rows, report
         self.n_jobs, self.advance, self.n_left = n_jobs, advance, len(rows)
         self.folder = extraction.caching.folder
-        self.contents, self.keys = extraction.keys([X[row] for row in rows])
+        clips = [X[row] for row in rows]
+        self.is_as_before = watched(clips)
+        self.contents, self.keys = extraction.keys(clips)
         self.waveform_keys = joined(self.views[0]._waveform_store(), self.contents)
         self._number_of = {row: i for i, row in enumerate(rows)}
 
@@ -228,7 +232,10 @@ class _Job:
         failed = {error["row"] for error in self.report.errors}
         failed |= self.report.short.keys()
         numbers = [self._number_of[row] for row in part.rows]
-        kept = [row not in failed for row in part.rows]
+        kept = [
+            row not in failed and self.is_as_before(number)
+            for row, number in zip(part.rows, numbers, strict=True)
+        ]
         return [
             dict(
                 zip(

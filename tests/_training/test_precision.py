@@ -82,6 +82,8 @@ def test_float64_stays_float64(toy, machine, every_size):
     X, y = toy[0].astype(np.float64), toy[1]
     auto = proba(X, y, mixed_precision="auto")
     assert auto.dtype == np.float64
+    model = CRNNClassifier(**NET, mixed_precision="auto").fit(X, y)
+    assert model.net_.mixed_precision is False
     np.testing.assert_array_equal(auto, proba(X, y))
 
 

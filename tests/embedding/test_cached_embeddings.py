@@ -5,6 +5,7 @@ import threading
 import joblib
 import numpy as np
 import pytest
+import soundfile
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -163,6 +164,20 @@ def test_an_object_that_cannot_be_pickled_is_not_cached(labelled):
         embedder.transform(X)
     embedder.transform(X)
     assert embedded() == 40
+
+
+def test_what_cannot_be_kept_is_not_sent_to_workers(tmp_path):
+    model = Counting()
+    model.session = threading.Lock()
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, np.zeros(50), 8000)
+    embedder = PretrainedEmbedder(model, cache=tmp_path / "cache")
+    with (
+        joblib.parallel_config("loky", n_jobs=2),
+        pytest.warns(UserWarning, match="pickle"),
+    ):
+        embedder.transform([path, path])
+    assert embedded() == 2
 
 
 def test_a_function_is_known_by_its_code(labelled):

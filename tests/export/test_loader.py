@@ -62,6 +62,12 @@ def test_answers(write):
     assert clf.metadata == METADATA
 
 
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, "2", True])
+def test_threads_are_counted(n_threads, tmp_path):
+    with pytest.raises(ValueError, match="n_threads must be a whole number"):
+        OnnxClassifier(tmp_path / "none.onnx", n_threads=n_threads)
+
+
 def test_tags_and_embeddings(write):
     tags = METADATA.texts() | {"output": "tags", "classes": "[0, 1]"}
     clf = OnnxClassifier(write(tags))
@@ -81,7 +87,9 @@ def test_tags_and_embeddings(write):
         (np.zeros(9), SR, r"shape \(n_clips, n_samples\).* got \(9,\)"),
         (np.zeros((1, 1, 9)), SR, r"got \(1, 1, 9\)"),
         (np.zeros((1, 3)), SR, r"4 samples or more; got the shape \(1, 3\)"),
-        (np.zeros((0, 9)), SR, r"got the shape \(0, 9\)"),
+        (np.zeros((0, 9)), SR, r"no clip; got the shape \(0, 9\)"),
+        ([np.zeros(9), np.zeros(8)], SR, "clips of one length"),
+        (np.full((1, 5), 1e300), SR, "Clip 0 has samples that are NaN or infinite"),
         (np.array([[0.0] * 5, [0, 0, np.nan, 0, 0]]), SR, "Clip 1 has samples"),
         (np.full((1, 5), 3e38), SR, "clip 0 is not a finite number"),
     ],

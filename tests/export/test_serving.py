@@ -112,6 +112,11 @@ def test_wav_files_and_health(served):
     assert ask(f"{address}/health")["sr"] == SR
 
 
+# a chunk that says it is longer than the file
+LONG_CHUNK = wav(np.zeros(100, np.int16))
+LONG_CHUNK = LONG_CHUNK[:16] + (1000).to_bytes(4, "little") + LONG_CHUNK[20:]
+
+
 @pytest.mark.parametrize(
     ("body", "query", "status", "message"),
     [
@@ -120,6 +125,7 @@ def test_wav_files_and_health(served):
         (np.zeros(100, np.float32).tobytes(), "?sr=fast", 422, "valid number"),
         (wav(np.zeros(100, np.int32), width=4), "", 422, "16 bits; got 32"),
         (b"RIFF and no sound", "", 422, "No sound that can be used"),
+        (LONG_CHUNK, "", 422, "No sound that can be used"),
         (b"text", "", 422, "from -1 to 1"),
         (b"text!", "", 422, "No sound that can be used"),
         (b"", "", 422, "1 samples or more"),

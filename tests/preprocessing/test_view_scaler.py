@@ -146,3 +146,18 @@ def test_one_bin_that_is_no_waveform_is_standardised(spectrograms):
     np.testing.assert_allclose(
         ViewScaler().fit_transform(column), StandardScaler().fit_transform(column)
     )
+
+
+@pytest.mark.parametrize("per", ["bin", "view"])
+def test_weights_are_clips_that_come_so_often(per):
+    rng = np.random.default_rng(0)
+    clips = [rng.standard_normal((3, n)) + n for n in (4, 7, 5, 6)]
+    often = [0, 0, 1, 2, 2, 2]
+    found = ViewScaler(per=per).fit(clips, sample_weight=[2, 1, 3, 0])
+    expected = ViewScaler(per=per).fit([clips[row] for row in often])
+    np.testing.assert_allclose(found.mean_, expected.mean_, rtol=1e-12)
+    np.testing.assert_allclose(found.scale_, expected.scale_, rtol=1e-12)
+    frames = np.concatenate([clips[row] for row in often], axis=1)
+    axis = 1 if per == "bin" else None
+    np.testing.assert_allclose(found.mean_, frames.mean(axis), rtol=1e-12)
+    np.testing.assert_allclose(found.scale_, frames.std(axis), rtol=1e-12)

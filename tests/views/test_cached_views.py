@@ -1,5 +1,7 @@
 """Views that are kept: the same numbers, each computed once, and nothing stale."""
 
+import contextlib
+import copy
 import importlib
 import os
 import pickle
@@ -15,9 +17,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import skaudio.cache._keys
+from skaudio._training._front_ends import OwnViews
 from skaudio.cache import cache_info, clear_cache
 from skaudio.datasets import make_sounds
-from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
+from skaudio.embedding import LayerEmbedder
+from skaudio.neural_network import (
+    CRNNClassifier,
+    MultiViewBlendingClassifier,
+    TwoLayerClassifier,
+)
 from skaudio.preprocessing import FrameStatistics, ViewScaler
 from skaudio.views import (
     CoalaView,
@@ -373,14 +381,26 @@ def test_arrays_are_known_by_what_they_hold(cache, sounds):
         check_fresh(VIEWS["mel"], same, cache)
 
 
-def test_what_was_returned_can_be_written_to(cache, sounds):
+@pytest.mark.parametrize("ragged", [False, True])
+def test_what_was_returned_can_be_written_to(ragged, cache, sounds):
     """10. A caller who changes what was returned."""
-    view = kept(VIEWS["mel"], cache)
-    view.transform(sounds[0])[:] = 0
-    check_fresh(view, sounds[0], cache)
-    views = make_view_union("mel", sr=SR, cache=cache).transform(sounds[0])
-    views["mel"][:] = 0
-    check_fresh(MelView(sr=SR), sounds[0], cache)
+    X = [clip[: 4000 - 300 * (i % 3) * ragged] for i, clip in enumerate(sounds[0])]
+    X[3] = X[0]
+    view, union = MelView(sr=SR), make_view_union("mel", sr=SR, cache=cache)
+    for _ in range(2):
+        for found in (
+            kept(view, cache).transform(X),
+            union.transform(X)["mel"],
+            union.transform(X)[[0, 1, 2, 3]]["mel"],
+        ):
+            assert all(clip.flags.writeable for clip in found)
+            found[0][:] = 0
+            assert found[3].any()  # of an equal clip
+    for clip, fresh in zip(union.transform(X)["mel"], view.transform(X), strict=True):
+        np.testing.assert_array_equal(clip, fresh)
+    with contextlib.suppress(ValueError):  # read-only where it is mapped
+        union.transform(X).clips("mel")[0][:] = 0
+    np.testing.assert_array_equal(union.transform(X)[0]["mel"], view.transform(X)[0])
 
 
 @pytest.mark.parametrize("what", ["skaudio", "torch", "front end"])
@@ -475,6 +495,45 @@ def test_what_is_cut_short_is_said_every_time(cache, paths):
         kept(view, cache, on_error="raise").transform(paths[:2])
 
 
+def test_a_file_that_changes_while_it_is_loaded(cache, paths, sounds, monkeypatch):
+    """15. What is computed of a new content is not kept for the old one."""
+    load, old = skaudio._audio._load, paths[2].read_bytes()
+    real_load = load._load_one
+
+    def loading(*args, **options):
+        if paths[2].read_bytes() == old:
+            rewrite(paths[2], sounds[0][6])
+        return real_load(*args, **options)
+
+    network = TwoLayerClassifier(
+        views=MelView(sr=SR, n_mels=4), max_epochs=1, random_state=0
+    )
+    embedder = LayerEmbedder(network, layers=(-1,), cache=cache).fit(sounds[0], LABELS)
+    same = paths[2].with_name("same.wav")
+    same.write_bytes(old)
+    monkeypatch.setattr(load, "_load_one", loading)
+    for transformer in (kept(VIEWS["mel"], cache), embedder):
+        paths[2].write_bytes(old)
+        transformer.transform(paths[:3])
+        assert paths[2].read_bytes() != old
+        found = transformer.transform([same])
+        fresh = transformer.set_params(cache=False).transform([same])
+        np.testing.assert_array_equal(found, fresh)
+
+
+def test_views_with_failed_clips_are_refused_where_they_are_learned(cache, paths):
+    """16. NaN of a clip that failed does not get into means and networks."""
+    paths[3].write_bytes(b"no sound")
+    union = make_view_union(MelView(sr=SR, n_mels=8, on_error="nan"), cache=cache)
+    views = union.transform(paths)
+    for estimator in (ViewScaler(), FrameStatistics()):
+        with pytest.raises(ValueError, match=r"view 'mel' contains NaN.* in clip 3"):
+            estimator.fit(views)
+        estimator.fit(views[[0, 1, 2, 4]]).transform(views[[5]])
+        with pytest.raises(ValueError, match=r"view 'mel' contains NaN.* in clip 1"):
+            estimator.transform(views[[5, 3]])
+
+
 def test_a_clip_that_fails_in_one_view_fails_in_all(cache, sounds):
     X = [*sounds[0][:3], sounds[0][3][:100], sounds[0][3][:100]]
     mel = MelView(sr=SR, n_mels=16, n_fft=512, center=False, on_error="nan")
@@ -514,7 +573,7 @@ def test_views_of_a_folder_are_mapped(stored, sounds):
     )
     some = stored[[5, 1]]
     for name in plain.names:
-        assert all(isinstance(clip, np.memmap) for clip in stored.clips(name))
+        assert not any(clip.flags.owndata for clip in stored.clips(name))
         np.testing.assert_array_equal(stored.n_frames(name), plain.n_frames(name))
         np.testing.assert_array_equal(some[name], plain[name][[5, 1]])
         np.testing.assert_array_equal(stored[3][name], plain[name][3])
@@ -577,6 +636,7 @@ def test_a_folder_can_be_emptied_while_it_is_in_use(stored, folder, sounds):
     clear_cache(folder)
     assert cache_info(folder).n_arrays == 0
     np.testing.assert_array_equal(stored["mel"], MelView(sr=SR).transform(sounds[0]))
+    assert copy.deepcopy(stored).clips("mel").entries == stored.clips("mel").entries
     again = make_view_union("mel", "raw", sr=SR, cache=folder).transform(sounds[0])
     np.testing.assert_array_equal(again["mel"], stored["mel"])
     assert cache_info(folder).n_arrays == 16
@@ -606,11 +666,62 @@ def test_views_must_agree_unless_the_union_says(sounds, folder):
 
 
 @pytest.mark.parametrize(
-    "options", [{"cache": None}, {"cache": 1.5}, {"cache_by": "name"}], ids=str
+    "options",
+    [{"cache": None}, {"cache": 1.5}, {"cache": ""}, {"cache_by": "name"}],
+    ids=str,
 )
 def test_what_is_no_cache_is_refused(options, sounds):
     with pytest.raises(ValueError, match="cache"):
-        MelView(sr=SR, **options).fit(sounds[0])
+        MelView(sr=SR, **options).fit_transform(sounds[0])
+
+
+def test_what_cannot_be_kept_is_not_computed_elsewhere(folder, paths, monkeypatch):
+    view = kept(VIEWS["mel"], folder)
+    expected = clone(VIEWS["mel"]).transform(paths)
+    monkeypatch.setattr(MelView, "_store", lambda self: None)
+    monkeypatch.setattr("skaudio.views._cached.fill_elsewhere", pytest.fail)
+    with joblib.parallel_config("loky", n_jobs=2):
+        np.testing.assert_array_equal(view.transform(paths), expected)
+
+
+def test_a_union_says_how_files_are_known(sounds):
+    union = make_view_union("mel", sr=SR, cache=True, cache_by="content")
+    assert union._caching.by == "content"
+    assert union.set_params(cache_by=None)._caching.by == "stat"
+
+
+def test_other_kinds_of_devices_are_kept_apart(monkeypatch):
+    view = VIEWS["mel"]
+    here = view._store()
+    monkeypatch.setattr("skaudio.nn.devices.available_device", lambda name: "cuda:1")
+    assert view._store() != here
+
+
+def test_changes_are_made_in_their_order(stored):
+    stored = stored.select(["mel"])
+    changed = stored.map_values({"mel": _and_one}).map_values({"mel": _doubled})
+    changed = changed.with_index(np.arange(8))[[3, 1]]
+    np.testing.assert_array_equal(changed["mel"], 2 * (stored["mel"][[3, 1]] + 1))
+    assert changed.map_values({"mel": _doubled}).index.tolist() == [3, 1]
+
+
+def _and_one(array):
+    return array + 1
+
+
+def _doubled(array):
+    return 2 * array
+
+
+def test_predictions_are_made_of_as_many_clips_at_a_time(cache, paths):
+    """So that the last bits of networks are the same, with a cache and without."""
+    network = TwoLayerClassifier()
+
+    def sizes(cache):
+        own = OwnViews(RawView(sr=SR, cache=cache), "cpu")
+        return [len(views) for views, _ in own.parts(network, paths, reset=True)]
+
+    assert sizes(cache) == sizes(False) == [4, 4]
 
 
 def test_views_can_be_made_of_kept_ones(stored):

@@ -217,3 +217,12 @@ def test_arrays_of_clips_are_collected_as_they_would_be_stacked():
         assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_rows_are_selected_as_numpy_selects_them(views):
+    assert len(views[[]]) == 0
+    assert views[np.array([], int)]["mel"].shape == (0, 4, 10)
+    assert len(views[...,]) == N
+    for key in (["mel"], [[0, 1], [2, 3]], np.array(3), [0.0], None):
+        with pytest.raises(IndexError, match=r"numbers of rows or a mask.*select"):
+            views[key]

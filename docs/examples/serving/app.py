@@ -46,7 +46,7 @@ async def predict(request: Request, sr: float = SR) -> dict[str, float]:
             raise HTTPException(413, f"Wanted at most {MOST_BYTES} bytes.")
     try:
         samples = samples_of(body, sr)
-    except (ValueError, EOFError, wave.Error) as error:
+    except (ValueError, EOFError, RuntimeError, wave.Error) as error:
         raise HTTPException(422, f"No sound that can be used: {error}") from error
     inputs = {"waveform": samples[None]}
     (proba,) = await run_in_threadpool(session.run, ["probabilities"], inputs)
