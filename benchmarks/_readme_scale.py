@@ -24,12 +24,12 @@ def cache_table(report: dict[str, Any], origin: str) -> list[str]:
     n_fits = settings["candidates"] * settings["folds"]
     note = (
         f"{settings['clips']} clips of ESC-10 from their paths, four views, {n_fits} "
-        f"fits, one thread. Its parts are one extraction ({seconds['extraction']:.1f} s) "
-        f"and the fits on views that are there ({seconds['fits']:.1f} s); below 1 is the "
-        "scatter of timings. The second time takes "
+        f"fits, one thread. Its parts are one extraction ({seconds['extraction']:.1f} "
+        f"s) and the fits on views that are there ({seconds['fits']:.1f} s); below 1 is "
+        "the scatter of timings. The second time takes "
         f"{report['second_run_to_the_fits']:.2f} times the fits, and a search over "
-        f"`n_mels` with the folder {report['search_over_n_mels']:.2f} times one without. "
-        f"{origin}"
+        f"`n_mels` with the folder {report['search_over_n_mels']:.2f} times one "
+        f"without. {origin}"
     )
     return [*lines, "", note]
 
@@ -52,10 +52,10 @@ def large_data_table(report: dict[str, Any], origin: str) -> list[str]:
     equal = "are" if all(same.values()) else "are not"
     note = (
         f"Clips of {report['settings']['seconds']} s, four views, a narrow multi-view "
-        "network, one epoch. From the fewest to the most clips of the first way, memory "
-        f"grows {report['growth']:.2f} times. Probabilities of {max(few)} clips {equal} "
-        "those of a run in memory, to the bit; the machine was shared with other "
-        f"processes. {origin}"
+        "network, one epoch. From the fewest to the most clips of the first way, "
+        f"memory grows {report['growth']:.2f} times. Probabilities of {max(few)} clips "
+        f"{equal} those of a run in memory, to the bit; the machine was shared with "
+        f"other processes. {origin}"
     )
     return [*lines, "", note]
 
