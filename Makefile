@@ -27,7 +27,7 @@ test test-oldest test-newest: export SCIPY_ARRAY_API = 1
 	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
 	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads \
 	bench-mixing bench-defaults bench-averaging bench-mixed-precision bench-published \
-	bench-taggers bench-export clean
+	bench-taggers bench-export bench-cache bench-large-data bench-cluster clean
 .DELETE_ON_ERROR:
 
 help:
@@ -132,6 +132,16 @@ bench-taggers: $(VENV)/.installed-bench
 
 bench-export: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/export.py
+
+bench-cache: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/cache.py $(if $(DATA),--data "$(DATA)")
+
+# 18 GB of disk for a while
+bench-large-data: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/large_data.py
+
+bench-cluster: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/cluster.py $(if $(DATA),--data "$(DATA)")
 
 bench-probes: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/probe_cost.py

@@ -16,6 +16,7 @@ from typing import Any
 import _readme_auralisation as auralisation
 import _readme_probes as probes
 import _readme_samplecnn as samplecnn
+import _readme_scale as scale
 import _readme_softmax_autoencoder as autoencoder
 import _readme_swishnet as swishnet
 import _readme_training as training
@@ -412,6 +413,10 @@ TABLES: list[tuple[str, str, Any]] = [
     ("defaults", "defaults", with_origin(training.defaults_table)),
     ("averaging", "averaging", with_origin(training.averaging_table)),
     ("mixed_precision", "mixed_precision", with_origin(training.precision_lines)),
+    ("cache", "cache", with_origin(scale.cache_table)),
+    ("large_data", "large_data", with_origin(scale.large_data_table)),
+    ("cluster", "cluster", with_origin(scale.cluster_line)),
+    ("export_speed", "export_speed", with_origin(scale.export_table)),
     ("samplecnn_speed", "samplecnn_speed", rates_table),
     ("samplecnn_cpu", "samplecnn_cpu", with_origin(samplecnn.accuracy_table)),
     ("samplecnn_scales", "samplecnn_cpu", samplecnn.scales_table),

@@ -29,7 +29,11 @@ from sklearn.utils.estimator_checks import (
 )
 
 import skaudio
-from skaudio._utils._constraints import COMPUTING_CONSTRAINTS, LOADER_CONSTRAINTS
+from skaudio._utils._constraints import (
+    CACHE_CONSTRAINTS,
+    COMPUTING_CONSTRAINTS,
+    LOADER_CONSTRAINTS,
+)
 from skaudio.embedding import (
     AutoencoderEmbedder,
     CoalaEmbedder,
@@ -237,7 +241,7 @@ def test_parameters_are_validated(estimator):
 def test_constructor_is_small_and_keyword_only(estimator):
     parameters = list(inspect.signature(type(estimator)).parameters.values())
     # all views load and compute alike; the rest is what one function of librosa takes
-    alike = {*LOADER_CONSTRAINTS, *COMPUTING_CONSTRAINTS}
+    alike = {*LOADER_CONSTRAINTS, *COMPUTING_CONSTRAINTS, *CACHE_CONSTRAINTS}
     shared = alike if isinstance(estimator, BaseView) else set()
     assert len({p.name for p in parameters} - shared) <= 21
     parts = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]

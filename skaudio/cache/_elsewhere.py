@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
@@ -30,7 +31,7 @@ def works_elsewhere(n_jobs: int | None) -> bool:
 
 def fill_elsewhere(
     fill: Fill, clips: Sequence[Any], n_jobs: int | None
-) -> Iterator[int]:
+) -> Iterator[tuple[int, Any]]:
     """Have workers compute what a folder lacks.
 
     What fails there fails again where it is asked for, which then says so.
@@ -38,7 +39,8 @@ def fill_elsewhere(
     Parameters
     ----------
     fill : callable
-        Computes some clips and writes to the folder. It is sent to the workers.
+        Computes some clips and writes to the folder. It is sent to the workers, and
+        what it returns comes back.
     clips : sequence
         What `fill` takes, in any number.
     n_jobs : int or None
@@ -46,8 +48,8 @@ def fill_elsewhere(
 
     Yields
     ------
-    n_clips : int
-        How many clips a task has computed.
+    n_clips, result : int, object
+        How many clips a task has computed, and what `fill` returned.
     """
     if not clips:
         return
@@ -68,11 +70,15 @@ def fill_by(transformer: Any, X: Sequence[Any], kept: Sequence[Any]) -> None:
         return
     paths = [x for x, e in zip(X, kept, strict=True) if e is None and is_path(x)]
     worker = clone(transformer).set_params(on_error="nan", n_jobs=1, verbose=0)
-    list(fill_elsewhere(worker.transform, paths, transformer.n_jobs))
+    for _ in fill_elsewhere(partial(_transform, worker), paths, transformer.n_jobs):
+        pass
 
 
-def _quietly(fill: Fill, clips: list[Any]) -> int:
+def _transform(transformer: Any, clips: list[Any]) -> None:
+    transformer.transform(clips)
+
+
+def _quietly(fill: Fill, clips: list[Any]) -> tuple[int, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they come again where they can be seen
-        fill(clips)
-    return len(clips)
+        return len(clips), fill(clips)

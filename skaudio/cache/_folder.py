@@ -7,7 +7,7 @@ import re
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +56,7 @@ class Folder:
         self._used: dict[str, float] = {}
         self._n_written: int | None = None  # bytes since all packs were counted
         self._has_warned = False
+        self.written: set[str] = set()  # files of this process
 
     def look_up(self, names: Sequence[str]) -> dict[str, Stored]:
         """Those arrays that are there, whole and undamaged."""
@@ -70,6 +71,19 @@ class Folder:
                             break
             self._note_use({place.pack for place in found.values()})
         return found
+
+    def trust(self, paths: Iterable[str]) -> None:
+        """Take files as undamaged, which a worker of this process has just written."""
+        for path in paths:
+            name, store = (
+                os.path.basename(path),
+                os.path.basename(os.path.dirname(path)),
+            )
+            with suppress(OSError, ValueError), self._lock:
+                self._refresh(store)
+                pack = self._packs[store].get(name)
+                if pack is not None:
+                    pack.trust()
 
     def write(self, arrays: Mapping[str, Held]) -> dict[str, Stored]:
         """Write arrays that are not there yet; a folder that cannot take them warns."""
@@ -102,6 +116,7 @@ class Folder:
             self._packs.setdefault(store, {})[path.name] = pack
             self._add(store, pack)
             pack.trust()
+            self.written.add(pack.path)
             for row, (_, name) in enumerate(keys):
                 yield name, Stored(pack, row)
 

@@ -92,10 +92,16 @@ class Extraction:
                     of_view.extend(new)
         return entries
 
-    def keep(self, paths: list[Any]) -> None:
-        """Compute what is not kept of some files; what fails is left out."""
+    def keep(self, paths: list[Any]) -> set[str]:
+        """Compute what is not kept of some files; what fails is left out.
+
+        Returns the files that were written.
+        """
+        folder: Any = self.caching.folder
+        before = set(folder.written)
         views = [clone(view).set_params(on_error="nan") for view in self.views]
         replace(self, views=views).entries(paths, Report(), n_jobs=1, verbose=0)
+        return folder.written - before
 
     def keys(self, clips: Sequence[Any]) -> tuple[list[str | None], list[Any]]:
         """What clips hold, and one list of keys per view."""
@@ -110,18 +116,20 @@ class Extraction:
         """Have workers compute what is not kept yet."""
         if None in self._stores():  # of which nothing can be kept
             return
+        folder: Any = self.caching.folder
         missing: list[Any] = []
         for start in range(0, len(paths), AT_A_TIME):
             some = paths[start : start + AT_A_TIME]
             _, keys = self.keys(some)
-            kept = [MEMORY.peek(of_view, self.caching.folder) for of_view in keys]
+            kept = [MEMORY.peek(of_view, folder) for of_view in keys]
             missing += [
                 path
                 for path, entries in zip(some, zip(*kept, strict=True), strict=True)
                 if None in entries
             ]
         with self.progress(len(missing), verbose) as advance:
-            for n_clips in fill_elsewhere(self.keep, missing, n_jobs):
+            for n_clips, written in fill_elsewhere(self.keep, missing, n_jobs):
+                folder.trust(written)
                 advance(n_clips)
 
 

@@ -53,6 +53,7 @@ def client():
         "distributed", reason="dask.distributed is not installed (extra: distributed)"
     )
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    environment = dict(os.environ)  # what starts workers sets variables in this process
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None
@@ -60,6 +61,8 @@ def client():
         distributed.Client(cluster) as client,
     ):
         yield client
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 @pytest.fixture
