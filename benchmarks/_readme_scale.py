@@ -25,8 +25,8 @@ def cache_table(report: dict[str, Any], origin: str) -> list[str]:
     note = (
         f"{settings['clips']} clips of ESC-10 from their paths, four views, {n_fits} "
         f"fits, one thread. Its parts are one extraction ({seconds['extraction']:.1f} "
-        f"s) and the fits on views that are there ({seconds['fits']:.1f} s); below 1 is "
-        "the scatter of timings. The second time takes "
+        f"s) and the fits on views that are there ({seconds['fits']:.1f} s); below 1 "
+        "is the scatter of timings. The second time takes "
         f"{report['second_run_to_the_fits']:.2f} times the fits, and a search over "
         f"`n_mels` with the folder {report['search_over_n_mels']:.2f} times one "
         f"without. {origin}"
