@@ -62,7 +62,7 @@ class ClipCache:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
         self._has_warned = False
-        self.n_bytes = self.n_found = self.n_computed = 0
+        self.n_bytes = 0
         self._arrays: OrderedDict[str, Held] = OrderedDict()
         self.forget_threads()
 
@@ -143,10 +143,7 @@ class ClipCache:
                     held = {n: e for n, e in held.items() if found[n] is e}
                     found |= _written(held, folder)
                 rows = sorted(first[name] for name in mine if name not in found)
-                self.n_found += len(first) - len(rows)
-                self.n_computed += len(rows)
-                parts = _parts(compute(rows)) if rows else ()
-                for part in parts:
+                for part in _parts(compute(rows)) if rows else ():
                     computed = {names[row]: entry for row, entry in part.items()}
                     found |= computed
                     kept = {n: e for n, e in computed.items() if keys[first[n]]}
@@ -172,7 +169,7 @@ class ClipCache:
         """Drop what is in memory."""
         with self._changed:
             self._arrays.clear()
-            self.n_bytes = self.n_found = self.n_computed = 0
+            self.n_bytes = 0
 
     def resize(self, capacity: int) -> None:
         """Set the number of bytes, and drop what is above it."""

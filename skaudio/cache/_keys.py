@@ -75,7 +75,7 @@ def file_of(path: str | os.PathLike[str]) -> File:
 
 
 def signature_key(path: str | os.PathLike[str]) -> str | None:
-    """Key of a file by its path, size and times of change.
+    """Key of a file by its path and signature.
 
     None if there is no file, or if it changed so lately that it could change again
     without another time of change.
