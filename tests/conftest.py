@@ -10,7 +10,6 @@ import sys
 import warnings
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 
@@ -23,24 +22,6 @@ with warnings.catch_warnings():  # it imports torch_geometric where that is inst
 pytest_plugins = ["published", "publisher"]  # in tests/plugins
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def patient_workers():
-    """Idle processes of joblib stay, as long as the tests may take.
-
-    They leave after 300 s by default, and a call that comes just then may wait forever
-    for those that are leaving: on a busy machine that happened between two tests.
-    """
-    loky = joblib.parallel.BACKENDS["loky"]
-
-    class Patient(loky):
-        def configure(self, *args, **kwargs):
-            return super().configure(*args, **kwargs | {"idle_worker_timeout": 7200})
-
-    joblib.register_parallel_backend("loky", Patient)
-    yield
-    joblib.register_parallel_backend("loky", loky)
 
 
 def pytest_configure(config):
