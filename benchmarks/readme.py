@@ -1,4 +1,4 @@
-"""Write the tables of the README from the results, or check that they agree.
+"""Write the tables of both READMEs from the results, or check that they agree.
 
     python benchmarks/readme.py [--check]
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import _readme_auralisation as auralisation
+import _readme_first_page as first_page
 import _readme_probes as probes
 import _readme_samplecnn as samplecnn
 import _readme_scale as scale
@@ -401,7 +402,7 @@ def with_origin(table: Any) -> Any:
 
 
 TABLES: list[tuple[str, str, Any]] = [
-    # place in the README, results, function
+    # place in benchmarks/README.md, results, function
     ("esc10", "esc10", esc10_table),
     ("probes", "probes", with_origin(probes.probes_table)),
     ("tagger_speed", "tagger_speed", with_origin(probes.speed_table)),
@@ -453,29 +454,43 @@ TABLES: list[tuple[str, str, Any]] = [
 ]
 
 
-def render(text: str) -> str:
-    """Return the README with every table made anew from its results file."""
-    for name, results, table in TABLES:
-        path = RESULTS / f"{results}.json"
-        report = json.loads(path.read_text(encoding="utf-8"))
-        block = "\n".join([f"<!-- {name} -->", "", *table(report), ""])
+def results_of(name: str) -> dict[str, Any]:
+    """What a script found."""
+    report: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    return report
+
+
+def render(text: str, tables: dict[str, list[str]]) -> str:
+    """Return a page with every table made anew; a table without a place is an error."""
+    for name, lines in tables.items():
+        block = "\n".join([f"<!-- {name} -->", "", *lines, ""])
         pattern = rf"<!-- {name} -->.*?(?=<!-- end {name} -->)"
         text, found = re.subn(
             pattern, lambda _, new=block: new + "\n", text, flags=re.DOTALL
         )
         if not found:
-            raise ValueError(f"README.md has no place for the table {name!r}.")
+            raise ValueError(f"There is no place for the table {name!r}.")
     return text
 
 
+def pages() -> dict[Path, dict[str, list[str]]]:
+    """Tables by page and name."""
+    return {
+        ROOT / "benchmarks" / "README.md": {
+            name: table(results_of(results)) for name, results, table in TABLES
+        },
+        ROOT / "README.md": {"results": first_page.results_table(results_of)},
+    }
+
+
 def main() -> int:
-    """Write README.md, or return 1 if it is out of date."""
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    new = render(text)
+    """Write the pages, or return 1 if one is out of date."""
+    old = {page: page.read_text(encoding="utf-8") for page in pages()}
+    new = {page: render(old[page], tables) for page, tables in pages().items()}
     if "--check" in sys.argv:
-        return int(new != text)
-    readme.write_text(new, encoding="utf-8")
+        return int(new != old)
+    for page, text in new.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

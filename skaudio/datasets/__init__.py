@@ -4,6 +4,7 @@ from skaudio._data_home import clear_data_home, get_data_home
 from skaudio.datasets._chords import make_chords
 from skaudio.datasets._dcase2016 import fetch_dcase2016
 from skaudio.datasets._esc50 import fetch_esc50
+from skaudio.datasets._everyday import make_everyday_sounds
 from skaudio.datasets._files import load_audio_files
 from skaudio.datasets._gtzan import fetch_gtzan
 from skaudio.datasets._gtzan_speech_music import fetch_gtzan_speech_music
@@ -14,6 +15,7 @@ from skaudio.datasets._nsynth import fetch_nsynth
 from skaudio.datasets._recordings import make_recordings
 from skaudio.datasets._synthetic import make_sounds
 from skaudio.datasets._urbansound8k import fetch_urbansound8k
+from skaudio.datasets._writing import write_audio_files
 
 __all__ = [
     "clear_data_home",
@@ -30,6 +32,8 @@ __all__ = [
     "load_msd_split",
     "load_tagtraum_split",
     "make_chords",
+    "make_everyday_sounds",
     "make_recordings",
     "make_sounds",
+    "write_audio_files",
 ]

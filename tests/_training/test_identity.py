@@ -107,7 +107,8 @@ def test_the_same_training_goes_on(sound, tmp_path):
     ):
         other.fit(clips, labels, groups=[str(g) for g in groups + 50], checkpoint=path)
         found = other.set_params(n_segments=10).predict_proba(clips)
-        np.testing.assert_array_equal(found, expected)
+        # batches of another size may round the last bit of a view differently
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     assert torch.load(path, weights_only=True)["module"].keys() == saved.keys()
 
 
