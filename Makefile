@@ -34,7 +34,7 @@ help:
 	@sed -n '3,8s/^# *//p' Makefile
 
 demo: $(VENV)/.installed-plot
-	$(BIN)/python docs/examples/plot_first_light.py $(if $(DATA),--data "$(DATA)") --output demo_output
+	$(BIN)/python docs/demo.py $(if $(DATA),--data "$(DATA)") --output demo_output
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n $(JOBS) $(PYTEST_ARGS)

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -22,8 +23,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
-    "myst_parser",  # parts of CHANGELOG.md, CONTRIBUTING.md and README.md are included
+    "sphinx-mathjax-offline",  # ships MathJax with the pages
+    "myst_parser",  # CHANGELOG.md, CONTRIBUTING.md and benchmarks/README.md
     "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
@@ -36,7 +40,7 @@ autodoc_typehints = "none"  # the docstrings give types, units and shapes
 autosummary_generate = True
 numpydoc_show_class_members = False  # the class template lists them
 myst_heading_anchors = 3
-# parts of the README and of CONTRIBUTING.md start with headings below level 1
+# parts of CONTRIBUTING.md start with headings below level 1
 suppress_warnings = ["myst.header"]
 
 sphinx_gallery_conf = {
@@ -65,18 +69,40 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
-    "show_prev_next": False,
+    "show_prev_next": True,
 }
 
-# Links into other manuals need the network: SKAUDIO_INTERSPHINX=1 make docs
-if os.environ.get("SKAUDIO_INTERSPHINX"):
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+# Names of other libraries link into their manuals, where these can be reached: Sphinx
+# has to read their inventories. SKAUDIO_INTERSPHINX=0 does not even try.
+INVENTORIES = {
+    "python": "https://docs.python.org/3",
+    "numpy": "https://numpy.org/doc/stable",
+    "sklearn": "https://scikit-learn.org/stable",
+    "torch": "https://docs.pytorch.org/docs/stable",
+    "librosa": "https://librosa.org/doc/latest",
+}
+
+
+def is_reachable(address):
+    """Whether there is an inventory to read, within a few seconds."""
+    request = Request(f"{address}/objects.inv", method="HEAD")
+    try:
+        with urlopen(request, timeout=3):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+if os.environ.get("SKAUDIO_INTERSPHINX") != "0":
     extensions.append("sphinx.ext.intersphinx")
+    intersphinx_timeout = 10
     intersphinx_mapping = {
-        "python": ("https://docs.python.org/3", None),
-        "numpy": ("https://numpy.org/doc/stable", None),
-        "sklearn": ("https://scikit-learn.org/stable", None),
-        "torch": ("https://docs.pytorch.org/docs/stable", None),
-        "librosa": ("https://librosa.org/doc/latest", None),
+        name: (address, None)
+        for name, address in INVENTORIES.items()
+        if is_reachable(address)
     }
 
 # scikit-learn adds these to every estimator; their texts link into its own manual

@@ -37,6 +37,7 @@ def load_parts(
     n_jobs: int | None = None,
     verbose: int = 0,
     rows: Sequence[int] | None = None,
+    what: str = "Loading clips",
     **options: Any,
 ) -> Iterator[Part]:
     """Load clips as `load_clips` does, a bounded number of clips and samples at a time.
@@ -53,6 +54,8 @@ def load_parts(
         Show a progress bar if positive.
     rows : sequence of int or None, default=None
         Which clips to load; None loads all.
+    what : str, default="Loading clips"
+        What the progress bar says.
     **options : dict
         Those of `load_clips`.
 
@@ -66,7 +69,7 @@ def load_parts(
     rows = range(len(X)) if rows is None else rows
     sizes = PartSizes(X, effective_n_jobs(n_jobs))
     start = 0
-    with progress(len(rows), verbose) as advance:
+    with progress(len(rows), verbose, what) as advance:
         while start < len(rows):
             some = rows[start : start + sizes.next]
             clips = _taken(X, some)
@@ -380,12 +383,21 @@ def _fit_length(samples: np.ndarray, rate: float, duration: float | None) -> np.
 
 
 @contextmanager
-def progress(total: int, verbose: int) -> Iterator[Callable[[int], Any]]:
-    """A progress bar over clips, if ``verbose`` is positive, and what advances it."""
+def progress(
+    total: int,
+    verbose: int,
+    what: str = "Loading clips",
+    unit: str = "clip",
+    delay: float = 0,
+) -> Iterator[Callable[[int], Any]]:
+    """A progress bar, if ``verbose`` is positive, and what advances it.
+
+    It appears after ``delay`` seconds.
+    """
     if verbose <= 0:
         yield lambda n: None
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, desc="Loading clips", unit="clip") as bar:
+    with tqdm(total=total, desc=what, unit=unit, delay=delay) as bar:
         yield bar.update

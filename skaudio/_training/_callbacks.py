@@ -171,12 +171,21 @@ class Records(Callback):
         Segments of an epoch.
     advice : str
         What makes training shorter, for the message about a long one.
+    view_names : sequence of str, default=()
+        Views that are trained on, for the bar: several networks may be trained in turn.
     """
 
     STATE = ("epochs",)
 
-    def __init__(self, verbose: int, n_segments: int, advice: str) -> None:
+    def __init__(
+        self,
+        verbose: int,
+        n_segments: int,
+        advice: str,
+        view_names: Sequence[str] = (),
+    ) -> None:
         self.verbose = verbose
+        self.view_names = view_names
         self.n_segments = n_segments
         self.advice = advice
         self.epochs: list[dict[str, float]] = []
@@ -192,7 +201,7 @@ class Records(Callback):
 
         self.bar = tqdm(
             total=net.max_epochs * self.n_segments,
-            desc="Training",
+            desc=" on ".join(["Training", *filter(None, [", ".join(self.view_names)])]),
             unit="segment",
             unit_scale=True,
         )

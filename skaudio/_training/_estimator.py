@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
+from skaudio._audio._load import progress
 from skaudio._segments import clip_means
 from skaudio._training._callbacks import Start
 from skaudio._training._checkpoint_file import read
@@ -330,10 +331,15 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
 
         def of(data: SegmentDataset) -> dict[str, np.ndarray]:
             rows, starts = data.even_segments(self.n_segments)
+            with progress(len(rows), verbose, "Predicting", "segment", 1) as advance:
+                outputs = self.net_.outputs(data, rows, starts, names, advance)
             return {
                 name: clip_means(activate(output), rows, len(data))
-                for name, output in self.net_.outputs(data, rows, starts, names).items()
+                for name, output in outputs.items()
             }
+
+        # views that are computed here have a bar of their own
+        verbose = self.verbose if self._trained._source is None else 0
 
         parts = list(map(of, self._datasets(X)))
         outputs = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}

@@ -154,7 +154,7 @@ class OwnViews:
         # parts as large as those of clips that are loaded: networks run on the same
         # batches, so that their last bits are the same
         sizes, start = PartSizes(clips, effective_n_jobs(self.source.n_jobs)), 0
-        with progress(len(clips), self.source.verbose) as advance:
+        with progress(len(clips), self.source.verbose, self._bar) as advance:
             while start < len(clips):
                 rows = range(start, min(start + sizes.next, len(clips)))
                 entries = self._entries(clips, report, rows=rows, verbose=0)
@@ -180,9 +180,15 @@ class OwnViews:
 
     def _loaded(self, clips: Any, report: Report) -> Iterator[Part]:
         n_jobs, verbose = self.source.n_jobs, self.source.verbose
-        how = {"n_jobs": n_jobs, "verbose": verbose}
+        how = {"n_jobs": n_jobs, "verbose": verbose, "what": self._bar}
         loaded: Iterator[Part] = self.source._loaded(self.first, clips, report, **how)
         return loaded
+
+    @property
+    def _bar(self) -> str:
+        """What a progress bar says."""
+        bar: str = self.source._bar_of(list(self.views.values()))
+        return bar
 
     def _computed(
         self, parts: Iterator[Part], n_clips: int, report: Report

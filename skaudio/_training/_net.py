@@ -247,12 +247,20 @@ class SegmentNet(NeuralNet):
         rows: np.ndarray,
         starts: np.ndarray,
         names: Sequence[str] | None = None,
+        advance: Callable[[int], Any] | None = None,
     ) -> Tensors:
-        """Outputs (segments, ...) of the network by name, in eval mode; None: all."""
+        """Outputs (segments, ...) of the network by name, in eval mode; None: all.
+
+        ``advance`` is told how many segments are done.
+        """
 
         def compute(network: Any, inputs: Tensors) -> Tensors:
             outputs = self._outputs(network, inputs)
-            return outputs if names is None else {name: outputs[name] for name in names}
+            if names is not None:
+                outputs = {name: outputs[name] for name in names}
+            if advance is not None:
+                advance(len(next(iter(outputs.values()))))
+            return outputs
 
         parts = self._infer(compute, data, rows, starts)
         return joined([outputs for outputs, _, _ in parts])

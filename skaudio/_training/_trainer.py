@@ -287,7 +287,9 @@ class Trainer:
         )
         horizon = options.optimizer.average_epochs * n_batches
         average = [WeightAverage(horizon)] if horizon else []
-        records = Records(options.verbose, n_segments, self.advice)
+        # an array is a view without a name
+        names = [name for name in self.spec.n_bins if name != "view"]
+        records = Records(options.verbose, n_segments, self.advice, names)
         return average, evaluation, records, rate
 
     def _identity(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +88,15 @@ class ViewSource(FailedClips, metaclass=ABCMeta):
     ) -> list[list[Kept]]:
         """Entries of the cache, see `Extraction.entries`."""
         caching: Any = self._caching
-        doing = load_rows, compute_part, progress
+        doing = load_rows, compute_part, partial(progress, what=self._bar_of(views))
         return Extraction(views, caching, *doing, waveforms).entries(X, report, **how)
 
     _arrays_of = staticmethod(arrays_of)
+
+    @staticmethod
+    def _bar_of(views: Sequence[BaseView]) -> str:
+        """What a progress bar says of views that are computed."""
+        return f"Computing {', '.join(view.kind for view in views)}"
 
     @abstractmethod
     def _named_views(self) -> dict[str, BaseView]:
@@ -250,7 +256,7 @@ def compute_views(owner: Any, views: Sequence[Any], X: Any) -> list[Any]:
     caching: Caching | None = owner._caching
     arrays: list[Any]
     if caching is None:
-        parts = load_rows(views[0], X, report, **how)
+        parts = load_rows(views[0], X, report, **how, what=owner._bar_of(views))
         arrays, _ = compute_parts(views, parts, len(X), report)
     else:
         entries = owner._entries(views, X, report, **how)
@@ -274,10 +280,12 @@ def load_rows(
     n_jobs: int | None,
     verbose: int,
     rows: Sequence[int] | None = None,
+    what: str = "Loading clips",
 ) -> Iterator[Part]:
     """Waveforms of checked clips at the rate of a view, part by part."""
     options = {name: getattr(view, name) for name in LOADING}
-    return load_parts(X, report, n_jobs=n_jobs, verbose=verbose, rows=rows, **options)
+    options |= {"n_jobs": n_jobs, "verbose": verbose, "rows": rows, "what": what}
+    return load_parts(X, report, **options)
 
 
 def compute_parts(

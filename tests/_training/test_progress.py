@@ -2,13 +2,17 @@
 
 import re
 import warnings
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from skaudio._training import _callbacks, _estimator
+from skaudio.datasets import make_sounds
+from skaudio.ensemble import LateFusionClassifier
 from skaudio.neural_network import CRNNClassifier, SwishNetClassifier
+from skaudio.views import make_view_union
 
 X = np.random.default_rng(0).normal(size=(20, 6, 12)).astype(np.float32)
 Y = np.arange(20) % 2
@@ -134,3 +138,36 @@ def test_a_gpu_is_advised_where_there_is_none(monkeypatch, device):
     clf = CRNNClassifier(width=0.05, **NET).fit(X, Y)
     monkeypatch.setattr(_estimator, "resolve_device", lambda name: device)
     assert ("train on a GPU" in clf._advice()) == (device == "cpu")
+
+
+def test_prediction_has_a_bar_that_counts_segments(monkeypatch):
+    seen = []
+
+    @contextmanager
+    def progress(total, verbose, what, unit, delay):
+        done = []
+        yield done.append
+        seen.append((total, verbose, what, unit, sum(done)))
+        assert delay > 0  # a quick prediction shows none
+
+    monkeypatch.setattr(_estimator, "progress", progress)
+    clf = CRNNClassifier(width=0.05, segment_length=6, n_segments=4, **NET, verbose=1)
+    clf.fit(X, Y)
+    seen.clear()
+    clf.predict(X)
+    assert seen == [(80, 1, "Predicting", "segment", 80)]
+    clf.set_params(verbose=0).predict(X)
+    assert seen[1][1] == 0
+
+
+def test_views_and_networks_are_named(capsys):
+    clips, labels = make_sounds(8, 2, duration=0.3, sr=8000, random_state=0)
+    union = make_view_union("mel", "raw", sr=8000, verbose=1)
+    views = union.transform(clips)
+    net = CRNNClassifier(width=0.05, **NET | {"max_epochs": 1}, verbose=1)
+    LateFusionClassifier(net).fit(views, labels)
+    net.set_params(views=union.set_params(raw="drop")).fit(clips, labels)
+    shown = capsys.readouterr().err
+    for words in ("Computing mel, raw: 100%", "Computing mel: 100%"):
+        assert words in shown
+    assert shown.index("Training on mel: 100%") < shown.index("Training on raw: 100%")

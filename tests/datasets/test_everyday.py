@@ -26,7 +26,9 @@ def test_one_seed_repeats_and_two_differ():
 
 
 def test_classes_are_balanced_and_sources_have_one_class():
-    _, y, groups = make_everyday_sounds(48, 8, return_groups=True, sr=4000, random_state=0)
+    _, y, groups = make_everyday_sounds(
+        48, 8, return_groups=True, sr=4000, random_state=0
+    )
     names, counts = np.unique(y, return_counts=True)
     assert names.tolist() == sorted(SOUNDS)
     assert set(counts) == {6}

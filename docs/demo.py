@@ -1,15 +1,11 @@
-"""
-First light: four views of a sound, blended
-===========================================
+"""Compare single views, their fusions and a baseline, from sound to saved model.
 
-From sounds to a trained, evaluated, saved and reloaded multi-view classifier. It is
-compared with its competitors: each view alone, their decisions averaged (late fusion),
-their features put together (concatenation), and a classical baseline.
+The sounds are made on the spot, or yours: a folder with a sub-folder per class, or a
+table with columns for file and label::
 
-The sounds are made on the spot. As a program, this script also takes your own: a folder
-with one sub-folder per class, or a table with columns for file and label::
+    python docs/demo.py --data my_sounds --output results
 
-    python plot_first_light.py --data my_sounds --output results
+`make demo` and `make demo DATA=my_sounds` do this.
 """
 
 import argparse
@@ -41,9 +37,8 @@ parser.add_argument("--output", type=Path, help="folder for table, figure and mo
 parser.add_argument("--epochs", type=int, default=20, help="passes over training clips")
 args = parser.parse_args()
 
-# %%
-# Sounds
-# ------
+# Sounds.
+#
 # X is an array of waveforms, or paths of audio files, which are decoded and resampled
 # when needed. ``groups`` names the recording that each clip was cut from. Clips of one
 # recording resemble each other, so all of them go to the same side of the split.
@@ -73,9 +68,8 @@ if len(test) == 0 or len(set(y)) < 2:
     parser.error("needs two classes or more, and two recordings in some class")
 print(f"{len(train)} clips to train on, {len(test)} to test, {len(set(y))} classes")
 
-# %%
-# Views
-# -----
+# Views.
+#
 # Clips are decoded once, digital silence at their ends is dropped, and four views are
 # computed of each. Views learn nothing, so all clips can go through together; the
 # scaler does learn, and sees the training clips only.
@@ -92,9 +86,8 @@ Z_train, Z_test = scaler.transform(views[train]), scaler.transform(views[test])
 print(views)
 print(f"computed in {time.perf_counter() - start:.1f} s")
 
-# %%
-# A classical baseline
-# --------------------
+# A classical baseline.
+#
 # Mean and standard deviation of cepstral coefficients over time, and a perceptron: a
 # baseline that takes a second.
 
@@ -102,6 +95,7 @@ table = []  # name, accuracy, seconds of training
 
 
 def add_row(name, y_pred, seconds):
+    """Note a classifier on the test clips."""
     table.append((name, accuracy_score(y[test], y_pred), seconds))
 
 
@@ -116,9 +110,8 @@ mfcc.fit(clips[train], y[train])
 seconds = time.perf_counter() - start
 add_row("MFCC + MLP", mfcc.predict(clips[test]), seconds)
 
-# %%
-# Each view alone, and late fusion
-# --------------------------------
+# Each view alone, and late fusion.
+#
 # One convolutional recurrent network per view, trained side by side. Late fusion is the
 # mean of their probabilities, so one fit serves both. ``width`` makes the
 # network, which at 1 is meant for a GPU, small enough for a few CPU cores.
@@ -141,9 +134,8 @@ for name, proba in late.branch_proba(Z_test).items():
     add_row(name, late.classes_[proba.argmax(axis=1)], seconds)
 add_row("late fusion", late.predict(Z_test), late_seconds)
 
-# %%
-# Concatenation and blending
-# --------------------------
+# Concatenation and blending.
+#
 # Both are one network with an encoder per view. Concatenation has a single loss, that
 # of the joint branch. Blending gives every view a branch and a loss of its own, and
 # adapts their weights to how each branch learns and overfits. It predicts twice: by its
@@ -172,20 +164,18 @@ print(
     )
 )
 
-# %%
 # With so few test clips, differences of a few points are noise. What matters more on
 # your own data: repeat with other seeds, and compare on the same clips.
 #
-# What blending did
-# -----------------
+# What blending did.
+#
 # The weights of the branches over training, and the losses that they were computed
 # from: on the validation clips, and on as many training clips.
 
 display = BlendingDisplay.from_estimator(blended)
 
-# %%
-# Save and reload
-# ---------------
+# Save and reload.
+#
 # The fitted steps make one pipeline, from sound to label. It is saved to a file of
 # plain arrays that executes nothing when it is loaded.
 

@@ -14,7 +14,7 @@ from skaudio.datasets import make_sounds
 from skaudio.neural_network import MultiViewBlendingClassifier
 from skaudio.persistence import load
 
-DEMO = Path(__file__).resolve().parents[1] / "docs" / "examples" / "plot_first_light.py"
+DEMO = Path(__file__).resolve().parents[1] / "docs" / "demo.py"
 ROWS = [
     "MFCC + MLP",
     "mel",
