@@ -16,6 +16,7 @@ from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
 from skaudio.inspection._segmentation_display import SegmentationDisplay
 from skaudio.inspection._training_display import TrainingDisplay
+from skaudio.inspection._view_display import ViewDisplay
 
 __all__ = [
     "Auralization",
@@ -28,6 +29,7 @@ __all__ = [
     "ReconstructionDisplay",
     "SegmentationDisplay",
     "TrainingDisplay",
+    "ViewDisplay",
     "activation_maximization",
     "auralize",
     "deconvolve",
