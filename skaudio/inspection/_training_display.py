@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
@@ -93,9 +94,10 @@ class TrainingDisplay:
         Parameters
         ----------
         estimator : estimator, Pipeline or dict of str to either
-            Fitted neural estimator of skaudio, a Pipeline that ends in one, or a search
-            or meta-estimator that has fitted one of these; or several by name. Of a
-            `LateFusionClassifier` its members are drawn, by name of their view.
+            Fitted neural estimator of skaudio, a Pipeline with one in it, of which the
+            last is drawn, or a search or meta-estimator that has fitted one of these;
+            or several by name. Of a `LateFusionClassifier` its members are drawn, by
+            name of their view.
         columns : sequence of str, default=None
             What of the histories is drawn, such as ``["valid_loss"]``. ``None`` draws
             all losses, scores and learning rates.
@@ -201,6 +203,8 @@ class TrainingDisplay:
         self._x, self._smoothing = x, int(smoothing)
         self._is_single = columns is not None and len(set(columns)) == 1
         panels = self._panels(columns)
+        parts = {c.partition("_")[0] for found in panels.values() for c in found}
+        self._has_parts = len(parts & set(WORDS)) > 1
         own_figure = axes is None
         if own_figure:
             n, width = len(panels), 3.6 * len(panels) + 0.4
@@ -294,6 +298,9 @@ class TrainingDisplay:
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.xaxis.get_major_locator().set_params(integer=True)
+        times = {row[self._x] for rows in self.histories.values() for row in rows}
+        if len(times) == 1:
+            ax.set_xticks([*times])
 
     def _colors(self) -> list[str | None]:
         """A colour of each history; a single one has colours by what is drawn."""
@@ -305,7 +312,7 @@ class TrainingDisplay:
         """Styles tell curves of a network apart; of one curve each, networks."""
         if self._is_single:
             return DASHES[i // len(COLORS) % len(DASHES)]
-        return STYLES[part]
+        return STYLES[part] if self._has_parts else "-"
 
     @staticmethod
     def _color_of(part: str) -> str:
@@ -328,7 +335,7 @@ class TrainingDisplay:
                 handles.append(lines.Line2D([], [], **style))
         for part in () if several and self._is_single else parts:
             color = DARK if several else self._color_of(part)
-            style = {"color": color, "linestyle": STYLES[part]}
+            style = {"color": color, "linestyle": self._style(0, part)}
             handles.append(lines.Line2D([], [], label=WORDS[part], **style))
         options: dict[str, Any] = {"handles": handles, "frameon": False}
         if outside and several and self._is_single:
@@ -361,7 +368,8 @@ def _networks_of(name: str, model: Any) -> dict[str, Any]:
     inner = model
     while True:
         if isinstance(inner, Pipeline):
-            inner = inner[-1]
+            steps = [step for _, step in reversed(inner.steps)]
+            inner = next(filter(_has_network, steps), inner[-1])
         elif isinstance(inner, FrozenEstimator):
             inner = inner.estimator
         elif hasattr(inner, "best_estimator_"):
@@ -370,8 +378,19 @@ def _networks_of(name: str, model: Any) -> dict[str, Any]:
             break
     members = getattr(inner, "named_estimators_", None)
     if members is None:
-        return {name: model}
+        return {name: inner}
     return {f"{name}, {view}" if name else view: e for view, e in members.items()}
+
+
+def _has_network(step: Any) -> bool:
+    """Whether a fitted step of a Pipeline is a network, or holds one."""
+    if hasattr(step, "named_estimators_"):
+        return True
+    try:
+        network_of(step)
+    except (TypeError, NotFittedError):
+        return False
+    return True
 
 
 def _values(rows: Sequence[Mapping[str, Any]], column: str) -> np.ndarray:
