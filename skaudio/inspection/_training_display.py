@@ -298,9 +298,9 @@ class TrainingDisplay:
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        times = {row[self._x] for rows in self.histories.values() for row in rows}
-        if len(times) == 1:
-            ax.set_xticks([*times])
+        known = {row[self._x] for rows in self.histories.values() for row in rows}
+        if len(known) == 1:
+            ax.set_xticks([*known])
 
     def _colors(self) -> list[str | None]:
         """A colour of each history; a single one has colours by what is drawn."""
