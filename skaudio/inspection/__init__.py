@@ -14,6 +14,7 @@ from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 from skaudio.inspection._kernel_size import effective_kernel_size
 from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
+from skaudio.inspection._saliency import saliency
 from skaudio.inspection._segmentation_display import SegmentationDisplay
 from skaudio.inspection._training_display import TrainingDisplay
 from skaudio.inspection._view_display import ViewDisplay
@@ -35,4 +36,5 @@ __all__ = [
     "deconvolve",
     "effective_kernel_size",
     "feature_correlation",
+    "saliency",
 ]
