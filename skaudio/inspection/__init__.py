@@ -15,6 +15,7 @@ from skaudio.inspection._kernel_size import effective_kernel_size
 from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
 from skaudio.inspection._saliency import saliency
+from skaudio.inspection._saliency_display import SaliencyDisplay
 from skaudio.inspection._segmentation_display import SegmentationDisplay
 from skaudio.inspection._training_display import TrainingDisplay
 from skaudio.inspection._view_display import ViewDisplay
@@ -28,6 +29,7 @@ __all__ = [
     "FilterSpectrumDisplay",
     "PlayerTable",
     "ReconstructionDisplay",
+    "SaliencyDisplay",
     "SegmentationDisplay",
     "TrainingDisplay",
     "ViewDisplay",

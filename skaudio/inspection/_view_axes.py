@@ -114,13 +114,15 @@ class Picture:
             return None
         return known if (np.diff(known) > 0).all() else None
 
-    def draw(self, ax: Any, cmap: str = "magma", **limits: Any) -> Any:
+    def draw(
+        self, ax: Any, cmap: str = "magma", *, color: str = COLORS[0], **limits: Any
+    ) -> Any:
         """Draw into axes; the picture, or None for the line of a waveform."""
         ax.set_xlabel("frame" if self.rate is None else "time (s)")
         is_numbered = self.frequencies is not None and self._centres is None
         ax.set_ylabel("band" if is_numbered else self.rows)
         if self.is_waveform:
-            self._draw_line(ax)
+            self._draw_line(ax, color)
             return None
         columns, rows = self.edges
         n = -(-self.values.shape[1] // MOST_COLUMNS)
@@ -148,10 +150,9 @@ class Picture:
             ax.set_yticks([], minor=True)
         ax.set_ylim(rows[0], rows[-1])
 
-    def _draw_line(self, ax: Any) -> None:
+    def _draw_line(self, ax: Any, color: str) -> None:
         samples, times = self.values[0], self.times
         n = -(-len(samples) // MOST_COLUMNS)
-        color = COLORS[0]
         if n == 1:
             ax.plot(times, samples, lw=0.8, color=color)
         else:  # between the least and the largest of neighbouring samples
