@@ -12,6 +12,7 @@ from skaudio._utils._container import Views
 from skaudio._utils._optional import import_optional
 from skaudio._utils._validation import check_views
 from skaudio.inspection._clip_views import Chain
+from skaudio.inspection._legends import short
 from skaudio.inspection._networks import _Network
 from skaudio.inspection._view_axes import Picture
 from skaudio.views._base import ViewSource
@@ -296,7 +297,10 @@ class ViewDisplay:
             color = "white" if share > 0.6 else "black"
             text = {"ha": "center", "va": "center", "fontsize": "small"}
             ax.text(column, row, f"{share:.0%}", color=color, **text)
-        ax.set_xticks(range(len(order)), [_short(names[i]) for i in order])
+        ax.set_xticks(
+            range(len(order)),
+            [short(str(names[i]).replace("_", " "), 18) for i in order],
+        )
         ax.set_yticks(range(len(shown)), list(self.opinions))
         ax.tick_params(length=0, labelsize="small")
         ax.spines[:].set_visible(False)
@@ -354,8 +358,3 @@ def _row_word(values: np.ndarray, frequencies: Any = None) -> str:
     if len(values) == 1:
         return "amplitude"
     return "band" if frequencies is None else "frequency (Hz)"
-
-
-def _short(name: Any, limit: int = 18) -> str:
-    text = str(name).replace("_", " ")
-    return text if len(text) <= limit else text[: limit - 1] + "…"
