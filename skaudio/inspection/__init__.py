@@ -14,8 +14,11 @@ from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 from skaudio.inspection._kernel_size import effective_kernel_size
 from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
+from skaudio.inspection._saliency import saliency
+from skaudio.inspection._saliency_display import SaliencyDisplay
 from skaudio.inspection._segmentation_display import SegmentationDisplay
 from skaudio.inspection._training_display import TrainingDisplay
+from skaudio.inspection._view_display import ViewDisplay
 
 __all__ = [
     "Auralization",
@@ -26,11 +29,14 @@ __all__ = [
     "FilterSpectrumDisplay",
     "PlayerTable",
     "ReconstructionDisplay",
+    "SaliencyDisplay",
     "SegmentationDisplay",
     "TrainingDisplay",
+    "ViewDisplay",
     "activation_maximization",
     "auralize",
     "deconvolve",
     "effective_kernel_size",
     "feature_correlation",
+    "saliency",
 ]

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._optional import import_optional
+from skaudio.inspection._legends import columns_of, height_of
 from skaudio.inspection._palette import COLORS, DARK
 
 
@@ -41,7 +42,7 @@ class BlendingDisplay:
 
     Attributes
     ----------
-    axes_ : ndarray of shape (3,) or (4,)
+    axes_ : ndarray of matplotlib Axes of shape (3,) or (4,)
         Axes with weights, training, validation and, if there are any, test losses.
     figure_ : matplotlib Figure
         Figure that holds them.
@@ -180,7 +181,10 @@ class BlendingDisplay:
         losses = self._losses()
         n_panels = 1 + len(losses)
         if own_figure:
-            shape, size = ((1, 3), (11, 3.4)) if n_panels == 3 else ((2, 2), (8.5, 6))
+            shape, width, height = ((1, 3), 11.0, 3.4)
+            if n_panels == 4:
+                shape, width, height = ((2, 2), 8.5, 6.0)
+            size = width, height + height_of(self.branch_names, width)
             _, axes = pyplot.subplots(*shape, figsize=size, layout="constrained")
         self.axes_ = np.asarray(axes, dtype=object).ravel()
         if len(self.axes_) != n_panels:
@@ -249,7 +253,7 @@ class BlendingDisplay:
                 handles,
                 labels,
                 loc="outside upper center",
-                ncols=min(len(labels), 8),
+                ncols=columns_of(labels, self.figure_.get_figwidth()),
                 frameon=False,
             )
         else:

@@ -14,14 +14,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._optional import import_optional
 from skaudio.embedding._separation import table_of
+from skaudio.inspection._legends import MOST_INSIDE, short, width_of
 from skaudio.inspection._palette import COLORS, DARK
 
 METHODS = ("tsne", "pca")
+NAMES = {"tsne": "t-SNE", "pca": "PCA"}
 # eleven markers and six colours in step make 66 classes look different, and those next
 # to each other twice so
 MARKERS = "os^DvPX*<>p"
 PERPLEXITY = 30  # scikit-learn's default
+SMALL = 0.83  # of the usual font
 MAX_ROWS = 20  # of a column of the legend
+MOST_IN_LEGEND = 60  # classes, three columns
+LONGEST = 30  # characters of a name in the legend
 MOST_IN_A_ROW = 3  # embeddings, so that their names can be read
 
 
@@ -36,6 +41,11 @@ class EmbeddingDisplay:
     Use :meth:`from_estimator` or :meth:`from_embeddings` to make one,
     :meth:`from_pairs` for two embeddings of each clip, of its sound and of its tags,
     and :meth:`compare` for several embeddings side by side.
+
+    Of more than 20 classes colours and markers are hard to look up: each has a number
+    in the middle of its clips, which the legend explains, up to 60 of them;
+    ``class_names`` has all. In axes that are given there is no room for a legend of
+    more than 10 classes: names stand in the middle of their clips.
 
     Parameters
     ----------
@@ -337,8 +347,7 @@ class EmbeddingDisplay:
             displays[name] = cls(**projected, labels=labels, class_names=names)
         own_figure = axes is None
         if own_figure:
-            legend = next(iter(displays.values()))._columns()
-            axes = _figure(len(tables), legend)
+            axes = _figure(len(tables), next(iter(displays.values()))._legend_width())
         axes = np.asarray(axes, dtype=object).ravel()
         if len(axes) != len(tables):
             raise ValueError(
@@ -346,6 +355,7 @@ class EmbeddingDisplay:
             )
         for ax, (name, display) in zip(axes, displays.items(), strict=True):
             display.plot(ax=ax, title=str(name), legend=False)
+            display._add_marks(own_figure=own_figure)
         if display.labels is not None:
             display._add_legend(outside=own_figure)
         return displays
@@ -371,7 +381,7 @@ class EmbeddingDisplay:
         """
         own_figure = ax is None
         if own_figure:
-            (ax,) = _figure(1, self._columns())
+            (ax,) = _figure(1, self._legend_width())
         self.ax_, self.figure_ = ax, ax.figure
         if self.pairs is not None:
             self._join_pairs()
@@ -389,6 +399,7 @@ class EmbeddingDisplay:
         ax.set_aspect("equal", adjustable="datalim")
         self._label_axes(title)
         if legend and self.labels is not None:
+            self._add_marks(own_figure=own_figure)
             self._add_legend(outside=own_figure)
         return self
 
@@ -419,19 +430,55 @@ class EmbeddingDisplay:
             for i, name in enumerate(names)
         ]
 
-    def _columns(self) -> int:
-        """Columns of the legend."""
-        return 0 if self.labels is None else -(-len(self._groups()) // MAX_ROWS)
+    def _legend_names(self) -> list[str]:
+        """Names in the legend of a figure, numbered if they are many."""
+        if self.labels is None:
+            return []
+        names = [short(name, LONGEST) for name, *_ in self._groups()]
+        if len(names) <= MAX_ROWS:
+            return names
+        numbered = [f"{i}  {name}" for i, name in enumerate(names, 1)]
+        rest = len(names) - MOST_IN_LEGEND
+        return numbered[:MOST_IN_LEGEND] + ([f"and {rest} more"] if rest > 0 else [])
+
+    def _legend_width(self) -> float:
+        """Inches that the legend of a figure takes."""
+        names = self._legend_names()
+        return -(-len(names) // MAX_ROWS) * SMALL * width_of(names)
+
+    def _add_marks(self, *, own_figure: bool) -> None:
+        """Numbers of many classes, or their names, in the middle of their clips."""
+        groups = self._groups() if self.labels is not None else []
+        if len(groups) <= (MAX_ROWS if own_figure else MOST_INSIDE):
+            return
+        effects = import_optional(
+            "matplotlib.patheffects", extra="plot", purpose="EmbeddingDisplay"
+        )
+        halo = [effects.withStroke(linewidth=2, foreground="white")]
+        for i, (name, rows, *_) in enumerate(groups, 1):
+            if np.any(rows):
+                self.ax_.text(
+                    *np.median(self.embedding[rows], axis=0),
+                    str(i) if own_figure else short(name, 12),
+                    ha="center",
+                    va="center",
+                    fontsize="small" if own_figure else "x-small",
+                    color=DARK,
+                    path_effects=halo,
+                    clip_on=True,
+                )
 
     def _label_axes(self, title: str | None) -> None:
         ax = self.ax_
         # positions have no unit, and in t-SNE not even a direction
         ax.set_xticks([])
         ax.set_yticks([])
+        name = NAMES.get(self.method, self.method)
+        shares = ["", ""]
         if self.explained_variance_ratio is not None:
-            first, second = self.explained_variance_ratio
-            ax.set_xlabel(f"first component ({first:.0%} of variance)")
-            ax.set_ylabel(f"second component ({second:.0%} of variance)")
+            shares = [f" ({x:.0%} of variance)" for x in self.explained_variance_ratio]
+        ax.set_xlabel(f"{name} 1{shares[0]}")
+        ax.set_ylabel(f"{name} 2{shares[1]}")
         ax.spines[:].set_color("0.8")
         if title is not None:
             ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
@@ -439,14 +486,25 @@ class EmbeddingDisplay:
     def _add_legend(self, *, outside: bool) -> None:
         handles, names = self.ax_.get_legend_handles_labels()
         options: dict[str, Any] = {"frameon": False, "fontsize": "small"}
-        options |= {"markerscale": 1.5, "ncols": self._columns()}
-        if outside:
-            self.figure_.legend(handles, names, loc="outside right upper", **options)
-        else:
-            self.ax_.legend(handles, names, **options)
+        options |= {"markerscale": 1.5}
+        if not outside:
+            if len(names) <= MOST_INSIDE:
+                self.ax_.legend(
+                    handles, [short(name, LONGEST) for name in names], **options
+                )
+            return
+        names = self._legend_names()
+        if len(names) > MOST_IN_LEGEND:  # the last is no class
+            lines = import_optional(
+                "matplotlib.lines", extra="plot", purpose="EmbeddingDisplay"
+            )
+            handles = [*handles[:MOST_IN_LEGEND], lines.Line2D([], [], linestyle="")]
+        n_columns = -(-len(names) // MAX_ROWS)
+        place = {"loc": "outside right upper", "ncols": n_columns}
+        self.figure_.legend(handles, names, **place, **options)
 
 
-def _figure(n_axes: int, n_legend_columns: int) -> Any:
+def _figure(n_axes: int, legend_width: float) -> Any:
     """Axes of a new figure, in a row, or in a square if they are many."""
     pyplot = import_optional(
         "matplotlib.pyplot", extra="plot", purpose="EmbeddingDisplay"
@@ -455,7 +513,7 @@ def _figure(n_axes: int, n_legend_columns: int) -> Any:
     n_rows = math.ceil(n_axes / n_columns)
     _, axes = pyplot.subplots(
         *(n_rows, n_columns),
-        figsize=(4.2 * n_columns + 1.5 * n_legend_columns, 4.4 * n_rows),
+        figsize=(4.2 * n_columns + legend_width, 4.4 * n_rows),
         layout="constrained",
         squeeze=False,
     )

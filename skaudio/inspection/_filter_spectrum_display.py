@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, get_window, sosfilt
 
 from skaudio._utils._optional import import_optional
@@ -16,6 +18,7 @@ from skaudio.inspection._activation_maximization import (
 from skaudio.inspection._palette import COLORS
 
 FRAMES = ("whole", "start")
+DARKEST = 40  # per cent of a picture's values that are black
 LOWPASS, LOWPASS_ORDER = 5000.0, 6  # of waveform pictures, in Hz: the authors' code
 
 
@@ -248,11 +251,21 @@ class FilterSpectrumDisplay:
             axes=axes
         )
 
-    def plot(self, *, axes: Any = None, cmap: str = "magma") -> FilterSpectrumDisplay:
+    def plot(
+        self, *, smoothing: Any = 9, axes: Any = None, cmap: str = "magma"
+    ) -> FilterSpectrumDisplay:
         """Draw an image for every panel, frequency upwards and filters to the right.
+
+        Colours are the response of filters on a logarithmic scale,
+        ``log10(1 + 10 |X|^2)``, from black at its 40th percentile upwards: the ascent
+        starts from noise, of which something is left in every spectrum.
 
         Parameters
         ----------
+        smoothing : int, default=9
+            Bins of a running mean of ``|X|^2``, which takes noise away, so that the
+            first picture of a network shows where its filters lie; 111 Hz at 9 kHz
+            with 729 samples. 1 draws spectra as they are, as the paper does.
         axes : sequence of matplotlib Axes, default=None
             Where to draw, one for each panel. ``None`` makes a figure.
         cmap : str, default="magma"
@@ -264,11 +277,17 @@ class FilterSpectrumDisplay:
         FilterSpectrumDisplay
             The display itself.
         """
+        if not isinstance(smoothing, Integral) or smoothing < 1:
+            raise ValueError(
+                f"smoothing must be a number of bins, 1 or more; got {smoothing!r}."
+            )
         own_figure = axes is None
         self._set_axes(axes, height=2.4)
-        lowest, highest = self._limits()
+        spectra = [_smoothed(spectrum, int(smoothing)) for spectrum in self.spectra]
+        values = np.concatenate([spectrum.ravel() for spectrum in spectra])
+        lowest, highest = float(np.percentile(values, DARKEST)), float(values.max())
         for i, ax in enumerate(self.axes_):
-            spectrum, sr = self.spectra[i], self._sr_of(i)
+            spectrum, sr = spectra[i], self._sr_of(i)
             n_filters, n_bins = spectrum.shape
             spacing = sr / self.waveforms[i].shape[1]
             image = ax.imshow(
@@ -286,7 +305,7 @@ class FilterSpectrumDisplay:
             bar = self.figure_.colorbar(
                 image, ax=list(self.axes_), aspect=30, pad=0.01, extend="min"
             )
-            bar.set_label(r"$\log_{10}(1 + 10\,|X|^2)$")
+            bar.set_label("response (log scale)")
         return self
 
     def plot_waveforms(
@@ -351,11 +370,6 @@ class FilterSpectrumDisplay:
             raise ValueError(f"axes must be {n_panels} Axes; got {len(self.axes_)}.")
         self.figure_ = self.axes_[0].figure
 
-    def _limits(self) -> tuple[float, float]:
-        """Values of the first and last colour: the lowest few would darken the rest."""
-        values = np.concatenate([spectrum.ravel() for spectrum in self.spectra])
-        return float(np.percentile(values, 5)), float(values.max())
-
     def _n_columns(self) -> int:
         """A row for each network; a single one may have two rows."""
         n_layers = len(self.layers)
@@ -411,6 +425,15 @@ def _spectra(waveforms: np.ndarray, frame: str) -> np.ndarray:
         waveforms = padded[:, :n_samples]
     amplitude = np.abs(np.fft.rfft(waveforms * get_window("hann", n_samples)))
     return np.log10(1 + 10 * amplitude**2)
+
+
+def _smoothed(spectra: np.ndarray, n_bins: int) -> np.ndarray:
+    """Running means of powers over neighbouring bins, on the scale of the spectra."""
+    if n_bins == 1:
+        return spectra
+    powers = (10**spectra - 1) / 10
+    means = uniform_filter1d(powers, n_bins, axis=1, mode="nearest")
+    return np.log10(1 + 10 * means)
 
 
 def _without_treble(waveform: np.ndarray, sr: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._optional import import_optional
 from skaudio._utils._segment_table import check_segments
+from skaudio.inspection._legends import short
 from skaudio.inspection._palette import COLORS
 from skaudio.views._mel import MelView
 
@@ -19,6 +20,7 @@ MOST_COLUMNS = 4000  # of an image: more are averaged
 UNKNOWN = "0.82"  # grey: a label of the truth that is no class, such as silence
 SHOWN = 0.012  # share of the width that a segment needs per letter of its label
 ROWS = ("found", "truth")
+MOST_NAMED = 12  # classes in the legend: those that are likeliest somewhere
 
 
 class SegmentationDisplay:
@@ -48,7 +50,7 @@ class SegmentationDisplay:
 
     Attributes
     ----------
-    axes_ : ndarray of shape (2,) or (3,)
+    axes_ : ndarray of matplotlib Axes of shape (2,) or (3,)
         Axes of the spectrogram, of the probabilities, if there are any, and of the
         segments.
     figure_ : matplotlib Figure
@@ -233,8 +235,15 @@ class SegmentationDisplay:
                 f"proba has shape {proba.shape}; expected one row for each of "
                 f"{len(colors)} classes, and one column for each of {len(times)} times."
             )
-        for track, (label, color) in zip(proba, colors.items(), strict=True):
-            ax.plot(times, track, color=color, lw=1.5, label=str(label))
+        likeliest = np.argsort(-proba.max(axis=1, initial=0), kind="stable")
+        named = {int(i) for i in likeliest[:MOST_NAMED]}
+        for i, (track, (label, color)) in enumerate(
+            zip(proba, colors.items(), strict=True)
+        ):
+            text = (
+                short(str(label), 14) if i in named else "_"
+            )  # kept out of the legend
+            ax.plot(times, track, color=color, lw=1.5, label=text)
         ax.set_ylim(-0.02, 1.02)
         ax.set_ylabel("probability")
         ax.grid(axis="y", color="0.9")
@@ -243,7 +252,7 @@ class SegmentationDisplay:
             loc="lower left",
             bbox_to_anchor=(0, 1),
             borderaxespad=0.2,
-            ncols=min(len(colors), 6),
+            ncols=min(len(colors), MOST_NAMED // 2),
             fontsize="small",
             frameon=False,
         )

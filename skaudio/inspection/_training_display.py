@@ -7,11 +7,13 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skaudio._training._network_of import network_of
 from skaudio._utils._optional import import_optional
+from skaudio.inspection._legends import MOST_INSIDE, columns_of, height_of, width_of
 from skaudio.inspection._palette import COLORS, DARK
 
 PANELS = {  # title and columns of the history
@@ -22,6 +24,7 @@ PANELS = {  # title and columns of the history
 STYLES = {"train": ":", "valid": "-", "test": "--", "lr": "-"}  # of what is drawn
 DASHES = ("-", "--", ":", "-.")  # of networks that share a colour
 WORDS = {"train": "training", "valid": "validation", "test": "test"}
+MAX_ROWS = 14  # of a legend at the side
 TIMES = {"epoch": "epoch", "step": "Training steps"}  # along the axis, and its label
 
 
@@ -93,9 +96,10 @@ class TrainingDisplay:
         Parameters
         ----------
         estimator : estimator, Pipeline or dict of str to either
-            Fitted neural estimator of skaudio, a Pipeline that ends in one, or a search
-            or meta-estimator that has fitted one of these; or several by name. Of a
-            `LateFusionClassifier` its members are drawn, by name of their view.
+            Fitted neural estimator of skaudio, a Pipeline with one in it, of which the
+            last is drawn, or a search or meta-estimator that has fitted one of these;
+            or several by name. Of a `LateFusionClassifier` its members are drawn, by
+            name of their view.
         columns : sequence of str, default=None
             What of the histories is drawn, such as ``["valid_loss"]``. ``None`` draws
             all losses, scores and learning rates.
@@ -201,12 +205,17 @@ class TrainingDisplay:
         self._x, self._smoothing = x, int(smoothing)
         self._is_single = columns is not None and len(set(columns)) == 1
         panels = self._panels(columns)
+        parts = {c.partition("_")[0] for found in panels.values() for c in found}
+        self._has_parts = len(parts & set(WORDS)) > 1
         own_figure = axes is None
         if own_figure:
-            n, width = len(panels), 3.6 * len(panels) + 0.4
-            if self._is_single and len(self.histories) > 1:
-                width += 3.0  # for names at the side
-            size = (width, 3.4)
+            n, names = len(panels), self._legend_names(panels)
+            width, height = 3.6 * n + 0.4, 3.4
+            if self._is_at_the_side:
+                width += -(-len(names) // MAX_ROWS) * width_of(names)
+            else:
+                height += height_of(names, width)
+            size = (width, height)
             _, axes = pyplot.subplots(1, n, figsize=size, layout="constrained")
         self.axes_ = np.asarray(axes, dtype=object).ravel()
         if len(self.axes_) != len(panels):
@@ -294,6 +303,9 @@ class TrainingDisplay:
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.xaxis.get_major_locator().set_params(integer=True)
+        known = {row[self._x] for rows in self.histories.values() for row in rows}
+        if len(known) == 1:
+            ax.set_xticks([*known])
 
     def _colors(self) -> list[str | None]:
         """A colour of each history; a single one has colours by what is drawn."""
@@ -305,7 +317,7 @@ class TrainingDisplay:
         """Styles tell curves of a network apart; of one curve each, networks."""
         if self._is_single:
             return DASHES[i // len(COLORS) % len(DASHES)]
-        return STYLES[part]
+        return STYLES[part] if self._has_parts else "-"
 
     @staticmethod
     def _color_of(part: str) -> str:
@@ -317,29 +329,42 @@ class TrainingDisplay:
         lines = import_optional(
             "matplotlib.lines", extra="plot", purpose="TrainingDisplay"
         )
-        drawn = {c.partition("_")[0] for columns in panels.values() for c in columns}
-        parts = [part for part in WORDS if part in drawn]
-        several = len(self.histories) > 1
+        several, names = len(self.histories) > 1, self._legend_names(panels)
         handles = []
         if several:
             for i, name in enumerate(self.histories):
                 style = {"color": self._colors()[i], "label": name}
                 style["linestyle"] = self._style(i, "valid")
                 handles.append(lines.Line2D([], [], **style))
-        for part in () if several and self._is_single else parts:
+        for part in () if self._is_at_the_side else self._parts(panels):
             color = DARK if several else self._color_of(part)
-            style = {"color": color, "linestyle": STYLES[part]}
+            style = {"color": color, "linestyle": self._style(0, part)}
             handles.append(lines.Line2D([], [], label=WORDS[part], **style))
         options: dict[str, Any] = {"handles": handles, "frameon": False}
-        if outside and several and self._is_single:
-            self.figure_.legend(loc="outside right upper", **options)
+        if outside and self._is_at_the_side:
+            n = -(-len(names) // MAX_ROWS)
+            self.figure_.legend(loc="outside right upper", ncols=n, **options)
         elif outside:
-            longest = max(len(handle.get_label()) for handle in handles)
-            n = int(self.figure_.get_figwidth() / (0.09 * longest + 0.6))
-            n = min(len(handles), max(1, min(n, 6)))
+            n = columns_of(names, self.figure_.get_figwidth())
             self.figure_.legend(loc="outside upper center", ncols=n, **options)
-        else:
+        elif len(names) <= MOST_INSIDE:
             self.axes_[0].legend(fontsize="small", **options)
+
+    @property
+    def _is_at_the_side(self) -> bool:
+        """Whether the legend stands beside a single panel of several networks."""
+        return self._is_single and len(self.histories) > 1
+
+    @staticmethod
+    def _parts(panels: dict[str, list[str]]) -> list[str]:
+        drawn = {c.partition("_")[0] for columns in panels.values() for c in columns}
+        return [part for part in WORDS if part in drawn]
+
+    def _legend_names(self, panels: dict[str, list[str]]) -> list[str]:
+        """What the legend holds: networks if there are several, and parts."""
+        names = list(self.histories) if len(self.histories) > 1 else []
+        parts = [] if self._is_at_the_side else self._parts(panels)
+        return [*names, *(WORDS[part] for part in parts)]
 
 
 def _records(rows: Any) -> list[Mapping[str, Any]]:
@@ -361,7 +386,8 @@ def _networks_of(name: str, model: Any) -> dict[str, Any]:
     inner = model
     while True:
         if isinstance(inner, Pipeline):
-            inner = inner[-1]
+            steps = [step for _, step in reversed(inner.steps)]
+            inner = next(filter(_has_network, steps), inner[-1])
         elif isinstance(inner, FrozenEstimator):
             inner = inner.estimator
         elif hasattr(inner, "best_estimator_"):
@@ -370,8 +396,19 @@ def _networks_of(name: str, model: Any) -> dict[str, Any]:
             break
     members = getattr(inner, "named_estimators_", None)
     if members is None:
-        return {name: model}
+        return {name: inner}
     return {f"{name}, {view}" if name else view: e for view, e in members.items()}
+
+
+def _has_network(step: Any) -> bool:
+    """Whether a fitted step of a Pipeline is a network, or holds one."""
+    if hasattr(step, "named_estimators_"):
+        return True
+    try:
+        network_of(step)
+    except (TypeError, NotFittedError):
+        return False
+    return True
 
 
 def _values(rows: Sequence[Mapping[str, Any]], column: str) -> np.ndarray:

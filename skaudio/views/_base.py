@@ -182,6 +182,11 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         return np.array([f"{self.kind}{i}" for i in range(len(view))], dtype=object)
 
     @property
+    def frequencies(self) -> np.ndarray | None:
+        """Centre frequency of every bin in Hz, (n_bins,); None if bins have none."""
+        return None
+
+    @property
     def kind(self) -> str:
         """Name of the kind of view in lower case, such as "mel"."""
         return type(self).__name__.lower().removesuffix("view")

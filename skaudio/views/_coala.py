@@ -143,6 +143,16 @@ class CoalaView(BaseView):
         """Frames per second."""
         return self.sr / HOP_LENGTH
 
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Peak of every mel filter in Hz, (96,)."""
+        import librosa
+
+        from skaudio.nn.coala_input import N_BANDS
+
+        edges = librosa.mel_frequencies(N_BANDS + 2, fmin=0.0, fmax=self.sr / 2)
+        return np.asarray(edges[1:-1])
+
     def _front_end(self, dtype: str, device: str) -> Any:
         from skaudio.nn.coala_input import CoalaInput
         from skaudio.nn.runner import cached_front_end

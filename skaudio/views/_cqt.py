@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skaudio._utils._constraints import (
     BANDS,
     COMPUTING_CONSTRAINTS,
@@ -174,6 +176,17 @@ class CQTView(BaseView):
             return self.hop_length
         wanted = self.sr * 512 / 22050
         return min(_smooth_numbers(2 * wanted), key=lambda n: (abs(n - wanted), n))
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Frequency of every bin in Hz, (n_bins,)."""
+        from skaudio.nn.constant_q import C1
+
+        fmin = C1 if self.fmin is None else self.fmin
+        frequencies: np.ndarray = fmin * 2 ** (
+            np.arange(self.n_bins) / self.bins_per_octave
+        )
+        return frequencies
 
     def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.constant_q import C1, ConstantQ

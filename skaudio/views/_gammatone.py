@@ -180,6 +180,14 @@ class GammatoneView(BandView):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Centre frequency of every filter in Hz, (n_bins,)."""
+        from skaudio.nn.filterbanks import erb_frequencies
+
+        top = self.sr / 2 if self.fmax is None else self.fmax
+        return erb_frequencies(self.n_bins, self.fmin, top)
+
     def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.frontends import GammatoneSpectrogram
         from skaudio.nn.runner import cached_front_end

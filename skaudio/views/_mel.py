@@ -184,6 +184,20 @@ class MelView(BandView):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Peak of every filter in Hz, (n_mels,)."""
+        import librosa
+
+        top = self.sr / 2 if self.fmax is None else self.fmax
+        edges: np.ndarray = librosa.mel_frequencies(
+            self.n_mels + 2, fmin=self.fmin, fmax=top, htk=bool(self.htk)
+        )
+        if self.htk == "bins":
+            n_fft = self._framing()[0]
+            edges = np.floor((n_fft + 1) * edges / self.sr) * self.sr / n_fft
+        return edges[1:-1]
+
     def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.frontends import MelSpectrogram
         from skaudio.nn.runner import cached_front_end

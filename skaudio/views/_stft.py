@@ -169,6 +169,13 @@ class STFTView(FrameView):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Frequency of every bin in Hz, (1 + n_fft // 2,)."""
+        n_fft = self._framing()[0]
+        frequencies: np.ndarray = np.arange(n_fft // 2 + 1) * self.sr / n_fft
+        return frequencies
+
     def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.runner import cached_front_end
         from skaudio.nn.spectrogram import Spectrogram

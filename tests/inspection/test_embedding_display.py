@@ -69,8 +69,8 @@ def test_pca_is_scikit_learns(clusters):
     assert_allclose(display.embedding * signs, expected, atol=1e-9)
     share = pca.explained_variance_ratio_
     assert_allclose(display.explained_variance_ratio, share)
-    assert display.ax_.get_xlabel() == f"first component ({share[0]:.0%} of variance)"
-    assert display.ax_.get_ylabel() == f"second component ({share[1]:.0%} of variance)"
+    assert display.ax_.get_xlabel() == f"PCA 1 ({share[0]:.0%} of variance)"
+    assert display.ax_.get_ylabel() == f"PCA 2 ({share[1]:.0%} of variance)"
 
 
 def test_clusters_stay_apart_in_tsne(clusters):
@@ -80,7 +80,8 @@ def test_clusters_stay_apart_in_tsne(clusters):
     neighbours = nearest.kneighbors(return_distance=False)
     assert (y[neighbours] == y[:, None]).all()
     assert display.explained_variance_ratio is None
-    assert display.ax_.get_xlabel() == display.ax_.get_ylabel() == ""
+    labels = display.ax_.get_xlabel(), display.ax_.get_ylabel()
+    assert labels == ("t-SNE 1", "t-SNE 2")
 
 
 def test_one_seed_repeats(clusters):

@@ -141,7 +141,7 @@ def test_frame_at_the_start_splits_the_peak_of_a_sine(monkeypatch):
 
 
 def test_images_show_frequency_upwards():
-    display = display_of(small(), layers=(0, 1, "blocks.2"))
+    display = display_of(small(), layers=(0, 1, "blocks.2")).plot(smoothing=1)
     assert [ax.get_title(loc="left") for ax in display.axes_] == [
         "Layer 0",
         "Layer 1",
@@ -158,6 +158,20 @@ def test_images_show_frequency_upwards():
         assert ax.get_ylim() == (0, SR / 2)
     clims = {image.get_clim() for ax in display.axes_ for image in ax.get_images()}
     assert len(clims) == 1
+
+
+def test_the_first_picture_is_smoothed_and_its_colours_are_named():
+    display = display_of(small())
+    (image,) = display.axes_[0].get_images()
+    powers = (10 ** display.spectra[0] - 1) / 10
+    means = np.array([powers[:, i - 4 : i + 5].mean(1) for i in range(4, 361)])
+    assert_allclose(image.get_array()[4:361], np.log10(1 + 10 * means), rtol=1e-9)
+    drawn = [np.asarray(ax.get_images()[0].get_array()) for ax in display.axes_]
+    every = np.concatenate([values.ravel() for values in drawn])
+    assert image.get_clim()[0] == pytest.approx(np.percentile(every, 40))
+    assert display.figure_.axes[-1].get_ylabel() == "response (log scale)"
+    with pytest.raises(ValueError, match="smoothing must be a number of bins"):
+        display.plot(smoothing=0)
 
 
 def test_networks_have_rows_of_their_own():

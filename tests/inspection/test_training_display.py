@@ -12,9 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from skaudio.embedding import AutoencoderEmbedder, LayerEmbedder
 from skaudio.ensemble import LateFusionClassifier
 from skaudio.inspection import TrainingDisplay
-from skaudio.neural_network import FineTunedClassifier, SelfNormalizingClassifier
+from skaudio.neural_network import (
+    DistilledClassifier,
+    FineTunedClassifier,
+    SelfNormalizingClassifier,
+)
 from skaudio.preprocessing import ViewScaler
 from skaudio.views import Views
 
@@ -114,14 +119,34 @@ def test_where_the_history_is(views, fitted):
     tuned = FineTunedClassifier(FrozenEstimator(fitted), max_epochs=2, random_state=0)
     tuned.fit(X, y)
     search = GridSearchCV(behind, {"viewscaler__per": ["bin"]}, cv=2).fit(X, y)
+    distilled = DistilledClassifier(SelfNormalizingClassifier(**NET), fitted).fit(X, y)
+    probe = make_pipeline(
+        LayerEmbedder(FrozenEstimator(fitted), layers=(-1,)), LogisticRegression()
+    )
+    codes = AutoencoderEmbedder(encoder_sizes=(4, 2), max_epochs=2, random_state=0)
     for model, n_epochs in (
         (behind, 3),
+        (distilled, 3),
+        (probe.fit(X, y), 3),  # the network is not what comes last
+        (make_pipeline(ViewScaler(), codes).fit(X), 2),
         (FrozenEstimator(behind), 3),
         (tuned, 2),
         (search, 3),
     ):
         display = TrainingDisplay.from_estimator(model)
         assert len(curves(display.axes_[0])["train"]) == n_epochs
+        assert all(
+            np.isfinite(points).all() for points in curves(display.axes_[0]).values()
+        )
+
+
+def test_a_single_curve_is_a_solid_line_over_whole_epochs(plain):
+    display = TrainingDisplay.from_estimator(plain)
+    assert [line.get_linestyle() for ax in display.axes_ for line in ax.lines] == [
+        "-"
+    ] * 2
+    one = TrainingDisplay.from_history([{"epoch": 1, "train_loss": 1.0}])
+    assert one.axes_[0].get_xticks().tolist() == [1]
 
 
 def test_training_that_diverged():
