@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length, check_random_state
 
 from skaudio._utils._files import replacing
+from skaudio._utils._rows import clips_of
 from skaudio.inspection._listening_report_clips import Labelled, clip_table
 from skaudio.inspection._listening_report_model import (
     PROBABILITY,
@@ -290,8 +291,9 @@ class ListeningReport:
         )
         check_options(options)
         labels = Labelled.of(y, class_names)
+        clips_of(X)  # refuses what is no collection of clips, such as one path
         check_consistent_length(X, y, groups)
-        found = opinions_of(estimator, X, len(y), labels.is_tags)
+        found = opinions_of(estimator, X, labels.y)
         if embedder is not None:
             features, name = embedded(embedder, X)
             found = found.with_features(features, name)
@@ -401,6 +403,7 @@ class ListeningReport:
         )
         check_options(options)
         labels = Labelled.of(y, class_names)
+        clips_of(X)
         check_consistent_length(X, y, y_proba, groups)
         found = check_proba(y_proba, classes, labels, branches)
         features, name = features_of_scores(found.scores, PROBABILITY)

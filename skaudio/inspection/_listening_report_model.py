@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._network_of import leaves_of
@@ -78,20 +79,33 @@ class Opinions:
         )
 
 
-def opinions_of(model: Any, X: Any, n_clips: int, is_tags: bool) -> Opinions:
-    """Ask a model for all it can say; steps before its last are run once."""
+def opinions_of(model: Any, X: Any, y: np.ndarray) -> Opinions:
+    """Ask a model for all it can say; steps before its last are run once.
+
+    Parameters
+    ----------
+    model : classifier, Pipeline or search
+        Fitted.
+    X : as the model takes it
+        Clips.
+    y : ndarray of shape (n_clips,) or (n_clips, n_tags)
+        Their labels, which name the classes of models that have no ``classes_``.
+    """
     steps, head = opened(model)
-    Z, failed = X, dict[int, str]()
+    n_clips = len(y)
+    Z, rows, failed = X, np.arange(n_clips), dict[int, str]()
     for step in steps:
         Z = step.transform(Z)
-        failed |= {e["row"]: e["error"] for e in getattr(step, "errors_", [])}
-    rows = np.array([row for row in range(n_clips) if row not in failed], dtype=int)
-    if not len(rows):
-        raise ValueError(
-            f"None of the {n_clips} clips could be loaded; the first: {failed[0]}"
-        )
-    Z = taken(Z, rows) if failed else Z
-    found = _asked(head, Z, is_tags)
+        errors = {e["row"]: e["error"] for e in getattr(step, "errors_", [])}
+        if errors:  # what follows takes no NaN
+            failed |= {int(rows[row]): text for row, text in errors.items()}
+            kept = np.setdiff1d(np.arange(len(rows)), [*errors])
+            Z, rows = taken(Z, kept), rows[kept]
+        if not len(rows):
+            raise ValueError(
+                f"None of the {n_clips} clips could be loaded; the first: {failed[0]}"
+            )
+    found = _asked(head, Z, y)
     features, name = _features(head, Z, found, bool(steps))
     found = replace(found, features=features, feature_name=name)
     return found.spread(rows, n_clips, failed) if failed else found
@@ -140,7 +154,8 @@ def taken(X: Any, rows: np.ndarray) -> Any:
     return [X[row] for row in rows.tolist()]
 
 
-def _asked(head: Any, Z: Any, is_tags: bool) -> Opinions:
+def _asked(head: Any, Z: Any, y: np.ndarray) -> Opinions:
+    is_tags = y.ndim == 2
     scores, kind = _scores(head, Z, is_tags)
     branches = head.branch_proba(Z) if hasattr(head, "branch_proba") else {}
     # networks and fusions of skaudio decide by their probabilities
@@ -148,19 +163,11 @@ def _asked(head: Any, Z: Any, is_tags: bool) -> Opinions:
     if is_tags:
         tags = decided(scores) if own and scores is not None else head.predict(Z)
         tags = tags.toarray() if hasattr(tags, "toarray") else tags
+        _check_dimensions(np.asarray(tags), 2)
         predicted = np.asarray(tags, float)
-        classes = list(range(predicted.shape[1])) if predicted.ndim == 2 else []
-        _check_scores_of_tags(predicted)
+        classes = list(range(predicted.shape[1]))
     else:
-        known = _classes(head)
-        by_score = own and scores is not None and known is not None
-        labels = np.empty(0) if by_score else np.asarray(head.predict(Z))
-        classes = list(np.unique(labels).tolist() if known is None else known)
-        number = {label: i for i, label in enumerate(classes)}
-        if by_score and scores is not None:
-            predicted: np.ndarray = scores.argmax(axis=1)
-        else:
-            predicted = np.array([number[label] for label in labels.tolist()], int)
+        classes, predicted = _decided(head, Z, scores if own else None, y)
     if scores is not None and scores.shape[1:] != (len(classes),):
         scores, kind = None, None  # of pairs of classes
     if kind == DECISION:
@@ -169,18 +176,27 @@ def _asked(head: Any, Z: Any, is_tags: bool) -> Opinions:
     return Opinions(classes, predicted, scores, kind, branches)
 
 
-def _check_scores_of_tags(predicted: np.ndarray) -> None:
-    if predicted.ndim != 2:
+def _check_dimensions(predicted: np.ndarray, wanted: int) -> None:
+    if predicted.ndim != wanted:
+        kinds = {1: "one class for each clip", 2: "an indicator matrix of tags"}
         raise ValueError(
-            "y is an indicator matrix of tags, but the model predicts one class for "
-            f"each clip, an array of shape {predicted.shape}. Pass the class of each "
-            "clip as y, or fit the model with tags."
+            f"y is {kinds[wanted]}, but what the model predicts is of shape "
+            f"{predicted.shape}. Pass y as the model was fitted on."
         )
 
 
-def _classes(head: Any) -> list[Any] | None:
+def _decided(
+    head: Any, Z: Any, proba: np.ndarray | None, y: np.ndarray
+) -> tuple[list[Any], np.ndarray]:
+    """Classes, and the number of that which each clip is said to be of."""
     classes = getattr(head, "classes_", None)
-    return None if classes is None else np.asarray(classes).tolist()
+    if proba is not None and classes is not None:
+        return np.asarray(classes).tolist(), proba.argmax(axis=1)
+    labels = np.asarray(head.predict(Z))
+    _check_dimensions(labels, 1)
+    known = np.unique([*labels, *y]) if classes is None else np.asarray(classes)
+    number = {label: i for i, label in enumerate(known.tolist())}
+    return known.tolist(), np.array([number[label] for label in labels.tolist()])
 
 
 def _scores(head: Any, Z: Any, is_tags: bool) -> tuple[np.ndarray | None, str | None]:
@@ -189,8 +205,8 @@ def _scores(head: Any, Z: Any, is_tags: bool) -> tuple[np.ndarray | None, str | 
         return np.asarray(proba, float), PROBABILITY
     if hasattr(head, "decision_function"):
         values = np.asarray(head.decision_function(Z), float)
-        if values.ndim == 1:  # of the second of two classes
-            values = np.column_stack([-values, values])
+        if values.ndim == 1:  # of the second of two classes, or of one tag
+            values = np.column_stack([values] if is_tags else [-values, values])
         return values, DECISION
     return None, None
 
@@ -207,7 +223,8 @@ def _features(
     elif is_behind and not isinstance(Z, Views) and np.ndim(Z) == 2:
         table = np.asarray(Z)
         if table.dtype.kind in "fiu" and np.isfinite(table).all():
-            return table, f"features that {type(head).__name__} is given"
+            name = f"features that {type(head).__name__} is given, standardised"
+            return StandardScaler().fit_transform(table), name
     return features_of_scores(found.scores, found.kind)
 
 
@@ -226,7 +243,8 @@ def embedded(embedder: Any, X: Any) -> tuple[np.ndarray, str]:
     """Features of clips by a fitted transformer, or those that are given."""
     if hasattr(embedder, "transform"):
         check_is_fitted(embedder)
-        return np.asarray(embedder.transform(X)), type(embedder).__name__
+        names = [type(part).__name__ for part in leaves_of(embedder)]
+        return np.asarray(embedder.transform(X)), f"features by {', '.join(names)}"
     if hasattr(embedder, "__array__") or isinstance(embedder, Sequence):
         return np.asarray(embedder), "embeddings that were given"
     raise TypeError(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from sklearn.preprocessing import StandardScaler
 
 from skaudio._utils._container import Views
 from skaudio._utils._decisions import decided
@@ -43,6 +42,7 @@ USUAL_RATE = 22050.0  # Hz, as the views have it
 N_RESAMPLES = 1000
 MOST_FEATURES = 50  # that t-SNE is given, after PCA
 PERPLEXITY = 30
+LEFT_OUT = "Without sound, to keep the page small."
 RESERVE = 2000  # bytes for what is added to the page after sounds
 
 
@@ -67,14 +67,14 @@ def check_options(options: Options) -> None:
     if options.method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}; got {options.method!r}.")
     n: Any = options.max_clips
-    if not isinstance(n, Integral) or n < 0:
+    if not isinstance(n, (int, np.integer)) or n < 0:
         raise ValueError(
             f"max_clips must be a whole number of clips, 0 for none; got {n!r}."
         )
     limits = {"max_duration": "seconds", "max_size": "bytes", "sr": "Hz"}
     for name, unit in limits.items():
-        value = getattr(options, name)
-        is_right = isinstance(value, Real) and 0 < value < np.inf
+        value: Any = getattr(options, name)
+        is_right = isinstance(value, Real) and bool(0 < value < np.inf)
         if not is_right and not (name == "sr" and value is None):
             raise ValueError(
                 f"{name} must be a number of {unit} above 0; got {value!r}."
@@ -132,7 +132,7 @@ def scored(
     right = coded.right()
     known = np.array([r is not None for r in right])
     hits = np.array([r is True for r in right])
-    summary: dict[str, float] = {"n_clips": len(right)}
+    summary: dict[str, Any] = {"n_clips": len(right)}
     if codes is not None:
         summary["n_sources"] = int(codes.max()) + 1
     summary["n_classes"] = len(coded.names)
@@ -147,7 +147,10 @@ def scored(
         )
     if not coded.is_tags:
         summary["chance"] = float(np.bincount(coded.truth).max() / len(coded.truth))
-    notes = [_on_intervals(coded.is_tags, codes is not None), *_on_scores(found, known)]
+    notes = [
+        _on_intervals(coded.is_tags, summary.get("n_sources")),
+        *_on_scores(found, known),
+    ]
     return {
         "scores": table,
         "summary": summary,
@@ -193,19 +196,21 @@ def _table(names: list[str], counts: np.ndarray, scores: dict[str, np.ndarray]) 
     return pd.DataFrame(columns, index=names)
 
 
-def _on_intervals(is_tags: bool, has_groups: bool) -> str:
-    what = "Exact match" if is_tags else "Accuracy"
-    drawn = "average precision" if is_tags else "macro F1"
-    of = "sources" if has_groups else "clips"
+def _on_intervals(is_tags: bool, n_sources: int | None) -> str:
+    if n_sources == 1:
+        return "All clips are of one source, so there are no intervals."
+    what, part = ("exact match", "tag") if is_tags else ("accuracy", "class")
+    drawn = "Average precision" if is_tags else "Macro F1"
     honest = (
-        ", in which clips of one source count as one where they are alike"
-        if has_groups
-        else "; clips cut from the same recordings would need groups= to be honest"
+        "; clips of one source count as one as far as they are alike"
+        if n_sources
+        else " (if several clips are cut from one recording, they are too narrow: pass "
+        "the recordings as groups=)"
     )
     return (
-        f"Intervals are of 95 %. {what}, precision, recall and F1 of each class: "
-        f"Wilson's interval{honest}. {drawn[0].upper()}{drawn[1:]}: {N_RESAMPLES} "
-        f"bootstrap resamples of {of}."
+        f"Intervals are of 95 %. Those of {what}, and of precision, recall and F1 of "
+        f"each {part}, are Wilson's{honest}. {drawn}: {N_RESAMPLES} bootstrap "
+        f"resamples of {'sources' if n_sources else 'clips'}."
     )
 
 
@@ -247,17 +252,15 @@ def positions(
     rows = np.flatnonzero(np.isfinite(features).all(axis=1))
     Z = features[rows][:, np.ptp(features[rows], axis=0) > 0] if len(rows) else features
     if len(rows) < 3 or not Z.shape[1]:
-        few = f"{len(rows)} clips" if len(rows) < 3 else "clips that all look the same"
-        return None, "", [f"There is no map: it would show {few}."]
+        why = "fewer than three clips" if len(rows) < 3 else "one point"
+        return None, "", [f"There is no map: it would show {why}."]
     name = found.feature_name
-    if name.startswith("features"):
-        Z, name = StandardScaler().fit_transform(Z), f"{name}, standardised"
     n_components = min(2, *Z.shape)
     if method == "pca" or n_components < 2:
         pca = PCA(n_components, random_state=rng)
         flat = np.zeros((len(rows), 2))
         flat[:, :n_components] = pca.fit_transform(Z)
-        parts = " and ".join(f"{s:.0%}" for s in pca.explained_variance_ratio_)
+        parts = " and ".join(f"{100 * s:.0f} %" for s in pca.explained_variance_ratio_)
         caption = f"PCA of the {name}; the axes hold {parts} of the variance."
     else:
         n = min(MOST_FEATURES, *Z.shape)
@@ -331,29 +334,27 @@ def _fill(
     report.sounds = dict(sorted(sounds.items()))
     for row, remark in enumerate(remarks):
         if row not in sounds and not remark:
-            remarks[row] = "Without sound, to keep the page small."
+            remarks[row] = LEFT_OUT
     report.clips["remark"] = remarks
     report.notes.append(_on_sounds(report, how, options, is_full))
 
 
 def _on_sounds(report: Any, how: SoundOptions, options: Options, is_full: bool) -> str:
-    n, n_clips = len(report.sounds), len(report.clips)
-    limit = (
-        f"max_size={options.max_size:g}"
-        if is_full
-        else f"max_clips={options.max_clips}"
+    heard, clips = report.sounds.values(), report.clips
+    n_left = int(clips["remark"].eq(LEFT_OUT).sum())
+    limit = "max_size" if is_full else "max_clips"
+    value = getattr(options, limit)
+    which = (
+        "All clips can be heard"
+        if len(heard) == len(clips)
+        else "All others can be heard"
     )
-    which = "All clips can be heard"
-    if n < n_clips:
+    if n_left:
         which = (
-            f"{n} of {n_clips} clips can be heard: mistakes first, then the least "
-            f"certain, then some of every class ({limit})"
+            f"{len(heard)} of {len(clips)} clips can be heard: mistakes first, then "
+            f"the least certain, then some of every class ({limit}={value:,.0f})"
         )
-    cut = sum(
-        remark.startswith("first")
-        for s in report.sounds.values()
-        for remark in s.remarks
-    )
+    cut = sum("first" in remark for sound in heard for remark in sound.remarks)
     cuts = f"; {cut} longer ones are cut to {how.max_duration:g} s" if cut else ""
     return f"{which}, at {how.sr:g} Hz{cuts}."
 

@@ -189,7 +189,7 @@ function player(shown, clip, sound) {
   const slider = element("div", {
     class: "picture", role: "slider", tabindex: "0", "aria-label": `Position in ${clip.name}`,
     "aria-valuemin": 0, "aria-valuemax": sound.seconds, "aria-valuenow": 0,
-  }, picture, head);
+  }, picture, head, time);
 
   const image = new Image();
   image.onload = () => {
@@ -252,7 +252,7 @@ function player(shown, clip, sound) {
   const view = element("div", { class: "player" },
     element("div", { class: "hertz", "aria-hidden": "true" }, ...hertz), slider,
     element("div", { class: "seconds", "aria-hidden": "true" }, ...seconds), audio);
-  return { button, time, view };
+  return { button, view };
 }
 
 function timeTicks(seconds) {
@@ -281,7 +281,7 @@ function card(row) {
       element("div", { class: "line" },
         element("h3", { id }, clip.name), ...source,
         element("span", { class: `verdict ${kind}`, id: `${id}-verdict` }, MARKS[kind])),
-      element("div", { class: "line" }, ...labels, ...(heard ? [heard.time] : [])))));
+      element("div", { class: "line" }, ...labels))));
   const remarks = [...(sound ? sound.remarks : []), clip.remark].filter(Boolean);
   if (remarks.length) shown.append(element("p", { class: "remark" }, remarks.join("; ")));
   const body = element("div", { class: sound ? "body" : "body mute" });
