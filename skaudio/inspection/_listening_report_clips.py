@@ -20,6 +20,8 @@ from skaudio._utils._text import shortened
 from skaudio._utils._types import is_path, shown
 from skaudio.inspection._listening_report_model import PROBABILITY, Opinions
 
+NO_PREDICTION = "No prediction."
+
 
 @dataclass(frozen=True)
 class Coded:
@@ -153,7 +155,9 @@ def clip_table(coded: Coded, found: Opinions, X: Any, groups: Any, names: Any) -
         "rank": pd.array(_ranks(coded, found), dtype="Int64"),
         "order": listening_order(right, confidence, margin),
         "remark": [
-            f"No prediction. {found.failed[row]}" if row in found.failed else ""
+            f"{NO_PREDICTION} {found.failed[row]}".strip()
+            if row in found.failed
+            else ""
             for row in range(n_clips)
         ],
     }

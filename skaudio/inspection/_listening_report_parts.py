@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from skaudio._utils._container import Views
 from skaudio._utils._decisions import decided
 from skaudio._utils._types import is_path
 from skaudio._utils._validation import check_clips
-from skaudio.inspection._listening_report_clips import Coded, Labelled
+from skaudio.inspection._listening_report_clips import NO_PREDICTION, Coded, Labelled
 from skaudio.inspection._listening_report_model import (
     PROBABILITY,
     Opinions,
@@ -74,7 +73,9 @@ def check_options(options: Options) -> None:
     limits = {"max_duration": "seconds", "max_size": "bytes", "sr": "Hz"}
     for name, unit in limits.items():
         value: Any = getattr(options, name)
-        is_right = isinstance(value, Real) and bool(0 < value < np.inf)
+        is_right = isinstance(value, (int, float, np.number)) and bool(
+            0 < value < np.inf
+        )
         if not is_right and not (name == "sr" and value is None):
             raise ValueError(
                 f"{name} must be a number of {unit} above 0; got {value!r}."
@@ -301,7 +302,11 @@ def sounding(
         return
     X = check_clips(Sounds(), X, reset=True, allow_nan=True)
     report.sr = _rate(X, options.sr, rates)
-    failed = {row for row, text in enumerate(clips["remark"]) if text}
+    failed = {
+        row
+        for row, text in enumerate(clips["remark"])
+        if len(text) > len(NO_PREDICTION)
+    }
     order = [row for row in clips.sort_values("order").index if row not in failed]
     margin = clips["margin"].to_numpy()
     rows = in_priority(order, right, margin, clips["true"], options.max_clips, rng)
@@ -333,21 +338,21 @@ def _fill(
         sounds[row] = sound
     report.sounds = dict(sorted(sounds.items()))
     for row, remark in enumerate(remarks):
-        if row not in sounds and not remark:
-            remarks[row] = LEFT_OUT
+        if row not in sounds and remark in ("", NO_PREDICTION):
+            remarks[row] = f"{remark} {LEFT_OUT}".strip()
     report.clips["remark"] = remarks
     report.notes.append(_on_sounds(report, how, options, is_full))
 
 
 def _on_sounds(report: Any, how: SoundOptions, options: Options, is_full: bool) -> str:
     heard, clips = report.sounds.values(), report.clips
-    n_left = int(clips["remark"].eq(LEFT_OUT).sum())
+    n_left = int(clips["remark"].str.endswith(LEFT_OUT).sum())
     limit = "max_size" if is_full else "max_clips"
     value = getattr(options, limit)
     which = (
         "All clips can be heard"
         if len(heard) == len(clips)
-        else "All others can be heard"
+        else "All clips that could be loaded can be heard"
     )
     if n_left:
         which = (

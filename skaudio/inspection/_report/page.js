@@ -299,8 +299,10 @@ function label(what, text, kind = "") {
 function opinions(clip) {
   const scores = clip.bars.map(([, score]) => score);
   const top = data.isProbability ? 1 : Math.max(...scores.map(Math.abs), 1e-9);
-  const bars = element("ul", { class: "bars" }, ...clip.bars.map(([code, score]) =>
-    element("li", {}, ...bar(clip, code, score, top))));
+  const isShown = ([code, score], i) => !data.isProbability || i < 2 || score >= 0.005
+    || clip.truth.includes(code) || clip.said.includes(code);
+  const bars = element("ul", { class: "bars" }, ...clip.bars.filter(isShown).map(
+    ([code, score]) => element("li", {}, ...bar(clip, code, score, top))));
   const made = element("div", { class: "opinions" }, bars);
   if (data.branches.length) {
     const rows = data.branches.map((name, i) => element("li", {},
@@ -317,8 +319,8 @@ function bar(clip, code, score, top) {
   const kind = isTrue ? "true" : isSaid ? "false" : "";
   const fill = element("span", { class: `fill ${kind}` });
   fill.style.width = `${100 * Math.max(0, score / top)}%`;
-  const name = element("span", { class: "name", title: data.classes[code] }, data.classes[code]);
-  if (isTrue) name.append(" ", element("small", {}, "true"));
+  const name = element("span", { class: "name", title: data.classes[code] },
+    element("span", {}, data.classes[code]), ...(isTrue ? [" ", element("small", {}, "true")] : []));
   return [name, element("span", { class: "track", "aria-hidden": "true" }, fill),
     element("span", { class: "value" }, written(score))];
 }
