@@ -177,7 +177,7 @@ class LateFusionClassifier(MetaEstimatorMixin, KnownTagsMixin, BaseEstimator):
         check_is_fitted(self)
         views = check_views(self, X, reset=False)
         parts = self._split(X, views, self.estimators_[0])
-        proba = _proba_of_tags if self._has_tags else _proba
+        proba = proba_of_tags if self._has_tags else _proba
         return {
             name: proba(estimator, part)
             for estimator, (name, part) in zip(
@@ -334,7 +334,7 @@ def _proba(estimator: Any, X: Any) -> np.ndarray:
     return proba
 
 
-def _proba_of_tags(estimator: Any, X: Any) -> np.ndarray:
+def proba_of_tags(estimator: Any, X: Any) -> np.ndarray:
     """Probabilities (n_clips, n_tags) that clips have tags.
 
     Some estimators of scikit-learn give a list with those of both classes of each tag,

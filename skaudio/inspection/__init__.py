@@ -12,6 +12,7 @@ from skaudio.inspection._feature_correlation_display import (
 )
 from skaudio.inspection._filter_spectrum_display import FilterSpectrumDisplay
 from skaudio.inspection._kernel_size import effective_kernel_size
+from skaudio.inspection._listening_report import ListeningReport
 from skaudio.inspection._players import PlayerTable
 from skaudio.inspection._reconstruction_display import ReconstructionDisplay
 from skaudio.inspection._saliency import saliency
@@ -27,6 +28,7 @@ __all__ = [
     "EmbeddingDisplay",
     "FeatureCorrelationDisplay",
     "FilterSpectrumDisplay",
+    "ListeningReport",
     "PlayerTable",
     "ReconstructionDisplay",
     "SaliencyDisplay",

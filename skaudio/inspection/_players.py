@@ -22,6 +22,8 @@ from skaudio._utils._text import shortened
 from skaudio._utils._validation import check_clips
 
 LOWEST_RATE = 3000  # Hz that Chromium plays
+SUBTYPES = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS"}
+BLOCK = 2**16  # samples: libsndfile ends the process where Vorbis gets many at once
 LEFT = 'style="text-align: left"'  # notebooks and themes set tables to the right
 PAGE = """\
 <!DOCTYPE html>
@@ -170,7 +172,7 @@ class PlayerTable:
         return f"PlayerTable of {len(self)} rows: {', '.join(self._columns)}"
 
 
-class _Sounds(BaseEstimator):
+class Sounds(BaseEstimator):
     """Named in messages about sounds that cannot be loaded."""
 
 
@@ -206,7 +208,7 @@ def _players(
             f"Sounds must be a list of clips, one for each row; got {X!r} for "
             f"{name!r}. Put it in a list."
         )
-    waveforms = list(load_clips(check_clips(_Sounds(), X, reset=True), sr=sr)[0])
+    waveforms = list(load_clips(check_clips(Sounds(), X, reset=True), sr=sr)[0])
     if max_duration is not None:
         waveforms = [wave[: round(max_duration * sr)] for wave in waveforms]
     peaks = [float(np.abs(wave).max()) for wave in waveforms]
@@ -216,7 +218,7 @@ def _players(
         ]
     else:
         _warn_of_clipping(name, peaks)
-    uris = [_data_uri(wave, round(sr)) for wave in waveforms]
+    uris = [encoded(*playable(wave, round(sr)), "wav") for wave in waveforms]
     return [f'<audio controls preload="metadata" src="{uri}"></audio>' for uri in uris]
 
 
@@ -232,13 +234,43 @@ def _warn_of_clipping(name: Any, peaks: Sequence[float]) -> None:
         )
 
 
-def _data_uri(wave: np.ndarray, sr: int) -> str:
-    factor = -(-LOWEST_RATE // sr)
-    if factor > 1:
-        wave, sr = soxr.resample(wave, sr, factor * sr), factor * sr
+def playable(wave: np.ndarray, sr: int) -> tuple[np.ndarray, int]:
+    """Sound at a rate that browsers play, its own if that is possible.
+
+    Parameters
+    ----------
+    wave : ndarray of shape (n_samples,)
+        Sound.
+    sr : int
+        Its rate in Hz.
+
+    Returns
+    -------
+    wave, sr : ndarray, int
+        At a multiple of rates below 3000 Hz.
+    """
+    rate = sr * -(-LOWEST_RATE // sr)
+    return (wave, sr) if rate == sr else (soxr.resample(wave, sr, rate), rate)
+
+
+def encoded(wave: np.ndarray, sr: int, kind: str) -> str:
+    """Sound as a data URI.
+
+    Parameters
+    ----------
+    wave : ndarray of shape (n_samples,)
+        Sound; beyond -1 to 1 it is clipped.
+    sr : int
+        Its rate in Hz.
+    kind : {"wav", "flac", "ogg"}
+        The first two have 16 bit.
+    """
     file = io.BytesIO()
-    soundfile.write(file, wave, sr, format="WAV", subtype="PCM_16")
-    return "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()
+    options = {"format": kind.upper(), "subtype": SUBTYPES[kind]}
+    with soundfile.SoundFile(file, "w", sr, 1, **options) as writer:
+        for start in range(0, len(wave), BLOCK):
+            writer.write(wave[start : start + BLOCK])
+    return f"data:audio/{kind};base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _texts(name: Any, cells: Any) -> list[str]:
