@@ -1,4 +1,4 @@
-"""The READMEs: code runs as it stands, figures are those of the results, links lead on."""
+"""The READMEs: code runs, figures are those of the results, links lead somewhere."""
 
 import re
 import subprocess

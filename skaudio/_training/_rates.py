@@ -41,10 +41,14 @@ def check_single_view(estimator: Any, X: ViewsLike) -> None:
 
 
 def check_rates(estimator: Any, X: ViewsLike, fitted: dict[str, float]) -> None:
-    """Refuse views of other rates than those seen in ``fit``."""
+    """Refuse views of other rates than those seen in ``fit``.
+
+    The rate of a plain array is unknown, and taken to be right.
+    """
     rates = known_rates(X)
     for name, rate in fitted.items():
-        if not np.isclose(rate, rates[name]):
+        is_unknown = name == "view" and (rate == 1 or X.rates[name] is None)
+        if not is_unknown and not np.isclose(rate, rates[name]):
             raise ValueError(
                 f"View {name!r} has {rates[name]:g} steps per second, but "
                 f"{type(estimator).__name__} was fitted with {rate:g}. Compute the "
@@ -69,6 +73,6 @@ def segment_seconds(length: Any, X: ViewsLike, rates: dict[str, float]) -> float
     if None in X.rates.values():
         raise ValueError(
             f"segment_length={length} is in seconds, but the rate of a plain array is "
-            "unknown. Pass Views (see make_view_union), or a number of steps as an int."
+            "unknown. Pass what a view returns, Views, or a number of steps, an int."
         )
     return float(length)

@@ -20,6 +20,7 @@ from skaudio._utils._lazy import LazyClips
 from skaudio._utils._rows import clips_of, to_numpy
 from skaudio._utils._sklearn import _check_sample_weight
 from skaudio._utils._types import FLOATS, is_path
+from skaudio._utils._view_array import ViewArray
 
 MOST_BINS = 2048  # of a table that networks take for one frame of bins per clip
 
@@ -88,8 +89,9 @@ def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:
 
     A 3-D array is one view, a 2-D array one view with a single frame per clip, a 1-D
     object array (or list of 2-D arrays) one view with clips of different lengths; all
-    of these come back as `Views` with a single view called ``"view"`` and an unknown
-    rate. ``n_features_in_`` is the number of bins, so clips may have any length.
+    of these come back as `Views` with a single view called ``"view"``, whose rate is
+    unknown but of a `ViewArray`. ``n_features_in_`` is the number of bins, so clips may
+    have any length.
 
     Sound is refused: paths, 1-D arrays of several lengths, and, by what can compute
     views itself, tables of more than 2048 columns, which are no bins but samples.
@@ -118,7 +120,8 @@ def check_views(estimator: Any, X: Any, *, reset: bool) -> Views:
         array = array[:, :, None]  # (clips, bins, 1 frame)
     if reset:
         estimator.__dict__.pop("view_names_in_", None)
-    return Views({"view": array}, {"view": None})
+    rate = X.rate if isinstance(X, ViewArray) else None
+    return Views({"view": array}, {"view": rate})
 
 
 def _refuse_sound(estimator: Any, X: Any) -> None:

@@ -15,6 +15,7 @@ from skaudio._utils._container import Views
 from skaudio._utils._output import ArrayOutput, names_of_bins
 from skaudio._utils._sklearn import StrOptions, _fit_context
 from skaudio._utils._validation import check_sample_weight, check_views, is_table
+from skaudio._utils._view_array import like
 
 
 class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
@@ -143,7 +144,7 @@ class ViewScaler(ArrayOutput, TransformerMixin, BaseEstimator):
             return views.map_values(changes)
         change = {"view": self._change(self.mean_, self.scale_)}
         scaled = views.map_values(change)["view"]
-        return scaled[:, :, 0] if is_table(X) else scaled
+        return scaled[:, :, 0] if is_table(X) else like(scaled, X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the bins: those that came.

@@ -1,6 +1,7 @@
 """Views of sound: transformers from clips to spectrograms, and what holds them."""
 
 from skaudio._utils._container import Views
+from skaudio._utils._view_array import ViewArray
 from skaudio.views._coala import CoalaView
 from skaudio.views._cqt import CQTView
 from skaudio.views._gammatone import GammatoneView
@@ -20,6 +21,7 @@ __all__ = [
     "MelView",
     "RawView",
     "STFTView",
+    "ViewArray",
     "ViewUnion",
     "Views",
     "make_view_union",

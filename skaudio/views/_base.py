@@ -29,6 +29,7 @@ from skaudio._utils._output import ArrayOutput
 from skaudio._utils._sklearn import _fit_context
 from skaudio._utils._types import is_path, shown
 from skaudio._utils._validation import check_clips
+from skaudio._utils._view_array import ViewArray
 from skaudio.cache._clips import store_of
 from skaudio.cache._content import content_digest, files_of
 from skaudio.cache._folder import is_cache
@@ -146,7 +147,7 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         self.errors_ = []
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> ViewArray:
         """Compute the view of every clip.
 
         Parameters
@@ -156,13 +157,14 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        view : ndarray of shape (n_clips, n_bins, n_frames)
-            Or, if clips differ in length, a 1-D object array of `n_clips` arrays
-            (n_bins, n_frames_i).
+        view : ViewArray of shape (n_clips, n_bins, n_frames)
+            An array that knows its rate. If clips differ in length, it is a 1-D object
+            array of `n_clips` arrays (n_bins, n_frames_i).
         """
         X = check_clips(self, X, reset=False, allow_nan=self.on_error != "raise")
         (view,) = compute_views(self, [self], X)
-        return stack_or_object(view) if isinstance(view, LazyClips) else view
+        array = stack_or_object(view) if isinstance(view, LazyClips) else view
+        return ViewArray(array, self.rate)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the bins.
@@ -175,11 +177,22 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str
-            The kind of the view and a number from 0 on, such as ``mel0``.
+            The kind of the view and the centre of the bin, such as ``mel_215Hz``, with
+            as many decimals as tell them apart; or a number from 0 on, such as
+            ``raw0``, if bins have no frequency.
         """
         clip = np.zeros(self._shortest, np.float32)
         (((view,), _),) = compute_clips([self], [clip], "float32")
-        return np.array([f"{self.kind}{i}" for i in range(len(view))], dtype=object)
+        return np.array(self._bin_names(len(view)), dtype=object)
+
+    def _bin_names(self, n_bins: int) -> list[str]:
+        frequencies = self.frequencies
+        if frequencies is not None:
+            for decimals in range(7):
+                names = [f"{self.kind}_{hz:.{decimals}f}Hz" for hz in frequencies]
+                if len(set(names)) == len(names):
+                    return names
+        return [f"{self.kind}{i}" for i in range(n_bins)]
 
     @property
     def frequencies(self) -> np.ndarray | None:

@@ -221,6 +221,13 @@ class MFCCView(BandView):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    def _bin_names(self, n_bins: int) -> list[str]:
+        return [
+            f"{self.kind}{i}{derivative}"
+            for derivative in ("", "_delta", "_delta2")[: self.delta + 1]
+            for i in range(self.n_mfcc)
+        ]
+
     def _front_end(self, dtype: str, device: str) -> FrontEnd:
         from skaudio.nn.mfcc import MFCC
         from skaudio.nn.runner import cached_front_end

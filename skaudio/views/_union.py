@@ -197,7 +197,7 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         Returns
         -------
         names : ndarray of str
-            Name of the view and of the bin, such as ``loud__mel0``.
+            Name of the view and of the bin, such as ``loud__mel_215Hz``.
         """
         return np.array(
             [

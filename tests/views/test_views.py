@@ -1,6 +1,7 @@
 """Laws that every view obeys, and what each of them is."""
 
 import pickle
+import re
 import weakref
 
 import librosa
@@ -181,7 +182,20 @@ def test_arrays_are_strict_about_length_and_lists_are_free(view, sounds):
 
 def test_names_are_those_of_the_bins(view, sounds):
     n_bins = view.transform(sounds[0][:1]).shape[1]
-    names = [f"{view.kind}{i}" for i in range(n_bins)]
+    names = list(view.get_feature_names_out())
+    assert len(set(names)) == n_bins == len(names)
+    assert all(name.startswith(view.kind) for name in names)
+    if view.frequencies is not None:
+        found = [float(re.fullmatch(r"[a-z]+_([\d.]+)Hz", name)[1]) for name in names]
+        np.testing.assert_allclose(found, view.frequencies, atol=0.5)
+
+
+def test_names_of_bins_have_decimals_that_tell_them_apart():
+    view = CQTView(sr=8000, n_bins=3, bins_per_octave=100, fmin=32.0)
+    names = ["cqt_32.0Hz", "cqt_32.2Hz", "cqt_32.4Hz"]
+    assert list(view.get_feature_names_out()) == names
+    names = ["mfcc0", "mfcc1", "mfcc0_delta", "mfcc1_delta"]
+    view = MFCCView(sr=8000, n_mfcc=2, delta=1)
     assert list(view.get_feature_names_out()) == names
     assert list(view.get_feature_names_out(["path"])) == names
 
@@ -215,10 +229,10 @@ def test_a_table_with_sound_and_names(sounds, tmp_path, column, with_loader, n_v
     for path, clip in zip(paths, sounds[0], strict=False):
         soundfile.write(path, clip, SR, subtype="FLOAT")
     frame = pd.DataFrame({"path": paths, "age": np.arange(4.0)}, index=[9, 3, 5, 7])
-    bins = ["mel0", "mel1", "mel2"]
     view = MelView(sr=SR, n_mels=3)
+    bins = [f"mel_{hz:.0f}Hz" for hz in view.frequencies]
     if n_views == 2:
-        bins = ["loud__mel0", "loud__mel1", "loud__mel2", "wave__raw0"]
+        bins = [*(f"loud__{name}" for name in bins), "wave__raw0"]
         view = ViewUnion([("loud", view), ("wave", RawView(sr=SR))])
     loader = [AudioLoader(sr=SR)] if with_loader else []
     audio = make_pipeline(*loader, view, ViewScaler(), FrameStatistics(("mean", "max")))
