@@ -42,6 +42,7 @@ from skaudio.embedding import (
 )
 from skaudio.ensemble import FrameClassifier, LateFusionClassifier
 from skaudio.mixture import GMMClassifier
+from skaudio.model_selection import TagThresholdClassifier
 from skaudio.neural_network import (
     CoalaTagClassifier,
     CRNNClassifier,
@@ -161,6 +162,7 @@ INSTANCES = [
     SoftmaxAutoencoderClassifier(**CODES, **LIGHT, gamma=0.1, head_sizes=(8,)),
     SwishNetClassifier(**LIGHT),
     TagBinarizer(),
+    TagThresholdClassifier(LogisticRegression()),
     TwoLayerClassifier(
         **LIGHT | {"max_epochs": 40, "lr": 0.1}, n_hidden=16, batch_size=32
     ),

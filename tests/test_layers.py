@@ -203,6 +203,7 @@ def test_the_package_is_read(sources):
         "skaudio._utils._rows",
         "skaudio._utils._sklearn",
         "skaudio._utils._types",
+        "skaudio._utils._view_array",
     }
 
 

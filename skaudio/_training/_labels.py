@@ -17,6 +17,7 @@ from skaudio._utils._decisions import (
     decided,
     is_indicator,
     log_odds,
+    names_of_tags,
 )
 from skaudio._utils._text import shortened
 from skaudio._utils._validation import check_labels, check_tags
@@ -170,7 +171,7 @@ class TagIndicators(_Classes):
     Parameters
     ----------
     classes : ndarray of shape (n_tags,)
-        Column numbers.
+        Names of the columns of a data frame, or their numbers.
     class_weight : dict, "balanced" or None, default=None
         Weights of the tags in the loss; "balanced" weighs presence and absence alike.
     """
@@ -186,7 +187,7 @@ class TagIndicators(_Classes):
     ) -> tuple[Self, Arrays]:
         """Check y; return the target and the indicator matrix."""
         tags = check_tags(estimator, X, y, unknown=True)
-        target = cls(np.arange(tags.shape[1]), class_weight)
+        target = cls(names_of_tags(y), class_weight)
         return target, {TARGET: tags}
 
     def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
@@ -196,6 +197,9 @@ class TagIndicators(_Classes):
             raise ValueError(
                 f"It has {tags.shape[1]} tags, but y has {len(self.classes)}."
             )
+        names = names_of_tags(y)
+        if {names.dtype.kind, self.classes.dtype.kind} == {"U"}:
+            check_tag_names(names, self.classes)
         return {TARGET: tags}
 
     def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
@@ -207,9 +211,8 @@ class TagIndicators(_Classes):
 
     def _weights(self, tags: np.ndarray) -> np.ndarray:
         """Weights (2, n_tags) of absent and present tags."""
-        n_tags = tags.shape[1]
         if self.class_weight != "balanced":
-            weights = [self.class_weight.get(k, 1.0) for k in range(n_tags)]
+            weights = [self.class_weight.get(k, 1.0) for k in self.classes.tolist()]
             return np.tile(weights, (2, 1))
         counts = np.stack([(tags == 0).sum(axis=0), (tags == 1).sum(axis=0)])
         n_known = counts.sum(axis=0)
@@ -251,6 +254,16 @@ class TagIndicators(_Classes):
     def confidence(self, proba: np.ndarray) -> np.ndarray:
         """Log-odds of every tag."""
         return log_odds(proba)
+
+
+def check_tag_names(names: np.ndarray, known: np.ndarray) -> None:
+    """Refuse columns of other names, or in another order, than those of `fit`."""
+    if not np.array_equal(names, known):
+        new, old = (shortened(map(repr, some.tolist())) for some in (names, known))
+        raise ValueError(
+            f"Its columns are {new}; those of y in fit were {old}. Select them in that "
+            "order."
+        )
 
 
 def _check_weights(class_weight: Any, classes: np.ndarray) -> None:

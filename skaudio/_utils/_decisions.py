@@ -44,6 +44,30 @@ def are_tags(values: np.ndarray) -> bool:
     return bool((is_unknown | np.isin(values, (0, 1))).all())
 
 
+def names_of_tags(y: Any) -> np.ndarray:
+    """Names of the columns of a data frame that has some, otherwise their numbers."""
+    columns = list(getattr(y, "columns", []))
+    if columns and all(isinstance(name, str) for name in columns):
+        return np.array(columns)
+    return np.arange(np.shape(y)[1])
+
+
+def proba_of_tags(estimator: Any, X: Any) -> np.ndarray:
+    """Probabilities (n_clips, n_tags) that clips have tags.
+
+    Some estimators of scikit-learn give a list with those of both classes of each tag,
+    or of one class if all clips were alike.
+    """
+    proba = estimator.predict_proba(X)
+    if not isinstance(proba, list):
+        return proba
+    present = [
+        of_tag[:, list(classes).index(1)] if 1 in classes else np.zeros(len(of_tag))
+        for of_tag, classes in zip(proba, estimator.classes_, strict=True)
+    ]
+    return np.stack(present, axis=1)
+
+
 def decided(proba: np.ndarray) -> np.ndarray:
     """One where a tag is more probable than not."""
     return (proba > 0.5).astype(np.int64)

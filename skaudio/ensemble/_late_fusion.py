@@ -26,6 +26,8 @@ from skaudio._utils._decisions import (
     decided,
     is_indicator,
     log_odds,
+    names_of_tags,
+    proba_of_tags,
 )
 from skaudio._utils._sklearn import HasMethods, _fit_context
 from skaudio._utils._validation import check_labels, check_tags, check_views
@@ -153,7 +155,7 @@ class LateFusionClassifier(MetaEstimatorMixin, KnownTagsMixin, BaseEstimator):
         self._names = list(parts)
         self._has_tags = has_tags
         classes = self.estimators_[0].classes_
-        self.classes_ = np.arange(labels.shape[1]) if has_tags else classes
+        self.classes_ = names_of_tags(y) if has_tags else classes
         return self
 
     @property
@@ -332,19 +334,3 @@ def _known_tags(estimator: Any, X: Any, y: Any) -> np.ndarray:
 def _proba(estimator: Any, X: Any) -> np.ndarray:
     proba: np.ndarray = estimator.predict_proba(X)
     return proba
-
-
-def proba_of_tags(estimator: Any, X: Any) -> np.ndarray:
-    """Probabilities (n_clips, n_tags) that clips have tags.
-
-    Some estimators of scikit-learn give a list with those of both classes of each tag,
-    or of one class if all clips were alike.
-    """
-    proba = estimator.predict_proba(X)
-    if not isinstance(proba, list):
-        return proba
-    present = [
-        of_tag[:, list(classes).index(1)] if 1 in classes else np.zeros(len(of_tag))
-        for of_tag, classes in zip(proba, estimator.classes_, strict=True)
-    ]
-    return np.stack(present, axis=1)

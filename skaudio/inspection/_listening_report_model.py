@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._network_of import leaves_of
 from skaudio._utils._container import Views
-from skaudio._utils._decisions import decided
+from skaudio._utils._decisions import decided, proba_of_tags
 from skaudio.embedding._layers import LayerEmbedder
-from skaudio.ensemble._late_fusion import LateFusionClassifier, proba_of_tags
+from skaudio.ensemble._late_fusion import LateFusionClassifier
 
 PROBABILITY = "probability"
 DECISION = "decision_function"

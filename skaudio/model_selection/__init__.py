@@ -1,5 +1,6 @@
-"""Splitters for clips that were cut from recordings."""
+"""Splits by recording, and thresholds of tags."""
 
 from skaudio.model_selection._split import StratifiedGroupShuffleSplit
+from skaudio.model_selection._tag_thresholds import TagThresholdClassifier
 
-__all__ = ["StratifiedGroupShuffleSplit"]
+__all__ = ["StratifiedGroupShuffleSplit", "TagThresholdClassifier"]

@@ -29,6 +29,7 @@ _FROM_SKAUDIO = (
     "embedding",
     "ensemble",
     "mixture",
+    "model_selection",
     "neural_network",
     "preprocessing",
     "segmentation",

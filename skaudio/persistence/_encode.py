@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skaudio._utils._sklearn import BaseSearchCV
 from skaudio.persistence._classes import (
     LEFT_OUT,
     allowed,
@@ -95,10 +96,7 @@ class Encoder:
         cls = type(estimator)
         name = cls.__name__
         if name not in allowed() or cls is not class_named(name):
-            raise TypeError(
-                f"{where} is a {cls.__module__}.{name}, which is not among the classes "
-                f"that a safe file may name: {sorted(allowed())}."
-            )
+            raise TypeError(_refusal(estimator, where))
         attributes: Any = estimator.__getstate__()
         state = {}
         for key, value in attributes.items():
@@ -122,3 +120,22 @@ def _plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return None
+
+
+def _refusal(estimator: BaseEstimator, where: str) -> str:
+    """What to do with an estimator that a safe file cannot hold."""
+    cls = type(estimator)
+    what = f"{where} is a {cls.__module__}.{cls.__name__}"
+    if isinstance(estimator, BaseSearchCV):
+        return (
+            f"{what}: a safe file holds models, not searches. Save the best one, "
+            "save(search.best_estimator_, path)."
+        )
+    others = sorted(name for name, of in allowed().items() if of.startswith("sklearn."))
+    return (
+        f"{what}, which is not among the classes that a safe file may name: the "
+        f"estimators of skaudio, and of scikit-learn {', '.join(others)}. Keep the "
+        "model with skops.io.dump, whose loading makes objects of classes that you "
+        "trust only (skaudio.persistence.trusted_types()), or with joblib.dump, whose "
+        "files can run any code when they are loaded."
+    )

@@ -106,7 +106,7 @@ def test_another_rate_is_refused_and_an_unknown_one_is_not(mel, clips):
     X, y = clips
     net = network().fit(mel, y)
     other = MelView(sr=SR, n_mels=8, hop_length=200).transform(X)
-    with pytest.raises(ValueError, match="has 40 steps per second, but .* with 20"):
+    with pytest.raises(ValueError, match=r"has 40 steps per second, but .* with 20"):
         net.predict(other)
     np.testing.assert_array_equal(
         net.predict_proba(np.asarray(mel)), net.predict_proba(mel)
