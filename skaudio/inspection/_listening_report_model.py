@@ -43,7 +43,9 @@ def opinions_of(model: Any, X: Any, y: np.ndarray) -> Opinions:
         Z = step.transform(Z)
         errors = {e["row"]: e["error"] for e in getattr(step, "errors_", [])}
         if errors:  # what follows takes no NaN
-            failed |= {int(rows[row]): text for row, text in errors.items()}
+            for row, text in errors.items():
+                place = int(rows[row])
+                failed[place] = text.replace(f"Clip {row} of X", f"Clip {place} of X")
             kept = np.setdiff1d(np.arange(len(rows)), [*errors])
             Z, rows = taken(Z, kept), rows[kept]
         if not len(rows):

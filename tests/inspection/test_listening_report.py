@@ -45,7 +45,7 @@ from skaudio.inspection._listening_report_sounds import (
 )
 from skaudio.inspection._players import encoded
 from skaudio.neural_network import MultiViewBlendingClassifier
-from skaudio.preprocessing import FrameStatistics
+from skaudio.preprocessing import AudioLoader, FrameStatistics
 from skaudio.views import MelView, MFCCView, ViewUnion
 
 SR = 8000
@@ -323,6 +323,25 @@ def test_clips_that_cannot_be_loaded_keep_their_rows(clips, tmp_path):
     assert found.confusion_matrix.sum() == 10
     assert "2 of 12 clips have no prediction" in " ".join(found.notes)
     assert len(data_of(found.to_html())["clips"]) == 12
+
+
+def test_clips_may_fail_at_several_steps(clips):
+    X, y, X_test, y_test = clips
+    model = make_pipeline(
+        AudioLoader(sr=SR, on_error="nan"),
+        pipeline(LogisticRegression(), center=False, on_error="nan"),
+    ).fit(X, y)
+    ragged = [*X_test]
+    ragged[1] = ragged[1] * np.nan  # no sound
+    ragged[4] = ragged[4][:7]  # shorter than one frame
+    found = ListeningReport.from_estimator(model, ragged, y_test, max_clips=3)
+    whole = ListeningReport.from_estimator(model, [*X_test], y_test, max_clips=0)
+    others = np.setdiff1d(np.arange(12), [1, 4])
+    assert found.clips["right"].isna().to_numpy().nonzero()[0].tolist() == [1, 4]
+    assert "NaN" in found.clips["remark"][1]
+    assert "Clip 4 of X is too short" in found.clips["remark"][4]
+    assert_array_equal(found.proba[others], whole.proba[others])
+    assert np.isnan(found.proba[[1, 4]]).all()
 
 
 def test_a_class_that_the_model_does_not_know(fitted, clips):
