@@ -23,7 +23,7 @@ demo: export OMP_NUM_THREADS = 1
 endif
 test test-oldest test-newest: export SCIPY_ARRAY_API = 1
 
-.PHONY: help demo test test-oldest test-newest lint format docs bench-views bench-skorch bench-blending bench-esc10 bench-multiview \
+.PHONY: help demo test test-oldest test-newest lint format docs bench-views bench-skorch bench-minutes bench-blending bench-esc10 bench-multiview \
 	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
 	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads \
 	bench-mixing bench-defaults bench-averaging bench-mixed-precision bench-published \
@@ -71,6 +71,9 @@ bench-views: $(VENV)/.installed-bench
 
 bench-skorch: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/skorch_share.py
+
+bench-minutes: $(VENV)/.installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/minutes.py
 
 bench-blending: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/blending_cost.py

@@ -15,6 +15,7 @@ from typing import Any
 
 import _readme_auralisation as auralisation
 import _readme_first_page as first_page
+import _readme_minutes as minutes
 import _readme_probes as probes
 import _readme_samplecnn as samplecnn
 import _readme_scale as scale
@@ -411,6 +412,8 @@ TABLES: list[tuple[str, str, Any]] = [
     ("multiview_cpu", "multiview_cpu", paper_table),
     ("multiview_gpu", "multiview_gpu", full_width_table),
     ("blending_cost", "blending_cost", blending_lines),
+    ("minutes", "minutes", with_origin(minutes.minutes_table)),
+    ("memory", "minutes", with_origin(minutes.memory_table)),
     ("defaults", "defaults", with_origin(training.defaults_table)),
     ("averaging", "averaging", with_origin(training.averaging_table)),
     ("mixed_precision", "mixed_precision", with_origin(training.precision_lines)),

@@ -15,12 +15,14 @@ from skaudio._utils._files import replacing
 from skaudio._utils._rows import clips_of
 from skaudio.inspection._listening_report_clips import Labelled, clip_table
 from skaudio.inspection._listening_report_model import (
-    PROBABILITY,
-    Opinions,
     embedded,
-    features_of_scores,
     opinions_of,
     rates_of,
+)
+from skaudio.inspection._listening_report_opinions import (
+    PROBABILITY,
+    Opinions,
+    features_of_scores,
 )
 from skaudio.inspection._listening_report_page import page_of
 from skaudio.inspection._listening_report_parts import (
@@ -148,7 +150,7 @@ class ListeningReport:
     >>> model = model.fit(X[:20], y[:20])
     >>> report = ListeningReport.from_estimator(model, X[20:], y[20:])
     >>> report
-    ListeningReport of 20 clips, 3 classes: accuracy 1; 20 can be heard
+    ListeningReport of 20 clips, 3 classes: accuracy 0.85; 20 can be heard
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     report.save(Path(folder, "report.html"))
     """
@@ -443,7 +445,8 @@ class ListeningReport:
             **parts,
         )
         report.notes += coded.notes + notes
-        sounding(report, heard, options, told["rates"], rng)
+        size = len(report.to_html().encode())
+        sounding(report, heard, options, told["rates"], size, rng)
         return report
 
     # ------------------------------------------------------------------------ pages

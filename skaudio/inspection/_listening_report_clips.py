@@ -18,7 +18,7 @@ from skaudio._utils._decisions import is_indicator, with_nan
 from skaudio._utils._rows import clips_of
 from skaudio._utils._text import shortened
 from skaudio._utils._types import is_path, shown
-from skaudio.inspection._listening_report_model import PROBABILITY, Opinions
+from skaudio.inspection._listening_report_opinions import PROBABILITY, Opinions
 
 NO_PREDICTION = "No prediction."
 

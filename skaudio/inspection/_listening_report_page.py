@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import json
-import os
 import re
 from base64 import b64encode
 from collections.abc import Iterable
@@ -13,12 +11,12 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
-from skaudio.inspection._listening_report_model import PROBABILITY
-from skaudio.inspection._listening_report_sounds import Sound, frequency_ticks
+from skaudio.inspection._embedded_json import as_json
+from skaudio.inspection._listening_report_opinions import PROBABILITY
+from skaudio.inspection._listening_report_sounds import frequency_ticks
 
 MOST_BARS = 5  # classes that a clip's bars are of, and its true ones
 MAP_SIZE = 1000
@@ -62,31 +60,6 @@ def page_of(report: Any, folder: Path) -> str:
     return re.sub(r"\{\{ (\w+) \}\}", lambda match: parts[match[1]], _part("page.html"))
 
 
-def size_of(row: int, sound: Sound, folder: Path) -> int:
-    """Bytes that a sound adds to the page."""
-    return len(as_json({str(row): _sound(sound, folder)}))
-
-
-def as_json(data: Any) -> str:
-    r"""Data as JSON of ASCII characters that ends no script element.
-
-    Parameters
-    ----------
-    data : object
-        Dicts, lists, texts, numbers.
-
-    Examples
-    --------
-    >>> from skaudio.inspection._listening_report_page import as_json
-    >>> as_json({"name": "</script>"})
-    '{"name":"\\u003c/script\\u003e"}'
-    """
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
 @cache
 def _part(name: str) -> str:
     folder = files("skaudio.inspection") / "_report"
@@ -104,7 +77,7 @@ def _whole(text: str) -> str:
 
 # ----------------------------------------------------------------------------- data
 def _data(report: Any, folder: Path) -> dict[str, Any]:
-    sounds = {str(row): _sound(s, folder) for row, s in report.sounds.items()}
+    sounds = {str(row): s.data(folder) for row, s in report.sounds.items()}
     columns = [name for name in LABELS if name in report.scores]
     matrix = report.confusion_matrix
     return {
@@ -129,26 +102,6 @@ def _data(report: Any, folder: Path) -> dict[str, Any]:
         "clips": list(_clips(report)),
         "sounds": sounds,
     }
-
-
-def _sound(sound: Sound, folder: Path) -> dict[str, Any]:
-    source = sound.source
-    if sound.is_link:
-        source = _link(source, folder)
-    return {
-        "source": source,
-        "picture": sound.picture,
-        "seconds": round(sound.seconds, 4),
-        "remarks": list(sound.remarks),
-    }
-
-
-def _link(path: str, folder: Path) -> str:
-    try:
-        path = os.path.relpath(path, folder)
-    except ValueError:  # another drive
-        return Path(path).as_uri()
-    return quote(path.replace(os.sep, "/").encode("utf-8", "surrogateescape"))
 
 
 def _figures(report: Any) -> list[dict[str, str]]:

@@ -16,11 +16,7 @@ from skaudio._utils._decisions import decided
 from skaudio._utils._types import is_path
 from skaudio._utils._validation import check_clips
 from skaudio.inspection._listening_report_clips import NO_PREDICTION, Coded, Labelled
-from skaudio.inspection._listening_report_model import (
-    PROBABILITY,
-    Opinions,
-)
-from skaudio.inspection._listening_report_page import page_of, size_of
+from skaudio.inspection._listening_report_opinions import PROBABILITY, Opinions
 from skaudio.inspection._listening_report_scores import (
     average_precisions,
     class_scores,
@@ -283,9 +279,11 @@ def sounding(
     X: Any,
     options: Options,
     rates: list[float],
+    size: int,
     rng: np.random.RandomState,
 ) -> None:
-    """Give a report as many sounds as its limits allow, and let it say so."""
+    """Give a report of that many bytes as many sounds as its limits allow."""
+    _check_size(size, options)
     clips = report.clips
     right = [
         None if r is None else bool(r)
@@ -298,7 +296,6 @@ def sounding(
         )
         options = replace(options, max_clips=0)
     if not options.max_clips:
-        _check_size(report, options)
         return
     X = check_clips(Sounds(), X, reset=True, allow_nan=True)
     report.sr = _rate(X, options.sr, rates)
@@ -317,20 +314,25 @@ def sounding(
         options.normalize,
         options.verbose,
     )
-    _fill(report, X, rows, how, options)
+    _fill(report, X, rows, how, options, size)
 
 
 def _fill(
-    report: Any, X: Any, rows: list[int], how: SoundOptions, options: Options
+    report: Any,
+    X: Any,
+    rows: list[int],
+    how: SoundOptions,
+    options: Options,
+    size: int,
 ) -> None:
-    remarks = report.clips["remark"].tolist()
-    size, folder = _check_size(report, options), Path.cwd()
+    remarks, folder = report.clips["remark"].tolist(), Path.cwd()
+    size += RESERVE + len(LEFT_OUT) * len(remarks)
     is_full, sounds = False, {}
     for row, sound in sounds_of(X, rows, how):
         if isinstance(sound, str):
             remarks[row] = sound
             continue
-        more = size_of(row, sound, folder)
+        more = sound.size(row, folder)
         if size + more > options.max_size:
             is_full = True
             break
@@ -364,15 +366,12 @@ def _on_sounds(report: Any, how: SoundOptions, options: Options, is_full: bool) 
     return f"{which}, at {how.sr:g} Hz{cuts}."
 
 
-def _check_size(report: Any, options: Options) -> int:
-    """Bytes of the page without sounds."""
-    size = len(page_of(report, Path.cwd())) + RESERVE + 60 * len(report.clips)
-    if size > options.max_size:
+def _check_size(size: int, options: Options) -> None:
+    if size + RESERVE > options.max_size:
         raise ValueError(
-            f"The page takes {size:,} bytes without any sound, more than "
+            f"The page takes {size + RESERVE:,} bytes without any sound, more than "
             f"max_size={options.max_size:g}. Raise max_size, or report fewer clips."
         )
-    return size
 
 
 def _rate(X: Any, sr: float | None, rates: list[float]) -> float:

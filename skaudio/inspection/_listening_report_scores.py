@@ -23,9 +23,9 @@ def proportion(hits: np.ndarray, members: np.ndarray, groups: Any = None) -> Int
     members : ndarray of bool of shape (n_clips,)
         Out of what: other clips do not count.
     groups : ndarray of int of shape (n_clips,) or None, default=None
-        Source of each clip. Clips of one source are alike, so that they count less: as
-        many as would have the variance that is found between sources, and no more than
-        sources where all members agree.
+        Source of each clip. Clips of one source are alike, so that they count less: the
+        number of clips is the one whose share would vary as much as sources do, and
+        that of sources where all members agree.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def proportion(hits: np.ndarray, members: np.ndarray, groups: Any = None) -> Int
         if n_sources == 1:
             return share, np.nan, np.nan
         residuals = np.bincount(codes, hits[members] - share)
-        variance = n_sources / (n_sources - 1) * (residuals**2).sum() / n**2
+        variance = (residuals**2).sum() / n**2
         n_effective = n_sources if share in (0, 1) else n
         if variance > 0:
             n_effective = min(n, share * (1 - share) / variance)

@@ -9,14 +9,18 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
+import torch
 
 from skaudio._audio._load import load_clips, progress
 from skaudio._utils._types import is_path
+from skaudio.inspection._embedded_json import as_json
 from skaudio.inspection._players import encoded, playable
-from skaudio.views._mel import MelView
+from skaudio.nn.frontends import MelSpectrogram
 
 N_MELS = 64
 MOST_FRAMES = 320
@@ -52,6 +56,19 @@ class Sound:
     seconds: float
     remarks: tuple[str, ...] = ()
     is_link: bool = False
+
+    def data(self, folder: Path) -> dict[str, Any]:
+        """What a page that lies in a folder is told."""
+        return {
+            "source": _link(self.source, folder) if self.is_link else self.source,
+            "picture": self.picture,
+            "seconds": round(self.seconds, 4),
+            "remarks": list(self.remarks),
+        }
+
+    def size(self, row: int, folder: Path) -> int:
+        """Bytes that it adds to the page."""
+        return len(as_json({str(row): self.data(folder)}))
 
 
 @dataclass(frozen=True)
@@ -140,10 +157,20 @@ def _sound(
     return Sound(uri, picture, seconds, tuple(remarks))
 
 
+def _link(path: str, folder: Path) -> str:
+    try:
+        path = os.path.relpath(path, folder)
+    except ValueError:  # another drive
+        return Path(path).as_uri()
+    return quote(path.replace(os.sep, "/").encode("utf-8", "surrogateescape"))
+
+
 # ------------------------------------------------------------------------- pictures
 def spectrogram(waveform: np.ndarray, sr: float) -> str:
     """A log-mel spectrogram of one waveform as the data URI of a small PNG."""
-    decibels = _mel_view(sr).transform([waveform.astype(np.float32)])[0]
+    with torch.inference_mode():
+        samples = torch.from_numpy(waveform.astype(np.float32))
+        decibels = _front_end(sr)(samples).numpy()
     n_frames = decibels.shape[1]
     if n_frames > MOST_FRAMES:
         edges = np.linspace(0, n_frames, MOST_FRAMES + 1).astype(int)[:-1]
@@ -157,9 +184,10 @@ def spectrogram(waveform: np.ndarray, sr: float) -> str:
 
 
 @cache
-def _mel_view(sr: float) -> MelView:
+def _front_end(sr: float) -> MelSpectrogram:
     n_fft = 2 ** max(5, round(np.log2(0.04 * sr)))
-    return MelView(sr=sr, n_mels=N_MELS, n_fft=n_fft, hop_length=n_fft // 4)
+    sizes = {"n_fft": n_fft, "win_length": n_fft, "hop_length": n_fft // 4}
+    return MelSpectrogram(sr=sr, n_mels=N_MELS, **sizes)
 
 
 def frequency_ticks(sr: float) -> list[tuple[str, float]]:

@@ -20,6 +20,14 @@ FLAGS = (
 SIZES = {"desktop": (1280, 900), "phone": (375, 800)}
 SCHEMES = ("light", "dark")
 SR = 8000
+# clips last for a fraction of a second: none may end while a test looks at it
+SLOWLY = """
+const play = HTMLMediaElement.prototype.play;
+HTMLMediaElement.prototype.play = function () {
+  this.playbackRate = 0.1;
+  return play.call(this);
+};
+"""
 # each would do harm in one kind of context
 HOSTILE = [
     "</script><script>document.title = 'broken'</script>",
@@ -101,6 +109,7 @@ def page(driver, address, request):
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     driver.get(address)
+    driver.execute_script(SLOWLY)
     yield Page(driver)
     assert driver.get_log("browser") == []
     events = [json.loads(entry["message"]) for entry in driver.get_log("performance")]
@@ -315,11 +324,13 @@ def test_points_of_the_map_play(page, report):
         assert box[1] > 0  # it can be seen
     assert page.run("return document.querySelectorAll('.playing').length") == 1
     assert last not in report.sounds
+    page.choose("outcome", "wrong")  # which the last clip is not
     point = page.driver.find_element("css selector", f'#map [data-row="{last}"]')
     page.run(
         "arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true}))", point
     )
     assert page.current() == str(last)
+    assert len(page.rows()) == 45
     assert "Without sound" in page.text("[aria-current] .remark")
 
 
