@@ -146,7 +146,7 @@ INSTANCES = [
     MelView(),
     MobileNetClassifier(**LIGHT | {"max_epochs": 3}, width=0.05),
     MultiViewBlendingClassifier(**NET),
-    NetworkClassifier(module=LinearNet, max_epochs=30, lr=0.02, random_state=0),
+    NetworkClassifier(module=LinearNet, max_epochs=10, lr=0.1, random_state=0),
     PatchScaler(),
     PretrainedClassifier(
         tiny_samplecnn(5, 6),
