@@ -16,6 +16,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from own_networks import LinearNet
 from published import tiny_samplecnn
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
@@ -51,6 +52,7 @@ from skaudio.neural_network import (
     FrameLevelCNNClassifier,
     MobileNetClassifier,
     MultiViewBlendingClassifier,
+    NetworkClassifier,
     PretrainedClassifier,
     SampleCNNClassifier,
     SelfNormalizingClassifier,
@@ -145,6 +147,7 @@ INSTANCES = [
     MelView(),
     MobileNetClassifier(**LIGHT | {"max_epochs": 3}, width=0.05),
     MultiViewBlendingClassifier(**NET),
+    NetworkClassifier(module=LinearNet, max_epochs=10, lr=0.1, random_state=0),
     PatchScaler(),
     PretrainedClassifier(
         tiny_samplecnn(5, 6),
@@ -305,6 +308,11 @@ NETS = [
     FrameLevelCNNClassifier(**SHORT | WITHOUT_VALIDATION, n_modules=2),
     MobileNetClassifier(width=0.1, max_epochs=3, segment_length=12, random_state=0),
     MultiViewBlendingClassifier(**SHORT, segment_length=12),
+    NetworkClassifier(
+        module=LinearNet,
+        module_params={"dropout": 0.2},
+        **{"max_epochs": 3, "segment_length": 12, "random_state": 0},
+    ),
     PretrainedClassifier(tiny_samplecnn(3, 3, 3), max_epochs=3, random_state=0),
     SampleCNNClassifier(**SHORT | WITHOUT_VALIDATION, sizes=(3, 3, 3)),
     SelfNormalizingClassifier(max_epochs=3, segment_length=12, random_state=0),

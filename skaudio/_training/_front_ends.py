@@ -76,6 +76,13 @@ class OwnViews:
         for name, view in self.views.items():
             if "device" in view.get_params():
                 view.set_params(device=device)
+            if not view.has_front_end:
+                raise ValueError(
+                    f"View {name!r} is a transformer of your own, which a network "
+                    "cannot compute of training segments on its device. Compute the "
+                    "views before the network: make_pipeline(union, ViewScaler(), "
+                    "network with views=None)."
+                )
             if view.get_params().get("pad_mode") == "wrap":
                 raise ValueError(
                     f"View {name!r} has pad_mode='wrap', which joins the end of a clip "

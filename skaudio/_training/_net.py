@@ -102,8 +102,9 @@ class SegmentNet(NeuralNet):
         with torch.inference_mode(False), seeded_initialisation(self.seed):
             super().initialize_module()
             # channels last: convolutions with few channels are a third faster on a CPU
+            layout = getattr(self.module_, "memory_format", torch.channels_last)
             self.module_: Any = self.module_.to(
-                dtype=getattr(torch, self.dtype), memory_format=torch.channels_last
+                dtype=getattr(torch, self.dtype), memory_format=layout
             )
         self.frozen: Sequence[nn.Module] = ()  # modules that training leaves alone
         return self

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from skaudio.inspection._networks import Model
 from skaudio.nn.devices import without_autocast
 
 Tensors = dict[str, Tensor]
@@ -30,7 +29,7 @@ class Decision:
         With a fitted classifier.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Any) -> None:
         estimator = model.estimator
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(

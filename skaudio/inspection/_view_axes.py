@@ -80,7 +80,7 @@ class Picture:
     def of(cls, view: Any, values: np.ndarray) -> Picture:
         """Picture of what a view has computed, levels in dB."""
         rows, unit = words_of(view, len(values))
-        front_end = view._front_end("float32", "cpu")
+        front_end = view._front_end("float32", "cpu") if view.has_front_end else None
         start = getattr(front_end, "centre", 0.0) / view.sr
         values = in_decibels(view, np.asarray(values))
         known = view.frequencies

@@ -14,6 +14,7 @@ from skaudio.neural_network._fine_tuning import FineTunedClassifier
 from skaudio.neural_network._frame_level import FrameLevelCNNClassifier
 from skaudio.neural_network._mobilenet import MobileNetClassifier
 from skaudio.neural_network._multiview import MultiViewBlendingClassifier
+from skaudio.neural_network._own import NetworkClassifier
 from skaudio.neural_network._pretrained import PretrainedClassifier
 from skaudio.neural_network._samplecnn import SampleCNNClassifier
 from skaudio.neural_network._selfnormalizing import SelfNormalizingClassifier
@@ -33,6 +34,7 @@ __all__ = [
     "FrameLevelCNNClassifier",
     "MobileNetClassifier",
     "MultiViewBlendingClassifier",
+    "NetworkClassifier",
     "Optimizer",
     "PlateauSchedule",
     "PretrainedClassifier",

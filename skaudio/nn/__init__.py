@@ -42,6 +42,7 @@ from skaudio.nn.mean_pool import MeanPool
 from skaudio.nn.mfcc import MFCC
 from skaudio.nn.mobilenet import ConvNorm, MobileNet
 from skaudio.nn.multiview import MultiViewCRNN
+from skaudio.nn.own_network import OwnNetwork
 from skaudio.nn.samplecnn import FrameLevelCNN, SampleBlock, SampleCNN
 from skaudio.nn.selfnormalizing import AlphaDropout, SelfNormalizingNet
 from skaudio.nn.softmax_autoencoder import (
@@ -90,6 +91,7 @@ __all__ = [
     "MultiViewCRNN",
     "MusiCNN",
     "OneBranch",
+    "OwnNetwork",
     "PowerSpectrogram",
     "SampleBlock",
     "SampleCNN",

@@ -20,6 +20,7 @@ def folded(module: nn.Module) -> nn.Module:
     ----------
     module : Module
         A network whose blocks call them ``conv`` and ``norm``, or have that method.
+        What is below a module with ``is_foldable = False`` stays as it is.
 
     Returns
     -------
@@ -37,13 +38,21 @@ def folded(module: nn.Module) -> nn.Module:
     True
     """
     whole = nn.ModuleList([copy.deepcopy(module)]).eval()
+    foreign = {
+        id(part)
+        for network in whole.modules()
+        if not getattr(network, "is_foldable", True)
+        for part in network.modules()
+    }
     for block in list(whole.modules()):
+        if isinstance(block, nn.RNNBase):  # cuDNN wants the copies side by side
+            block.flatten_parameters()
+        if id(block) in foreign:
+            continue
         for name, layer in block.named_children():
             own: Any = getattr(layer, "folded", None)
             if own is not None:
                 setattr(block, name, own())
-        if isinstance(block, nn.RNNBase):  # cuDNN wants the copies side by side
-            block.flatten_parameters()
         layers: dict[str, Any] = dict(block.named_children())
         if "conv" in layers and "norm" in layers:
             conv: Any = layers["conv"]

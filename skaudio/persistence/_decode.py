@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -33,6 +33,8 @@ class Decoder:
         By the names in the description.
     budget : Budget
         What all may take.
+    modules : sequence of type, default=()
+        Classes of networks that the reader trusts; a file names one, and brings none.
 
     Examples
     --------
@@ -44,9 +46,15 @@ class Decoder:
     [1, array([1., 1.])]
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], budget: Budget) -> None:
+    def __init__(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        budget: Budget,
+        modules: Sequence[type] = (),
+    ) -> None:
         self.arrays = arrays
         self.budget = budget
+        self.modules = {module.__name__: module for module in modules}
 
     def decode(self, node: Any) -> Any:
         """Make the value that a description stands for."""
@@ -69,7 +77,19 @@ class Decoder:
             return self._decode_objects(node)
         if kind == "estimator":
             return self._decode_estimator(node)
+        if kind == "module":
+            return self._known_module(node["name"])
         raise ValueError(f"it holds an entry of unknown kind {kind!r:.40}")
+
+    def _known_module(self, name: Any) -> type:
+        """The class of a network that the reader gave, by the last part of its name."""
+        last = str(name).rpartition(".")[2]
+        if last not in self.modules:
+            raise ValueError(
+                f"its network is of the class {name!r:.80}, which is not skaudio's. "
+                f"If you have and trust it, pass load(..., modules=[{last:.40}])"
+            )
+        return self.modules[last]
 
     def _decode_objects(self, node: dict[str, Any]) -> np.ndarray:
         items, shape, dtype = node["items"], node["shape"], np.dtype(node["dtype"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from hashlib import blake2b
 from typing import Any
@@ -68,6 +69,8 @@ class Encoder:
             return {KIND: "dict", "items": pairs}
         if isinstance(value, BaseEstimator):
             return self._encode_estimator(value, where)
+        if _is_network(value):
+            return {KIND: "module", "name": f"{value.__module__}.{value.__qualname__}"}
         raise TypeError(
             f"{where} is a {type(value).__name__}, which a safe file cannot hold. Set "
             "it to a plain value, or use joblib.dump, whose files can execute code."
@@ -112,6 +115,12 @@ class Encoder:
                 check_weights(value)
             state[key] = self.encode(value, f"{where}.{key}")
         return {KIND: "estimator", "class": name, "state": state}
+
+
+def _is_network(value: Any) -> bool:
+    """Whether a value is a class of torch modules; then torch has been imported."""
+    nn = sys.modules.get("torch.nn")
+    return isinstance(value, type) and nn is not None and issubclass(value, nn.Module)
 
 
 def _plain(value: Any) -> Any:

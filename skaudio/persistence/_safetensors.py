@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -80,13 +80,17 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
         part.write_bytes(content)
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], *, modules: Sequence[type] = ()) -> Any:
     """Load what `save` wrote. Nothing in the file is executed.
 
     Parameters
     ----------
     path : str or path-like
         File to read.
+    modules : sequence of type, default=()
+        Classes of networks that `NetworkClassifier` was trained with: files name them,
+        and hold none of their code. The class is yours, and so is what its constructor
+        does with the values of ``module_params`` from the file.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def load(path: str | os.PathLike[str]) -> Any:
             f"{os.fspath(path)!r} holds arrays, but no estimator of skaudio."
         )
     try:
-        return _estimator(metadata, arrays, Budget(n_bytes))
+        return _estimator(metadata, arrays, Budget(n_bytes), modules)
     except Warning:  # such as of another version of scikit-learn, made an error
         raise
     except Exception as error:  # damaged and forged files fail in any way
@@ -153,7 +157,10 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.nd
 
 
 def _estimator(
-    metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray], budget: Budget
+    metadata: Mapping[str, str],
+    arrays: Mapping[str, np.ndarray],
+    budget: Budget,
+    modules: Sequence[type],
 ) -> Any:
     header = metadata[HEADER]
     checksum = metadata.get(CHECKSUM)  # older files have none
@@ -170,7 +177,7 @@ def _estimator(
             f"it has format {content.get('format')!r}; this version of skaudio reads "
             f"{FORMAT!r}"
         )
-    estimator = Decoder(arrays, budget).decode(content["estimator"])
+    estimator = Decoder(arrays, budget, modules).decode(content["estimator"])
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"it describes a {type(estimator).__name__}, no estimator")
     return estimator

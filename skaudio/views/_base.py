@@ -121,6 +121,8 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
     cache: Any
     cache_by: str
 
+    has_front_end = True  # a module of torch computes it, or nothing has to
+
     @property
     @abstractmethod
     def rate(self) -> float:
@@ -242,6 +244,10 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         kind = available_device(self.device) if hasattr(self, "device") else "cpu"
         code = files_of(type(self)), versions_of(*DECODERS, *FRONT_ENDS)
         return store_of(self.kind, content, kind.partition(":")[0], *code)
+
+    def _by_itself(self, clips: list[np.ndarray]) -> list[np.ndarray]:
+        """The view without a front end: the samples as they are, (1, n_samples)."""
+        return [clip[None] for clip in clips]
 
     def _check_computable(self) -> None:
         """Refuse parameters that do not fit together, and devices that are not here."""
@@ -392,24 +398,31 @@ def compute_clips(
     views: Sequence[Any], clips: list[np.ndarray], dtype: str
 ) -> list[tuple[list[np.ndarray], list[float]]]:
     """Views of clips of one dtype, which decides the precision."""
-    raw = [clip[None] for clip in clips], [np.nan] * len(clips)  # no range
-    computing = next((view for view in views if hasattr(view, "device")), None)
-    if computing is None:
-        return [raw for _ in views]
+    computing = [view for view in views if hasattr(view, "device")]
+    found = iter(_by_front_ends(computing, clips, dtype) if computing else ())
+    no_range = [np.nan] * len(clips)
+    return [
+        next(found) if hasattr(view, "device") else (view._by_itself(clips), no_range)
+        for view in views
+    ]
+
+
+def _by_front_ends(
+    views: Sequence[Any], clips: list[np.ndarray], dtype: str
+) -> Iterable[tuple[list[np.ndarray], list[float]]]:
+    """Views by their front ends, with what these share computed once."""
     from skaudio.nn.devices import available_device
     from skaudio.nn.runner import run_front_ends
 
-    device = available_device(computing.device)
+    device = available_device(views[0].device)
     front_ends = [view._front_end(dtype, device) for view in views]
     shortest = max(view._shortest for view in views)
-    computed = run_front_ends(
-        [front_end for front_end in front_ends if front_end is not None],
+    return run_front_ends(
+        front_ends,
         [_lengthened(clip, shortest) for clip in clips],
-        batch_size=computing.batch_size,
+        batch_size=views[0].batch_size,
         device=device,
     )
-    found = iter(computed)
-    return [raw if front_end is None else next(found) for front_end in front_ends]
 
 
 def _lengthened(clip: np.ndarray, n_samples: int) -> np.ndarray:

@@ -31,6 +31,7 @@ from skaudio.views._mel import MelView
 from skaudio.views._mfcc import MFCCView
 from skaudio.views._raw import RawView
 from skaudio.views._stft import STFTView
+from skaudio.views._transformer import TransformerView
 
 NAMED_VIEWS: dict[str, type[BaseView]] = {
     "mel": MelView,
@@ -56,7 +57,9 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
     transformer_list : list of (str, view) tuples
         Names and views. All views must agree in `sr`, `mono`, `trim_silence`,
         `duration`, `on_error`, `batch_size` and `device`, and in `cache` and `cache_by`
-        unless these are given here.
+        unless these are given here. A transformer of your own may stand among them: its
+        ``transform`` gets a list of one waveform and gives one array (n_bins,
+        n_frames), and its attribute ``rate`` are the frames per second.
     cache : bool, str, path-like or None, default=None
         Whether to keep the views of every clip in memory, up to 512 MiB in all of a
         process (see :mod:`skaudio.cache`). A folder keeps them on disk instead, for
@@ -229,13 +232,12 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
                 "ViewUnion needs at least one view; got "
                 f"transformer_list={self.transformer_list!r}."
             )
+        own: list[Any] = [v for v in views.values() if isinstance(v, BaseView)]
         for name, view in views.items():
             if not isinstance(view, BaseView):
-                raise TypeError(
-                    f"{name!r} in ViewUnion must be a view, such as MelView(), or "
-                    f"'drop'; got {view!r}."
-                )
-            view._validate_params()
+                _check_transformer(name, view)
+                views[name] = TransformerView.beside(view, own)
+            views[name]._validate_params()
         own = [name for name in CACHING if getattr(self, name) is None]
         _check_agreement(views, (*LOADING, *COMPUTING, *own))
         return views
@@ -246,6 +248,20 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _check_transformer(name: str, transformer: Any) -> None:
+    """Refuse what is neither a view nor a transformer that can be one."""
+    is_object = not isinstance(transformer, type) and hasattr(transformer, "get_params")
+    missing = [part for part in ("transform", "rate") if not hasattr(transformer, part)]
+    if missing or not is_object:
+        raise TypeError(
+            f"{name!r} in ViewUnion must be a view, such as MelView(), 'drop', or a "
+            "transformer of scikit-learn's kind, whose transform makes an array "
+            "(n_bins, n_frames) of each waveform in a list, with an attribute rate, "
+            f"its frames per second; got {transformer!r}"
+            f"{f', which has no {missing[0]}' if missing else ''}."
+        )
 
 
 def _is_dropped(view: Any) -> bool:
