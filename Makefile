@@ -150,7 +150,7 @@ bench-probes: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/probe_cost.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest demo_output build dist docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest demo_output build dist docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst docs/_static/generated
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	find skaudio tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -11,6 +11,8 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import api_reference
+import pictures
+import thumbnails
 
 import skaudio
 
@@ -44,6 +46,7 @@ myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]
 
 sphinx_gallery_conf = {
+    "within_subsection_order": "gallery_order.ByUse",
     "examples_dirs": "examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"[/\\]plot_",
@@ -58,9 +61,10 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skaudio {release}"
+html_static_path = ["_static"]
 html_show_sourcelink = False
 html_copy_source = False
-WITHOUT_SIDEBAR = "index install quickstart papers glossary changelog"
+WITHOUT_SIDEBAR = "index install papers glossary changelog"
 html_sidebars = {page: [] for page in WITHOUT_SIDEBAR.split()}
 html_theme_options = {
     "navbar_align": "left",
@@ -118,4 +122,6 @@ def skip_foreign(app, what, name, obj, skip, options):
 
 def setup(app):
     api_reference.write(HERE)
+    pictures.write(HERE / "_static" / "generated")
+    thumbnails.write(HERE / "_static" / "generated" / "guide")
     app.connect("autodoc-skip-member", skip_foreign)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from skaudio.datasets import make_sounds
-from skaudio.inspection import BlendingDisplay
+from skaudio.inspection import BlendingDisplay, PlayerTable
 from skaudio.model_selection import StratifiedGroupShuffleSplit
 from skaudio.neural_network import (
     Augmentation,
@@ -40,6 +40,7 @@ X, y, groups = make_sounds(
 )
 splitter = StratifiedGroupShuffleSplit(test_size=0.3, random_state=0)
 train, test = next(splitter.split(X, y, groups))
+PlayerTable(X[:4], {"class": y[:4], "recording": groups[:4]}, sr=sr)
 
 # %%
 # One network, views included

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skaudio.datasets import make_sounds
+from skaudio.inspection import PlayerTable
 from skaudio.neural_network import DistilledClassifier, SwishNetClassifier
 from skaudio.preprocessing import FrameStatistics, ViewScaler
 from skaudio.views import MFCCView
@@ -37,6 +38,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 rng = np.random.default_rng(0)
 is_random = rng.random(len(y_train)) < 0.3
 y_train[is_random] = rng.choice(np.unique(y), is_random.sum())
+PlayerTable(X[:4], {"class": y[:4]}, sr=sr)
 
 # %%
 # A teacher, a student, and the student on its own

@@ -13,8 +13,16 @@ from sklearn.model_selection import train_test_split
 
 from skaudio.datasets import make_sounds
 from skaudio.embedding import LayerEmbedder, make_probe
-from skaudio.inspection import EmbeddingDisplay, FilterSpectrumDisplay
+from skaudio.inspection import EmbeddingDisplay, FilterSpectrumDisplay, PlayerTable
 from skaudio.neural_network import SampleCNNClassifier
+
+# %%
+# Four kinds of sound
+# -------------------
+
+sr = 8000
+X, y = make_sounds(n_clips=400, n_classes=4, sr=sr, random_state=0)
+PlayerTable(X[:4], {"class": y[:4]}, sr=sr)
 
 # %%
 # A waveform in, a class out
@@ -24,8 +32,6 @@ from skaudio.neural_network import SampleCNNClassifier
 # training on a CPU wants a narrow network and one cycle of Adam instead of the paper's
 # long schedule of learning rates.
 
-sr = 8000
-X, y = make_sounds(n_clips=400, n_classes=4, sr=sr, random_state=0)
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=0
 )

@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from skaudio.datasets import make_recordings, make_sounds
-from skaudio.inspection import SegmentationDisplay
+from skaudio.inspection import PlayerTable, SegmentationDisplay
 from skaudio.metrics import boundary_scores, frame_accuracy, frame_confusion
 from skaudio.neural_network import SwishNetClassifier
 from skaudio.preprocessing import ViewScaler
@@ -61,6 +61,7 @@ recordings, truth = make_recordings(
     *(X_test, y_test), sr=SR, n_recordings=5, silence=quiet, random_state=0
 )
 print(truth.head().round(2))
+PlayerTable(recordings[:1], {"recording": [0]}, sr=SR, max_duration=20.0)
 
 # %%
 # Segments
