@@ -34,6 +34,7 @@ from skaudio.inspection._players import Sounds
 METHODS = ("tsne", "pca")
 AUDIO = ("ogg", "flac", "wav", "link")
 USUAL_RATE = 22050.0  # Hz, as the views have it
+MOST_CHANNELS = 8
 N_RESAMPLES = 1000
 MOST_FEATURES = 50  # that t-SNE is given, after PCA
 PERPLEXITY = 30
@@ -282,7 +283,7 @@ class Heard:
 
 def heard_of(X: Any, options: Options, rates: list[float]) -> Heard:
     """Check sounds, before anything is predicted."""
-    if isinstance(X, Views) or getattr(X, "ndim", 0) > 2:
+    if _are_views(X):
         return Heard(
             remark="X holds views, which cannot be played: pass sounds=, files or "
             "waveforms, to hear the clips."
@@ -291,6 +292,16 @@ def heard_of(X: Any, options: Options, rates: list[float]) -> Heard:
         return Heard()
     clips = check_clips(Sounds(), X, reset=True, allow_nan=True)
     return Heard(clips, _rate(clips, options.sr, rates))
+
+
+def _are_views(X: Any) -> bool:
+    """Whether clips are views, one bin per row, rather than sound of a few channels."""
+    if isinstance(X, Views) or getattr(X, "ndim", 0) > 2:
+        return True
+    is_list = isinstance(X, (list, tuple)) or getattr(X, "dtype", None) == np.dtype("O")
+    return is_list and all(
+        getattr(clip, "ndim", 0) == 2 and len(clip) > MOST_CHANNELS for clip in X
+    )
 
 
 def sounding(
