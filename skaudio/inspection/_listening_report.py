@@ -13,7 +13,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from skaudio._utils._files import replacing
 from skaudio._utils._rows import clips_of
-from skaudio.inspection._listening_report_clips import Labelled, clip_table
+from skaudio.inspection._listening_report_clips import Labelled, clip_table, names_of
 from skaudio.inspection._listening_report_model import (
     embedded,
     opinions_of,
@@ -26,9 +26,11 @@ from skaudio.inspection._listening_report_opinions import (
 )
 from skaudio.inspection._listening_report_page import page_of
 from skaudio.inspection._listening_report_parts import (
+    Heard,
     Options,
     check_options,
     check_proba,
+    heard_of,
     positions,
     scored,
     sounding,
@@ -294,15 +296,15 @@ class ListeningReport:
         check_options(options)
         labels = Labelled.of(y, class_names)
         clips_of(X)  # refuses what is no collection of clips, such as one path
-        check_consistent_length(X, y, groups)
+        check_consistent_length(X, y, groups, names, sounds)
+        sounds = X if sounds is None else sounds
+        heard = heard_of(sounds, options, rates_of(estimator))
         found = opinions_of(estimator, X, labels.y)
         if embedder is not None:
-            features, name = embedded(embedder, X)
-            found = found.with_features(features, name)
-        rates = rates_of(estimator)
-        told = {"groups": groups, "names": names, "title": title, "rates": rates}
-        seed = random_state
-        return cls._made(X, labels, found, options, sounds, told, seed)
+            found = found.with_features(*embedded(embedder, X))
+        names = names_of(sounds, len(labels), names)
+        told = {"names": names, "groups": groups, "title": title}
+        return cls._made(labels, found, heard, options, told, random_state)
 
     @classmethod
     def from_predictions(
@@ -406,35 +408,33 @@ class ListeningReport:
         check_options(options)
         labels = Labelled.of(y, class_names)
         clips_of(X)
-        check_consistent_length(X, y, y_proba, groups)
+        check_consistent_length(X, y, y_proba, groups, names)
+        heard = heard_of(X, options, [])
         found = check_proba(y_proba, classes, labels, branches)
-        features, name = features_of_scores(found.scores, PROBABILITY)
+        map_of = features_of_scores(found.scores, PROBABILITY)
         if embeddings is not None:
-            features, name = embedded(embeddings, X)
-        found = found.with_features(features, name)
-        told = {"groups": groups, "names": names, "title": title, "rates": []}
-        return cls._made(X, labels, found, options, None, told, random_state)
+            map_of = embedded(embeddings, X)
+        found = found.with_features(*map_of)
+        names = names_of(X, len(labels), names)
+        told = {"names": names, "groups": groups, "title": title}
+        return cls._made(labels, found, heard, options, told, random_state)
 
     @classmethod
     def _made(
         cls,
-        X: Any,
         labels: Labelled,
         found: Opinions,
+        heard: Heard,
         options: Options,
-        sounds: Any,
         told: dict[str, Any],
         random_state: Any,
     ) -> ListeningReport:
         rng = check_random_state(random_state)
-        heard = X if sounds is None else sounds
-        check_consistent_length(X, heard, told["names"])
         coded = labels.coded(found)
-        clips = clip_table(coded, found, heard, told["groups"], told["names"])
         parts = scored(coded, found, told["groups"], rng)
         place, caption, notes = positions(found, options.method, rng)
         report = cls(
-            clips=clips,
+            clips=clip_table(coded, found, told["names"], told["groups"]),
             classes=coded.names,
             proba=found.scores,
             score_name=found.kind,
@@ -446,7 +446,7 @@ class ListeningReport:
         )
         report.notes += coded.notes + notes
         size = len(report.to_html().encode())
-        sounding(report, heard, options, told["rates"], size, rng)
+        sounding(report, heard, coded.right(), options, size, rng)
         return report
 
     # ------------------------------------------------------------------------ pages

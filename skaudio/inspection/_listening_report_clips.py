@@ -135,14 +135,14 @@ def _check_names(names: Sequence[str], n: int, is_tags: bool) -> None:
         raise ValueError(f"Two {what} have the name {twice[0]!r}: names must differ.")
 
 
-def clip_table(coded: Coded, found: Opinions, X: Any, groups: Any, names: Any) -> Any:
+def clip_table(coded: Coded, found: Opinions, names: list[str], groups: Any) -> Any:
     """The attribute `clips` of a report."""
     import pandas as pd
 
     right = coded.right()
     confidence, margin = _certainty(coded, found)
     n_clips = len(right)
-    table: dict[str, Any] = {"name": names_of(X, n_clips, names)}
+    table: dict[str, Any] = {"name": names}
     if groups is not None:
         table["source"] = [str(source) for source in groups]
     is_probability = found.kind == PROBABILITY and not coded.is_tags

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from skaudio.inspection._players import Sounds
 METHODS = ("tsne", "pca")
 AUDIO = ("ogg", "flac", "wav", "link")
 USUAL_RATE = 22050.0  # Hz, as the views have it
+MOST_CHANNELS = 8
 N_RESAMPLES = 1000
 MOST_FEATURES = 50  # that t-SNE is given, after PCA
 PERPLEXITY = 30
@@ -69,10 +70,9 @@ def check_options(options: Options) -> None:
     limits = {"max_duration": "seconds", "max_size": "bytes", "sr": "Hz"}
     for name, unit in limits.items():
         value: Any = getattr(options, name)
-        is_right = isinstance(value, (int, float, np.number)) and bool(
-            0 < value < np.inf
-        )
-        if not is_right and not (name == "sr" and value is None):
+        if name == "sr" and value is None:
+            continue
+        if not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
             raise ValueError(
                 f"{name} must be a number of {unit} above 0; got {value!r}."
             )
@@ -121,11 +121,9 @@ def scored(
     coded: Coded, found: Opinions, groups: Any, rng: np.random.RandomState
 ) -> dict[str, Any]:
     """Scores of classes and of all clips, as the report has them."""
-    codes = (
-        None
-        if groups is None
-        else np.unique(np.asarray(groups), return_inverse=True)[1]
-    )
+    codes = None
+    if groups is not None:
+        codes = np.unique(np.asarray(groups), return_inverse=True)[1]
     right = coded.right()
     known = np.array([r is not None for r in right])
     hits = np.array([r is True for r in right])
@@ -274,47 +272,69 @@ def positions(
 
 
 # --------------------------------------------------------------------------- sounds
+@dataclass(frozen=True)
+class Heard:
+    """Clips that can be heard, and their rate; or a remark on why there are none."""
+
+    clips: Any = None
+    sr: float | None = None
+    remark: str = ""
+
+
+def heard_of(X: Any, options: Options, rates: list[float]) -> Heard:
+    """Check sounds, before anything is predicted."""
+    if _are_views(X):
+        return Heard(
+            remark="X holds views, which cannot be played: pass sounds=, files or "
+            "waveforms, to hear the clips."
+        )
+    if not options.max_clips:
+        return Heard()
+    clips = check_clips(Sounds(), X, reset=True, allow_nan=True)
+    return Heard(clips, _rate(clips, options.sr, rates))
+
+
+def _are_views(X: Any) -> bool:
+    """Whether clips are views, one bin per row, rather than sound of a few channels."""
+    if isinstance(X, Views) or getattr(X, "ndim", 0) > 2:
+        return True
+    is_list = isinstance(X, (list, tuple)) or getattr(X, "dtype", None) == np.dtype("O")
+    return is_list and all(
+        getattr(clip, "ndim", 0) == 2 and len(clip) > MOST_CHANNELS for clip in X
+    )
+
+
 def sounding(
     report: Any,
-    X: Any,
+    heard: Heard,
+    right: list[bool | None],
     options: Options,
-    rates: list[float],
     size: int,
     rng: np.random.RandomState,
 ) -> None:
     """Give a report of that many bytes as many sounds as its limits allow."""
-    _check_size(size, options)
-    clips = report.clips
-    right = [
-        None if r is None else bool(r)
-        for r in clips["right"].astype(object).where(clips["right"].notna(), None)
-    ]
-    if isinstance(X, Views) or getattr(X, "ndim", 0) > 2:
-        report.notes.append(
-            "X holds views, which cannot be played: pass sounds=, files or waveforms, "
-            "to hear the clips."
+    if size + RESERVE > options.max_size:
+        raise ValueError(
+            f"The page takes {size + RESERVE:,} bytes without any sound, more than "
+            f"max_size={options.max_size:g}. Raise max_size, or report fewer clips."
         )
-        options = replace(options, max_clips=0)
-    if not options.max_clips:
+    if heard.remark:
+        report.notes.append(heard.remark)
+    if heard.clips is None or heard.sr is None:
         return
-    X = check_clips(Sounds(), X, reset=True, allow_nan=True)
-    report.sr = _rate(X, options.sr, rates)
-    failed = {
-        row
-        for row, text in enumerate(clips["remark"])
-        if len(text) > len(NO_PREDICTION)
-    }
-    order = [row for row in clips.sort_values("order").index if row not in failed]
-    margin = clips["margin"].to_numpy()
-    rows = in_priority(order, right, margin, clips["true"], options.max_clips, rng)
+    table, report.sr = report.clips, heard.sr
+    loaded = table["remark"].str.len() <= len(NO_PREDICTION)
+    order = table[loaded].sort_values("order").index
+    margin, labels = table["margin"].to_numpy(), table["true"]
+    rows = in_priority(order, right, margin, labels, options.max_clips, rng)
     how = SoundOptions(
-        report.sr,
+        heard.sr,
         options.audio,
         options.max_duration,
         options.normalize,
         options.verbose,
     )
-    _fill(report, X, rows, how, options, size)
+    _fill(report, heard.clips, rows, how, options, size)
 
 
 def _fill(
@@ -364,14 +384,6 @@ def _on_sounds(report: Any, how: SoundOptions, options: Options, is_full: bool) 
     cut = sum("first" in remark for sound in heard for remark in sound.remarks)
     cuts = f"; {cut} longer ones are cut to {how.max_duration:g} s" if cut else ""
     return f"{which}, at {how.sr:g} Hz{cuts}."
-
-
-def _check_size(size: int, options: Options) -> None:
-    if size + RESERVE > options.max_size:
-        raise ValueError(
-            f"The page takes {size + RESERVE:,} bytes without any sound, more than "
-            f"max_size={options.max_size:g}. Raise max_size, or report fewer clips."
-        )
 
 
 def _rate(X: Any, sr: float | None, rates: list[float]) -> float:

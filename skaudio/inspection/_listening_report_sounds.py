@@ -16,7 +16,8 @@ from urllib.parse import quote
 import numpy as np
 import torch
 
-from skaudio._audio._load import load_clips, progress
+from skaudio._audio._load import load_parts
+from skaudio._audio._report import Report
 from skaudio._utils._types import is_path
 from skaudio.inspection._embedded_json import as_json
 from skaudio.inspection._players import encoded, playable
@@ -27,7 +28,6 @@ MOST_FRAMES = 320
 RANGE = 80.0  # dB below the maximum that are shown
 QUIETEST = -60.0  # dB: a maximum below it is not raised any further
 LEVELS = 32
-AT_A_TIME = 16  # clips that are in memory
 HZ = (50, 100, 200, 500, 1000, 2000, 4000, 8000, 16000, 32000, 64000)
 # matplotlib's magma at 0, 0.2, ..., 1
 COLORS = ("000004", "3b0f70", "8c2981", "de4968", "fe9f6d", "fcfdbf")
@@ -118,26 +118,19 @@ def sounds_of(
     clips: Any, rows: Sequence[int], options: SoundOptions
 ) -> Iterator[tuple[int, Sound | str]]:
     """Sounds of some rows in turn, or why there is none."""
-    seconds = options.max_duration
-    with progress(len(rows), options.verbose) as advance:
-        for start in range(0, len(rows), AT_A_TIME):
-            some = rows[start : start + AT_A_TIME]
-            waveforms, errors = load_clips(
-                [clips[row] for row in some], sr=options.sr, on_error="nan", rows=some
-            )
-            failed = {error["row"]: error["error"] for error in errors}
-            for row, waveform in zip(some, waveforms, strict=True):
-                advance(1)
-                if row in failed:
-                    yield row, f"It could not be loaded. {failed[row]}"
-                else:
-                    yield row, _sound(clips[row], waveform, seconds, options)
+    report = Report()
+    how: dict[str, Any] = {"sr": options.sr, "verbose": options.verbose}
+    for part in load_parts(clips, report, rows=rows, on_error="nan", **how):
+        failed = {error["row"]: error["error"] for error in report.errors}
+        for row, clip, wave in zip(part.rows, part.clips, part.waveforms, strict=True):
+            if row in failed:
+                yield row, f"It could not be loaded. {failed[row]}"
+            else:
+                yield row, _sound(clip, wave, options)
 
 
-def _sound(
-    clip: Any, waveform: np.ndarray, max_duration: float, options: SoundOptions
-) -> Sound:
-    sr, remarks = options.sr, []
+def _sound(clip: Any, waveform: np.ndarray, options: SoundOptions) -> Sound:
+    sr, max_duration, remarks = options.sr, options.max_duration, []
     shown = waveform[: max(1, round(max_duration * sr))]
     if len(shown) < len(waveform):
         remarks.append(f"first {max_duration:g} s of {len(waveform) / sr:.1f} s")

@@ -299,6 +299,18 @@ def test_branches_and_members_speak(clips):
     assert len(found.sounds) == 2
 
 
+def test_views_are_not_taken_for_sound(clips):
+    X, y, *_ = clips
+    mel = MelView(sr=SR).transform(X)
+    for views in (mel, [view[:, : 10 + row] for row, view in enumerate(mel)]):
+        found = ListeningReport.from_predictions(views, y, y, sr=SR)
+        assert not found.sounds
+        assert "pass sounds=" in " ".join(found.notes)
+    stereo = [np.stack([clip, clip]) for clip in X]
+    found = ListeningReport.from_predictions(stereo, y, y, sr=SR, max_clips=1)
+    assert len(found.sounds) == 1
+
+
 # ----------------------------------------------------------------- what is not usual
 def test_clips_that_cannot_be_loaded_keep_their_rows(clips, tmp_path):
     X, y, X_test, y_test = clips

@@ -456,7 +456,7 @@ function drawLegend() {
 const sorting = { column: null, sign: 1 };
 
 function drawScores() {
-  const { columns, rows } = data.scores;
+  const { columns } = data.scores;
   if (data.isTags) byId("scores-title").textContent = "Scores per tag";
   const heads = ["Clips", ...columns].map((name, i) => {
     const button = element("button", { type: "button" }, name);
@@ -477,10 +477,12 @@ function fillScores() {
   const { rows } = data.scores;
   const value = (code) => {
     const of = rows[code][sorting.column];
-    return (Array.isArray(of) ? of[0] : of) ?? 2;
+    return Array.isArray(of) ? of[0] : of;
   };
+  const compare = (a, b) => (value(a) === null) - (value(b) === null)
+    || sorting.sign * (value(a) - value(b));
   const order = rows.map((_, code) => code);
-  if (sorting.column !== null) order.sort((a, b) => sorting.sign * (value(a) - value(b)));
+  if (sorting.column !== null) order.sort(compare); // what is not defined is last
   document.querySelectorAll("#scores thead th:not(:first-child)").forEach((head, i) => {
     const direction = sorting.sign > 0 ? "ascending" : "descending";
     head.setAttribute("aria-sort", i === sorting.column ? direction : "none");
