@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import soundfile
 
 from skaudio._utils._types import is_path
 
@@ -83,6 +82,8 @@ def _n_first(clips: Any, sr: float, duration: float | None) -> int:
 
 def _stated_samples(clip: Any, sr: float) -> float:
     """Samples of a clip at ``sr``, as its header says; 0 if it is small or unknown."""
+    import soundfile
+
     if not is_path(clip):
         return float(np.shape(clip)[-1]) if np.ndim(clip) else 0.0
     try:
