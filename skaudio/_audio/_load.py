@@ -23,7 +23,7 @@ from skaudio._audio._checks import (
 )
 from skaudio._audio._decode import decode
 from skaudio._audio._intake import check_upsampling, mix_down, several_channels
-from skaudio._audio._parts import Part, PartSizes
+from skaudio._audio._parts import FIRST_CLIPS, Part, PartSizes
 from skaudio._audio._report import Report
 from skaudio._utils._types import FLOATS, RatedSamples, is_path, shown
 
@@ -67,7 +67,9 @@ def load_parts(
     from joblib import effective_n_jobs
 
     rows = range(len(X)) if rows is None else rows
-    sizes = PartSizes(X, effective_n_jobs(n_jobs))
+    first = X if isinstance(X, np.ndarray) else [X[row] for row in rows[:FIRST_CLIPS]]
+    about = {name: options[name] for name in ("sr", "duration") if name in options}
+    sizes = PartSizes(first, effective_n_jobs(n_jobs), **about)
     start = 0
     with progress(len(rows), verbose, what) as advance:
         while start < len(rows):

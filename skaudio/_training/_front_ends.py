@@ -160,7 +160,9 @@ class OwnViews:
     ) -> Iterator[tuple[Views, np.ndarray]]:
         # parts as large as those of clips that are loaded: networks run on the same
         # batches, so that their last bits are the same
-        sizes, start = PartSizes(clips, effective_n_jobs(self.source.n_jobs)), 0
+        about = {"sr": self.sr, "duration": self.first.duration}
+        n_jobs, start = effective_n_jobs(self.source.n_jobs), 0
+        sizes = PartSizes(clips, n_jobs, **about)
         with progress(len(clips), self.source.verbose, self._bar) as advance:
             while start < len(clips):
                 rows = range(start, min(start + sizes.next, len(clips)))

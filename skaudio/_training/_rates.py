@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 from typing import Any
 
@@ -12,6 +13,9 @@ from skaudio._utils._types import ViewsLike
 
 AUTO = "auto"  # value of segment_length
 SECONDS = 1.5  # of a segment then, as in the multi-view paper
+# steps of clips at an unknown rate up to which segments are as long, and of segments
+# beyond: a view of a minute has 3000 to 8000 frames, a waveform less than 4 million
+LONG_VIEW, LONG_WAVEFORM = (2**13, 2**9), (2**22, 2**16)
 
 
 def known_rates(X: ViewsLike) -> dict[str, float]:
@@ -56,13 +60,35 @@ def check_rates(estimator: Any, X: ViewsLike, fitted: dict[str, float]) -> None:
             )
 
 
+def _bounded(median: float, is_waveform: bool) -> float:
+    """Steps of a segment where rates are unknown: whole clips, unless these are long.
+
+    Networks on whole recordings would take gigabytes.
+    """
+    longest, usual = LONG_WAVEFORM if is_waveform else LONG_VIEW
+    if median <= longest:
+        return median
+    warnings.warn(
+        f"Clips have {median:.0f} steps at a rate that is unknown, as that of a plain "
+        f"array is, so that segments are {usual} steps long. Pass what a view returns, "
+        "or Views, which know their rates, for segments of 1.5 s, or set "
+        "segment_length to a number of steps.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return float(usual)
+
+
 def segment_seconds(length: Any, X: ViewsLike, rates: dict[str, float]) -> float:
     """Length of a segment in seconds, or in steps where rates are unknown."""
     if length is None or length == AUTO:
         seconds = [X.n_frames(name) / rate for name, rate in rates.items()]
         median = float(np.median(np.min(seconds, axis=0)))
-        is_free = length is None or None in X.rates.values()
-        return median if is_free else min(median, SECONDS)
+        if length is None:
+            return median
+        if None not in X.rates.values():
+            return min(median, SECONDS)
+        return _bounded(median, max(X.n_bins.values()) == 1)
     if isinstance(length, Integral):
         if len(rates) > 1:
             raise ValueError(

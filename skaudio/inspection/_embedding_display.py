@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skaudio._utils._optional import import_optional
 from skaudio.embedding._separation import table_of
+from skaudio.inspection._embedding_labels import class_labels
 from skaudio.inspection._legends import MOST_INSIDE, short, width_of
 from skaudio.inspection._palette import COLORS, DARK
 
@@ -544,7 +545,7 @@ def _labelled(
     """Names of the clips that are shown, all names, and embeddings of these clips."""
     if y is None:
         return None, None, Z
-    labels, names = _class_labels(y, tags, tag_names)
+    labels, names = class_labels(y, tags, tag_names)
     Z = np.asarray(Z)
     check_consistent_length(Z, labels)
     shown = np.isin(labels, names)
@@ -573,47 +574,3 @@ def _project(
         "method": method,
         "explained_variance_ratio": share,
     }
-
-
-def _class_labels(
-    y: Any, tags: Sequence[Any] | None, tag_names: Sequence[str] | None
-) -> tuple[np.ndarray, list[str]]:
-    """A name per clip, and all names in order; clips with other names are left out."""
-    y = np.asarray(y)
-    if y.ndim == 2:
-        return _tag_labels(y, tags, tag_names)
-    if tags is not None or tag_names is not None:
-        raise ValueError(
-            "tags and tag_names are for an indicator matrix y (n_clips, n_tags); got "
-            f"y of shape {y.shape}."
-        )
-    classes, codes = np.unique(y, return_inverse=True)  # numbers in their own order
-    names = [str(name) for name in classes]
-    return np.array(names)[codes], names
-
-
-def _tag_labels(
-    y: np.ndarray, tags: Sequence[Any] | None, tag_names: Sequence[str] | None
-) -> tuple[np.ndarray, list[str]]:
-    columns = [str(i) for i in range(y.shape[1])]
-    if tag_names is not None:
-        columns = [str(name) for name in tag_names]
-    if len(columns) != y.shape[1]:
-        raise ValueError(
-            f"tag_names must name the {y.shape[1]} columns of y; got {len(columns)}."
-        )
-    wanted = columns if tags is None else [_column(tag, columns) for tag in tags]
-    has = y[:, [columns.index(name) for name in wanted]] > 0
-    labels = np.array([" + ".join(np.array(wanted)[row]) for row in has])
-    several = sorted(set(labels) - {"", *wanted})
-    present = [name for name in [*wanted, *several] if name in set(labels)]
-    return labels, present
-
-
-def _column(tag: Any, columns: list[str]) -> str:
-    """Name of a tag that is given by name or by column number."""
-    if isinstance(tag, str) and tag in columns:
-        return tag
-    if not isinstance(tag, str) and 0 <= tag < len(columns):
-        return columns[tag]
-    raise ValueError(f"No tag {tag!r} among {columns}.")

@@ -73,7 +73,8 @@ class SwishNetClassifier(FrameOutputs, SegmentClassifier):
         Length of a segment: an int is a number of time steps of a single view, a float
         is seconds (X must be `Views`, which have rates), None is the median length of
         the training clips. "auto" is 1.5 seconds, and the median length where that is
-        shorter or rates are unknown. Shorter clips are repeated to fill it.
+        shorter or rates are unknown (512 frames of arrays with more than 8192).
+        Shorter clips are repeated to fill it.
     n_segments : int, default=10
         Evenly spaced segments per clip whose probabilities are averaged in prediction.
     validation_fraction : float, int, Validation or None, default=None

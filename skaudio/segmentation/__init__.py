@@ -3,5 +3,12 @@
 from skaudio.segmentation._frame_segmenter import FrameSegmenter
 from skaudio.segmentation._segment_stream import SegmentStream
 from skaudio.segmentation._tables import read_segments, write_segments
+from skaudio.segmentation._windows import predict_windows
 
-__all__ = ["FrameSegmenter", "SegmentStream", "read_segments", "write_segments"]
+__all__ = [
+    "FrameSegmenter",
+    "SegmentStream",
+    "predict_windows",
+    "read_segments",
+    "write_segments",
+]

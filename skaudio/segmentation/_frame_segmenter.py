@@ -31,7 +31,7 @@ from skaudio.segmentation._sources import (
     Windows,
     framing_of,
     is_one_pass,
-    rate_of,
+    rate_for,
     unwrapped,
     view_of,
 )
@@ -401,19 +401,7 @@ class FrameSegmenter(MetaEstimatorMixin, BaseEstimator):
         return sr, self._window(view, usual)
 
     def _rate(self, model: Any) -> float:
-        known = rate_of(model)
-        rate = known if self.sr is None else self.sr
-        if rate is None:
-            raise ValueError(
-                f"The estimator, {type(unwrapped(model)).__name__}, does not say at "
-                "which sampling rate it takes sound. Set sr."
-            )
-        if known is not None and known != rate:
-            raise ValueError(
-                f"sr={rate:g}, but the estimator takes sound at {known:g} Hz. Set "
-                "sr=None."
-            )
-        return float(rate)
+        return rate_for(model, self.sr)
 
     def _window(self, view: Any, usual: float) -> float:
         """Seconds of a window."""

@@ -98,6 +98,22 @@ def rate_of(model: Any) -> float | None:
     return None if inner is None else rate_of(inner)
 
 
+def rate_for(model: Any, sr: float | None) -> float:
+    """Sampling rate in Hz at which a model takes sound: its own, or ``sr``."""
+    known = rate_of(model)
+    rate = known if sr is None else sr
+    if rate is None:
+        raise ValueError(
+            f"The estimator, {type(unwrapped(model)).__name__}, does not say at "
+            "which sampling rate it takes sound. Set sr."
+        )
+    if known is not None and known != rate:
+        raise ValueError(
+            f"sr={rate:g}, but the estimator takes sound at {known:g} Hz. Set sr=None."
+        )
+    return float(rate)
+
+
 def is_one_pass(model: Any) -> bool:
     """Whether a model labels all frames of a recording at once.
 

@@ -25,7 +25,7 @@ DISPLAYS = [
     for name in skaudio.inspection.__all__
     if name.endswith("Display")
 ]
-NAMES = [f"a class with a long name {i:02d}" for i in range(50)]
+NAMES = [f"a sound with a long name {i:02d}" for i in range(50)]
 
 
 @pytest.fixture(autouse=True)
@@ -143,13 +143,13 @@ def test_many_classes_are_found_by_their_number():
     assert numbers == [str(i) for i in range(1, 51)]
     (legend,) = display.figure_.legends
     names = [text.get_text() for text in legend.get_texts()]
-    assert names[41] == "42  a class with a long name 41"
+    assert names[41] == "42  a sound with a long name 41"
     middle = np.median(display.embedding[41 * 3 : 42 * 3], axis=0)
     assert display.ax_.texts[41].get_position() == pytest.approx(tuple(middle))
     _, ax = plt.subplots()
     inside = display.plot(ax=ax)
     assert ax.get_legend() is None
-    assert [text.get_text() for text in inside.ax_.texts] == ["a class wit…"] * 50
+    assert [text.get_text() for text in inside.ax_.texts] == [NAMES[0][:11] + "…"] * 50
 
 
 def test_more_classes_than_a_legend_holds():
