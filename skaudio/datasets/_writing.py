@@ -113,16 +113,21 @@ def _folder_name(label: Any) -> str:
 
 
 def _names(n_clips: int, groups: Any) -> list[str]:
-    """Numbers of clips, with those of their sources before."""
+    """Numbers of clips, behind those of their sources, or their order if of text."""
     width = len(str(n_clips - 1))
     numbers = [f"{i:0{width}d}" for i in range(n_clips)]
     if groups is None:
         return numbers
-    known = {group: i for i, group in enumerate(dict.fromkeys(_plain(groups)))}
-    digits = len(str(len(known) - 1))
+    plain = _plain(groups)
+    if all(isinstance(group, int) and group >= 0 for group in plain):
+        sources = plain
+    else:
+        known = {group: i for i, group in enumerate(dict.fromkeys(plain))}
+        sources = [known[group] for group in plain]
+    digits = len(str(max(sources)))
     return [
-        f"source{known[group]:0{digits}d}-{number}"
-        for group, number in zip(_plain(groups), numbers, strict=True)
+        f"source{source:0{digits}d}-{number}"
+        for source, number in zip(sources, numbers, strict=True)
     ]
 
 

@@ -1,5 +1,7 @@
 """Synthetic everyday sounds, and waveforms written to a folder per class."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +102,10 @@ def test_sources_are_in_a_table(tmp_path):
     sounds = load_audio_files(tmp_path / "clips.csv")
     assert sounds.paths.tolist() == paths.tolist()
     assert sounds.groups.tolist() == groups.tolist()
+    names = [f"source{g}-{i:02d}.wav" for i, g in enumerate(groups.tolist())]
+    assert [Path(path).name for path in paths] == names
+    texts = write_audio_files(tmp_path, list(X), y, sr=8000, groups=["b", "a"] * 6)
+    assert [Path(path).name[6] for path in texts[:3]] == ["0", "1", "0"]
     with pytest.warns(UserWarning, match="clips.csv"):
         load_audio_files(tmp_path)  # the folder alone knows no sources
 
