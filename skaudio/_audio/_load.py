@@ -67,7 +67,7 @@ def load_parts(
     from joblib import effective_n_jobs
 
     rows = range(len(X)) if rows is None else rows
-    first = X if isinstance(X, np.ndarray) else [X[row] for row in rows[:FIRST_CLIPS]]
+    first = X if isinstance(X, np.ndarray) else _taken(X, rows[:FIRST_CLIPS])
     about = {name: options[name] for name in ("sr", "duration") if name in options}
     sizes = PartSizes(first, effective_n_jobs(n_jobs), **about)
     start = 0
