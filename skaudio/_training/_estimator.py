@@ -329,6 +329,9 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         those of the outputs, None: all.
         """
 
+        # views that are computed here have a bar of their own
+        verbose = self.verbose if self._trained._source is None else 0
+
         def of(data: SegmentDataset) -> dict[str, np.ndarray]:
             rows, starts = data.even_segments(self.n_segments)
             with progress(len(rows), verbose, "Predicting", "segment", 1) as advance:
@@ -337,9 +340,6 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
                 name: clip_means(activate(output), rows, len(data))
                 for name, output in outputs.items()
             }
-
-        # views that are computed here have a bar of their own
-        verbose = self.verbose if self._trained._source is None else 0
 
         parts = list(map(of, self._datasets(X)))
         outputs = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
