@@ -328,7 +328,6 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         ``activate`` turns the outputs of segments into what is averaged. ``names`` are
         those of the outputs, None: all.
         """
-
         # views that are computed here have a bar of their own
         verbose = self.verbose if self._trained._source is None else 0
 

@@ -56,7 +56,7 @@ class LateFusionClassifier(MetaEstimatorMixin, KnownTagsMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; column numbers if y is an indicator matrix of tags.
+        Class labels; of tags, names of the columns of a data frame, or their numbers.
     estimators_ : list of classifiers
         The fitted clones, in the order of the views.
     named_estimators_ : :class:`~sklearn.utils.Bunch`

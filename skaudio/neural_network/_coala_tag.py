@@ -88,7 +88,7 @@ class CoalaTagClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; column numbers if y is an indicator matrix of tags.
+        Class labels; of tags, names of the columns of a data frame, or their numbers.
     scaler_ : PatchScaler
         What scales patches to [0, 1], by the time within a patch. It is in the network
         as well.

@@ -65,7 +65,7 @@ class FineTunedClassifier(
     estimator_ : classifier or Pipeline
         The fine-tuned classifier, behind the estimator's own steps.
     classes_ : ndarray of shape (n_classes,)
-        Class labels; column numbers if y is an indicator matrix of tags.
+        Class labels; of tags, names of the columns of a data frame, or their numbers.
     frozen_layers_ : list of str
         Names of the modules that were frozen.
     history_ : list of dict

@@ -97,7 +97,7 @@ class FrameLevelCNNClassifier(SegmentClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; column numbers if y is an indicator matrix of tags.
+        Class labels; of tags, names of the columns of a data frame, or their numbers.
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is the torch module.
     history_ : list of dict

@@ -61,7 +61,7 @@ class SpectrogramCNNClassifier(SegmentClassifier):
         hundreds of epochs; `CosineRestarts` go by the number of the epoch as well.
     segment_length : "auto", int, float or None, default="auto"
         Length of a segment: an int is a number of time steps of a single view, a float
-        is seconds (X must be `Views`, which have rates), None is the median length of
+        is seconds (of `Views`, or of what a view returns), None is the median length of
         the training clips. "auto" is 1.5 seconds, and the median length where that is
         shorter or rates are unknown (512 frames of arrays with more than 8192).
         Shorter clips are repeated to fill it.
@@ -98,7 +98,7 @@ class SpectrogramCNNClassifier(SegmentClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; column numbers if y is an indicator matrix of tags.
+        Class labels; of tags, names of the columns of a data frame, or their numbers.
     net_ : skorch.NeuralNet
         The trained network; ``net_.module_`` is the torch module.
     history_ : list of dict
