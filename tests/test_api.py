@@ -76,6 +76,8 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("verbose", "skaudio.neural_network"): "progress of epochs, not of loading",
     ("random_state", "skaudio.neural_network"): "lists what is drawn",
     ("n_jobs", "skaudio.ensemble"): "estimators that fit, not threads that decode",
+    ("estimator", "skaudio.model_selection.TagThresholdClassifier"): "is of tags",
+    ("n_jobs", "skaudio.model_selection"): "splits, not threads that decode",
     ("n_jobs", "skaudio.mixture"): "estimators that fit, not threads that decode",
     ("n_jobs", "skaudio.views.ViewUnion"): "takes the place of the views' own",
     ("cache", "skaudio.views.ViewUnion"): "takes the place of the views' own",
