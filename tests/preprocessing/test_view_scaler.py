@@ -161,3 +161,12 @@ def test_weights_are_clips_that_come_so_often(per):
     axis = 1 if per == "bin" else None
     np.testing.assert_allclose(found.mean_, frames.mean(axis), rtol=1e-12)
     np.testing.assert_allclose(found.scale_, frames.std(axis), rtol=1e-12)
+
+
+def test_waveforms_are_not_copied():
+    X = np.random.default_rng(0).normal(size=(3, 1, 50))
+    views = Views({"raw": X, "mel": np.tile(X, (1, 4, 1))}, {"raw": 50.0, "mel": 50.0})
+    scaled = ViewScaler().fit_transform(views)
+    assert np.shares_memory(scaled["raw"], X)
+    assert not np.shares_memory(scaled["mel"], views["mel"])
+    np.testing.assert_array_equal(scaled["raw"], X)
