@@ -109,13 +109,19 @@ class OwnViews:
     def _read(self, clips: Any, report: Report) -> tuple[Views, Sound]:
         """Views and sound of checked clips, computed and loaded."""
         waveforms: list[np.ndarray] = []
+        raw = [
+            n for n, v in self.views.items() if v._front_end("float32", "cpu") is None
+        ]
 
         def kept(part: Part) -> Part:
-            waveforms.extend(part.waveforms)
+            if not raw:
+                waveforms.extend(part.waveforms)
             return part
 
         parts = map(kept, self._loaded(clips, report))
         views, tops = self._computed(parts, len(clips), report)
+        if raw:  # the sound itself: one copy of hours is enough
+            waveforms = [clip[0] for clip in views.clips(raw[0])]
         return views, Sound(waveforms, np.array(tops).T)
 
     def _kept(self, clips: Any, report: Report) -> tuple[Views, Sound]:

@@ -7,8 +7,10 @@ import pytest
 import soundfile
 
 from skaudio._audio._parts import FIRST_CLIPS, PartSizes
+from skaudio._training._front_ends import OwnViews
 from skaudio._training._rates import segment_seconds
-from skaudio.views import Views
+from skaudio.neural_network import MultiViewBlendingClassifier
+from skaudio.views import Views, make_view_union
 
 SR = 22050
 
@@ -62,3 +64,15 @@ def test_first_parts_are_as_small_as_headers_say(tmp_path):
     assert part_size([tmp_path / "missing.wav"]) == FIRST_CLIPS
     (tmp_path / "bad.wav").write_bytes(bytes(2**20))
     assert part_size([tmp_path / "bad.wav"]) == FIRST_CLIPS
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_sound_and_raw_view_are_one_copy(ragged):
+    X = np.random.default_rng(0).normal(size=(4, 4000)).astype(np.float32)
+    clips = [clip[: 4000 - 100 * i] for i, clip in enumerate(X)] if ragged else X
+    union = make_view_union("mel", "raw", sr=8000)
+    clf = MultiViewBlendingClassifier(views=union)
+    views, sound = OwnViews(union, "cpu").read(clf, clips, reset=True)
+    for clip, wave, raw in zip(clips, sound.waveforms, views.clips("raw"), strict=True):
+        np.testing.assert_array_equal(wave, clip)
+        assert np.shares_memory(wave, raw)
