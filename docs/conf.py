@@ -24,6 +24,7 @@ version = release = skaudio.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "matplotlib.sphinxext.plot_directive",  # examples that draw show what they draw
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",  # ships MathJax with the pages
     "myst_parser",  # CHANGELOG.md, CONTRIBUTING.md and benchmarks/README.md
@@ -40,6 +41,9 @@ toc_object_entries_show_parents = "hide"
 
 autodoc_typehints = "none"  # the docstrings give types, units and shapes
 autosummary_generate = True
+numpydoc_use_plots = True
+plot_html_show_source_link = plot_html_show_formats = False
+plot_formats = [("png", 90)]
 numpydoc_show_class_members = False  # the class template lists them
 myst_heading_anchors = 3
 # parts of CONTRIBUTING.md start with headings below level 1

@@ -58,6 +58,7 @@ class BlendingDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> from skaudio.inspection import BlendingDisplay
     >>> row = dict(train_loss=1.0, valid_loss=1.2, weight=0.5)
     >>> history = [
@@ -68,6 +69,7 @@ class BlendingDisplay:
     >>> display = BlendingDisplay.from_history(history)
     >>> display.weights.shape, [ax.get_title(loc="left") for ax in display.axes_][0]
     ((2, 2), 'Branch weights')
+    >>> plt.show()
     """
 
     def __init__(

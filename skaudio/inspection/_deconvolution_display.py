@@ -63,6 +63,7 @@ class DeconvolutionDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.inspection import DeconvolutionDisplay
     >>> from skaudio.neural_network import SpectrogramCNNClassifier
@@ -75,6 +76,7 @@ class DeconvolutionDisplay:
     >>> display = DeconvolutionDisplay.from_estimator(cnn.fit(X, y), X[:1], layer=2)
     >>> display.axes_.shape
     (9,)
+    >>> plt.show()
     """
 
     def __init__(self, *, auralization: Auralization, clip: int = 0) -> None:

@@ -84,6 +84,7 @@ class EmbeddingDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skaudio.datasets import make_sounds
@@ -96,6 +97,7 @@ class EmbeddingDisplay:
     >>> display = EmbeddingDisplay.from_estimator(embedder, X, y, method="pca")
     >>> display.embedding.shape, list(display.class_names)
     ((30, 2), ['harmonic', 'noise', 'percussive'])
+    >>> plt.show()
     """
 
     def __init__(

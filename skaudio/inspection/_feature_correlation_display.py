@@ -41,6 +41,7 @@ class FeatureCorrelationDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.inspection import FeatureCorrelationDisplay
     >>> from skaudio.neural_network import SampleCNNClassifier
@@ -51,6 +52,7 @@ class FeatureCorrelationDisplay:
     ... )
     >>> len(display.ax_.get_lines())
     2
+    >>> plt.show()
     """
 
     def __init__(self, *, correlations: DataFrame) -> None:

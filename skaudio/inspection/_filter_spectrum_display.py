@@ -71,6 +71,7 @@ class FilterSpectrumDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> from skaudio.inspection import FilterSpectrumDisplay
     >>> from skaudio.nn import SampleCNN
     >>> network = SampleCNN(5, width=0.05)
@@ -79,6 +80,7 @@ class FilterSpectrumDisplay:
     ... )
     >>> [peaks.shape for peaks in display.peak_frequencies], display.spectra[0].shape
     ([(6,), (6,)], (6, 365))
+    >>> plt.show()
     """
 
     def __init__(

@@ -48,6 +48,7 @@ class ReconstructionDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> import numpy as np
     >>> from skaudio.inspection import ReconstructionDisplay
     >>> patches = np.random.default_rng(0).random((3, 96, 96))
@@ -56,6 +57,7 @@ class ReconstructionDisplay:
     ... )
     >>> display.plot().axes_.shape
     (2, 3)
+    >>> plt.show()
     """
 
     def __init__(

@@ -62,6 +62,7 @@ class SaliencyDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.inspection import SaliencyDisplay
     >>> from skaudio.neural_network import CRNNClassifier
@@ -74,6 +75,7 @@ class SaliencyDisplay:
     ... )
     >>> display.axes_[0].get_title(loc="left"), display.maps["mel"].shape
     ('mel: harmonic', (16, 51))
+    >>> plt.show()
     """
 
     def __init__(

@@ -62,6 +62,7 @@ class SegmentationDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> import numpy as np
     >>> import pandas as pd
     >>> from skaudio.inspection import SegmentationDisplay
@@ -70,6 +71,7 @@ class SegmentationDisplay:
     >>> display = SegmentationDisplay.from_segments(found, noise, sr=8000)
     >>> display.axes_.shape, display.spectrogram.shape
     ((2,), (64, 101))
+    >>> plt.show()
     """
 
     def __init__(

@@ -68,6 +68,7 @@ class TrainingDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> from skaudio.inspection import TrainingDisplay
     >>> history = [
     ...     {"epoch": i, "train_loss": 1 / i, "valid_score": 1 - 1 / i, "lr": 0.01}
@@ -76,6 +77,7 @@ class TrainingDisplay:
     >>> display = TrainingDisplay.from_history(history)
     >>> [ax.get_title(loc="left") for ax in display.axes_]
     ['Loss', 'Score', 'Learning rate']
+    >>> plt.show()
     """
 
     def __init__(self, *, histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

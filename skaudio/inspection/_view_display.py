@@ -68,6 +68,7 @@ class ViewDisplay:
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> from skaudio.datasets import make_sounds
     >>> from skaudio.inspection import ViewDisplay
     >>> from skaudio.views import make_view_union
@@ -76,6 +77,7 @@ class ViewDisplay:
     >>> display = ViewDisplay.from_estimator(union, X[0])
     >>> [ax.get_ylabel() for ax in display.axes_]
     ['amplitude', 'frequency (Hz)', 'frequency (Hz)']
+    >>> plt.show()
     """
 
     def __init__(
