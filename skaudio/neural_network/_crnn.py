@@ -124,15 +124,17 @@ class CRNNClassifier(SegmentClassifier):
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
-    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.datasets import make_everyday_sounds
     >>> from skaudio.neural_network import CRNNClassifier
     >>> from skaudio.preprocessing import ViewScaler
     >>> from skaudio.views import MelView
-    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
-    >>> crnn = CRNNClassifier(width=0.05, max_epochs=1, random_state=0)
+    >>> X, y = make_everyday_sounds(20, 2, sr=8000, duration=1.0, random_state=0)
+    >>> crnn = CRNNClassifier(width=0.05, max_epochs=15, batch_size=8, random_state=0)
     >>> model = make_pipeline(MelView(sr=8000, n_mels=16), ViewScaler(), crnn)
-    >>> model.fit(X, y).predict_proba(X).shape
-    (20, 2)
+    >>> model.fit(X, y).predict(X[:3])
+    array(['bird', 'bell', 'bird'], dtype='<U6')
+    >>> model.predict_proba(X[:3]).shape
+    (3, 2)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -156,15 +156,17 @@ class MultiViewBlendingClassifier(SegmentClassifier):
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
-    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.datasets import make_everyday_sounds
     >>> from skaudio.neural_network import MultiViewBlendingClassifier
     >>> from skaudio.preprocessing import ViewScaler
     >>> from skaudio.views import make_view_union
-    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
-    >>> clf = MultiViewBlendingClassifier(width=0.05, max_epochs=1, random_state=0)
+    >>> X, y = make_everyday_sounds(20, 2, sr=8000, duration=1.0, random_state=0)
+    >>> clf = MultiViewBlendingClassifier(
+    ...     width=0.05, max_epochs=10, batch_size=8, random_state=0
+    ... )
     >>> model = make_pipeline(make_view_union("mel", "raw", sr=8000), ViewScaler(), clf)
-    >>> model.fit(X, y).predict_proba(X).shape
-    (20, 2)
+    >>> model.fit(X, y).predict(X[:3])
+    array(['bird', 'bell', 'bird'], dtype='<U6')
     >>> model[-1].branch_names_
     ('mel', 'raw', 'joint')
     """

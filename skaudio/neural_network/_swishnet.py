@@ -141,15 +141,15 @@ class SwishNetClassifier(FrameOutputs, SegmentClassifier):
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
-    >>> from skaudio.datasets import make_sounds
+    >>> from skaudio.datasets import make_everyday_sounds
     >>> from skaudio.neural_network import SwishNetClassifier
     >>> from skaudio.preprocessing import ViewScaler
     >>> from skaudio.views import MFCCView
-    >>> X, y = make_sounds(n_clips=20, n_classes=2, sr=8000, random_state=0)
-    >>> net = SwishNetClassifier(max_epochs=1, random_state=0)
+    >>> X, y = make_everyday_sounds(20, 2, sr=8000, duration=1.0, random_state=0)
+    >>> net = SwishNetClassifier(max_epochs=8, batch_size=8, random_state=0)
     >>> model = make_pipeline(MFCCView(sr=8000, n_mels=32), ViewScaler(), net)
-    >>> model.fit(X, y).predict_proba(X).shape
-    (20, 2)
+    >>> model.fit(X, y).predict(X[:3])
+    array(['bird', 'bell', 'bird'], dtype='<U6')
     """
 
     # a network of this size gains nothing by it
