@@ -255,6 +255,23 @@ def test_commands_of_make_exist():
     assert set(named) <= set(targets)
 
 
+def test_dead_links_of_the_built_manual_are_found(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    from check_links import dead_links
+
+    (tmp_path / "a.html").write_text(
+        '<h1 id="top"></h1><a href="#top"></a><a href="#no"></a><a href="b.html#x"></a>'
+        '<img src="c%20d.png"><img src="e.png"><a href="https://example.org/#z"></a>'
+    )
+    (tmp_path / "b.html").write_text('<p id="x"></p><a href="a.html#gone"></a>')
+    (tmp_path / "c d.png").touch()
+    assert dead_links(tmp_path) == [
+        "a.html: #no",
+        "a.html: e.png",
+        "b.html: a.html#gone",
+    ]
+
+
 def test_pages_are_found():
     names = {page_id(path) for path in PAGES}
     assert {"index.rst", "user_guide/views.rst", "glossary.rst"} <= names
