@@ -52,6 +52,4 @@ def dead_links(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    found = dead_links(Path(sys.argv[1]))
-    print("\n".join(found) or "no dead links")
-    sys.exit(bool(found))
+    sys.exit("\n".join(dead_links(Path(sys.argv[1]))) or 0)
