@@ -23,7 +23,7 @@ demo: export OMP_NUM_THREADS = 1
 endif
 test test-oldest test-newest: export SCIPY_ARRAY_API = 1
 
-.PHONY: help demo test test-oldest test-newest lint format docs bench-views bench-skorch bench-minutes bench-blending bench-esc10 bench-multiview \
+.PHONY: help demo test test-oldest test-newest lint format docs linkcheck bench-views bench-skorch bench-minutes bench-blending bench-esc10 bench-multiview \
 	bench-samplecnn bench-samplecnn-speed bench-coala bench-coala-speed bench-swishnet \
 	bench-softmax-autoencoder bench-auralisation bench-segmentation bench-probes bench-threads \
 	bench-mixing bench-defaults bench-averaging bench-mixed-precision bench-published \
@@ -65,6 +65,9 @@ format: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+linkcheck: docs
+	$(BIN)/python docs/check_links.py docs/_build/html
 
 bench-views: $(VENV)/.installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/views.py $(if $(DATA),--data "$(DATA)")

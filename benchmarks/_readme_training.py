@@ -71,7 +71,7 @@ def averaging_table(report: dict[str, Any], origin: str) -> list[str]:
     """Which network is kept, with and without averaged weights."""
     bases = ("held out, best score", "all clips")
     lines = [
-        "| network | kept | accuracy | less held out | less all clips | CPU s |",
+        "| network | kept | accuracy | difference to held out | to all clips | CPU s |",
         "|---|---|---|---|---|---|",
     ]
     for network, rows in report["results"].items():

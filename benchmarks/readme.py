@@ -50,7 +50,7 @@ PAPER_ROWS = {
     "RULE: self-ensemble": "M8 self-ensemble",
 }
 RULES = {
-    "smoothed": "with momentum and least weight",
+    "smoothed": "with momentum and minimum weight",
     "paper": "the paper's rule, reconstructed",
     "paper-literal": "the same, literal smoothing",
     "fixed-reference": "fixed reference (G-Blend)",
@@ -108,7 +108,8 @@ def paper_table(report: dict[str, Any]) -> list[str]:
         lines.append(f"| {label} | {row['mean']:.1f} | {sd} | {seeds} |")
     lines += [
         "",
-        "| branch weights | joint | self-ensemble | less uniform | less late fusion |",
+        "| branch weights | joint | self-ensemble | difference to uniform weights "
+        "| difference to late fusion |",
         "|---|---|---|---|---|",
     ]
     for name, label in RULES.items():
@@ -139,7 +140,7 @@ def full_width_table(report: dict[str, Any]) -> list[str]:
     labels[f"{rule}: plain mean of branches"] = "plain mean of the branches of M8"
     ensemble = f"{rule}: self-ensemble"
     n_folds = len(accuracy[ensemble]["per_seed_and_fold"])
-    lines = ["| row | mean | folds | M8 less this, same folds |", "|---|---|---|---|"]
+    lines = ["| row | mean | folds | M8 minus this, same folds |", "|---|---|---|---|"]
     for name, label in labels.items():
         if name not in accuracy:
             continue
@@ -158,7 +159,7 @@ def full_width_table(report: dict[str, Any]) -> list[str]:
         f"{settings['max_epochs']} epochs, `dropout={settings['dropout']}`, {half}, on "
         f"a GPU; all rows hold out a tenth of the sources. Not reached: "
         f"{', '.join(absent)}. Intervals: 95 %, paired by clip, bootstrapped over "
-        f"sources; they do not hold what another seed would change. "
+        f"sources; they do not include what another seed changes. "
         f"{origin(report['provenance'])}"
     )
     return [*lines, "", note]
@@ -298,7 +299,8 @@ def coala_table(report: dict[str, Any]) -> list[str]:
     """Probes of all rows, differences on instruments, and search by word."""
     probes, settings = report["results"]["probe"], report["settings"]
     lines = [
-        "| embedding | instruments | dynamics | ESC-10 | AE-C less this, instruments |",
+        "| embedding | instruments | dynamics | ESC-10 "
+        "| AE-C minus this, instruments |",
         "|---|---|---|---|---|",
     ]
     gains = report["paired_differences"]

@@ -66,9 +66,10 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = f"skaudio {release}"
 html_static_path = ["_static"]
+html_css_files = ["skaudio.css"]
 html_show_sourcelink = False
 html_copy_source = False
-WITHOUT_SIDEBAR = "index install papers glossary changelog"
+WITHOUT_SIDEBAR = "index install papers benchmarks glossary changelog"
 html_sidebars = {page: [] for page in WITHOUT_SIDEBAR.split()}
 html_theme_options = {
     "navbar_align": "left",

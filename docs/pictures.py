@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import soundfile
+from matplotlib import pyplot as plt
 
 from skaudio.datasets import make_everyday_sounds
 from skaudio.inspection import ViewDisplay
@@ -30,6 +31,7 @@ def write(folder: Path) -> None:
     display = ViewDisplay.from_estimator(union, clip, n_columns=2)
     display.figure_.set_size_inches(10, 5.2)
     display.figure_.savefig(picture, dpi=110)
+    plt.close(display.figure_)  # or the first example of the gallery shows it
     soundfile.write(sound, clip / abs(clip).max() * 0.7, SR, subtype="PCM_16")
 
 

@@ -42,8 +42,8 @@ print(f"Accuracy on other sounds: {cnn.score(X[test], y[test]):.0%}")
 # --------------------------------------
 # :func:`~skaudio.inspection.deconvolve` follows every feature map of a layer back to
 # the input. Pooling puts values where the maximum was, so that maps of high layers
-# still have the time and frequency of what they are of. Here those of the second layer
-# that are largest in a clip are drawn, above spectrograms of what they sound like.
+# still show when and at which frequencies. Here the largest ones of the second layer
+# are drawn, above spectrograms of what they sound like.
 
 place = 80 + int(np.flatnonzero(y[test] == "harmonic")[0])
 clip = X[place : place + 1]

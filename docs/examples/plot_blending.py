@@ -80,11 +80,11 @@ display = BlendingDisplay.from_estimator(smoothed)
 #
 # The paper's rule
 # ----------------
-# Without momentum and without a least weight, the same rule jumps: a branch counts only
-# in the moments when it sets a new best. One that has lost its weight stops learning
-# while the embeddings below it move on, so its loss rises, and it may never come back:
-# watch the joint branch. ``blending="paper"`` is short for this rule, which
-# is our reconstruction of the paper's.
+# Without momentum and a minimum weight, the same rule jumps: a branch counts only in
+# the moments when it sets a new best. One that has lost its weight stops learning while
+# the embeddings below it move on, so its loss rises, and it may never come back: watch
+# the joint branch. ``blending="paper"`` is short for this rule, which is our
+# reconstruction of the paper's.
 
 paper = fit(Blending(period=3, window=5, momentum=0.0, min_weight=0.0))
 display = BlendingDisplay.from_history(paper.blending_history_)

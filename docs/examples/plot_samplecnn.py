@@ -2,7 +2,7 @@
 What a waveform network responds to
 ===================================
 
-SampleCNN (Lee et al., 2018) takes the waveform itself, by filters of a few samples.
+SampleCNN (Lee et al., 2018) takes the waveform itself, with filters of a few samples.
 This example trains a narrow one on synthetic sounds, shows the frequencies that its
 filters respond to, layer by layer, and uses its hidden layers as features.
 """

@@ -3,8 +3,8 @@ Speech, music, noise: labels over time
 ======================================
 
 A small network learns three kinds of sound from clips of a second, and then labels
-recordings of minutes: in one pass, as a table of segments, and while the sound comes.
-The sounds are made on the spot and only stand for speech, music and noise.
+recordings of minutes: in one pass, as a table of segments, and live. The sounds are
+synthesised and only stand for speech, music and noise.
 """
 
 import numpy as np
@@ -89,8 +89,8 @@ first = truth[truth["recording"] == 0]
 display = SegmentationDisplay.from_estimator(segmenter, recordings[0], truth=first)
 
 # %%
-# While the sound comes
-# ---------------------
+# Live
+# ----
 # A stream takes blocks of any size and gives segments as soon as they are certain; put
 # together they are the same table, to the bit. Shorter blocks give them earlier.
 

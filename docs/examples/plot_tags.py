@@ -61,7 +61,7 @@ print(report.round(2))
 # %%
 # What thresholds change
 # ----------------------
-# The order of clips is the same; which of them are called is not.
+# The ranking of clips is the same; which of them get the tag is not.
 
 half = f1_score(y.iloc[test], proba > 0.5, average=None, zero_division=0)
 tuned = f1_score(y.iloc[test], model.predict(X[test]), average=None, zero_division=0)

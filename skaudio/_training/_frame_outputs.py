@@ -38,8 +38,8 @@ class FrameOutputs(SegmentEstimator):
             differ in length, a 1-D object array of (n_classes, n_frames_i) arrays.
         timestamps : ndarray of shape (n_clips, n_frames)
             Seconds from the start of a clip to the centres of its frames; a 1-D object
-            array if clips differ in length. Arrays have no rate, in contrast to
-            `Views`: they get numbers of frames, from 0.
+            array if clips differ in length. Plain arrays have no rate, in contrast to
+            views: they get numbers of frames, from 0.
         """
         check_is_fitted(self)
         ((name, rate),) = self._spec.rates.items()

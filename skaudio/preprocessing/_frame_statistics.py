@@ -150,7 +150,7 @@ class FrameStatistics(TransformerMixin, BaseEstimator):
         -------
         names : ndarray of str
             One name per column, such as ``mean_x3``, ``mel_mean_x3`` of several views,
-            or, behind a view in a pipeline, ``mean_mel_215Hz``.
+            or, behind a view in a pipeline, ``mean_mel_205Hz``.
         """
         check_is_fitted(self)
         if hasattr(self, "view_names_in_") and input_features is None:

@@ -179,7 +179,7 @@ class BaseView(ArrayOutput, ViewSource, TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str
-            The kind of the view and the centre of the bin, such as ``mel_215Hz``, with
+            The kind of the view and the centre of the bin, such as ``mel_205Hz``, with
             as many decimals as tell them apart; or a number from 0 on, such as
             ``raw0``, if bins have no frequency.
         """

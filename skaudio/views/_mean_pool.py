@@ -76,7 +76,7 @@ class MeanPoolView(BaseView):
     >>> import numpy as np
     >>> from skaudio.views import MeanPoolView
     >>> MeanPoolView(pool_size=3).transform([np.arange(8.0)])
-    array([[[1., 4.]]])
+    ViewArray([[[1., 4.]]])
     """
 
     _parameter_constraints: dict[str, list[Any]] = {

@@ -200,7 +200,7 @@ class ViewUnion(ArrayOutput, ViewSource, TransformerMixin, _BaseComposition):
         Returns
         -------
         names : ndarray of str
-            Name of the view and of the bin, such as ``loud__mel_215Hz``.
+            Name of the view and of the bin, such as ``loud__mel_205Hz``.
         """
         return np.array(
             [

@@ -278,7 +278,10 @@ def test_rate_of_views_or_of_nobody(sounds):
     views = ViewUnion([("raw", RawView(sr=SR))]).fit_transform(X)
     clf = clone(net).fit(views, y)
     assert FilterSpectrumDisplay.from_estimator(clf, **options).sr == [SR]
-    clf = clone(net).fit(RawView(sr=SR).fit_transform(X), y)
+    raw = RawView(sr=SR).fit_transform(X)
+    clf = clone(net).fit(raw, y)
+    assert FilterSpectrumDisplay.from_estimator(clf, **options).sr == [SR]
+    clf = clone(net).fit(np.asarray(raw), y)
     with pytest.raises(ValueError, match="does not have a sampling rate"):
         FilterSpectrumDisplay.from_estimator(clf, **options)
 

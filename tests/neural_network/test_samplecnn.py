@@ -196,7 +196,8 @@ def test_frame_level_on_bands(sounds):
     network = model[-1].net_.module_.network
     assert isinstance(network, FrameLevelCNN)
     assert network.blocks[0].conv.in_channels == 16
-    assert model[-1]._spec.seconds == 27  # frames, as arrays have no rate
+    assert model[-1]._spec.n_steps == {"view": 27}
+    assert model[-1]._spec.seconds == 27 / mel.rate
     assert model.predict_proba(X).shape == (20, 2)
 
 

@@ -52,8 +52,8 @@ class Blending(BaseEstimator):
 
     Notes
     -----
-    Momentum and a least weight are not in the paper. Without them most evaluations left
-    the joint branch without weight, and accuracy on ESC-10 fell far below that of
+    Momentum and a minimum weight are not in the paper. Without them most evaluations
+    left the joint branch without weight, and accuracy on ESC-10 fell far below that of
     uniform weights; with them it is the same. See the user guide and
     `benchmarks/papers/multiview.py`.
 
