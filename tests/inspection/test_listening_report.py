@@ -44,6 +44,7 @@ from skaudio.inspection._listening_report_sounds import (
     spectrogram,
 )
 from skaudio.inspection._players import encoded
+from skaudio.model_selection import TagThresholdClassifier
 from skaudio.neural_network import MultiViewBlendingClassifier
 from skaudio.preprocessing import AudioLoader, FrameStatistics
 from skaudio.views import MelView, MFCCView, ViewUnion
@@ -416,6 +417,32 @@ def test_predictions_of_folds(clips):
 
 
 # ----------------------------------------------------------------------------- tags
+def test_tags_are_those_of_the_model(clips):
+    """By name where both have some; scores of other columns would be nonsense."""
+    X, y, X_test, y_test = clips
+    names = np.unique(y)
+    tags = pd.DataFrame((y[:, None] == names).astype(int), columns=names)
+    truth = (y_test[:, None] == names).astype(int)
+    model = pipeline(TagThresholdClassifier(KNeighborsClassifier(3), cv=2))
+    model.fit(X, tags)
+    found = ListeningReport.from_estimator(model, X_test, truth, max_clips=0)
+    assert found.classes == names.tolist()
+    turned = pd.DataFrame(truth[:, ::-1], columns=names[::-1])
+    with pytest.raises(ValueError, match=r"columns of y are .* in fit were"):
+        ListeningReport.from_estimator(model, X_test, turned, max_clips=0)
+    with pytest.raises(ValueError, match=r"columns of y are .* in fit were"):
+        model.score(X_test, turned)
+    proba = model.predict_proba(X_test)
+    told = ListeningReport.from_predictions(
+        X_test, truth, proba, classes=names, sr=SR, max_clips=0
+    )
+    assert told.classes == names.tolist()
+    with pytest.raises(ValueError, match=r"columns of y are"):
+        ListeningReport.from_predictions(
+            X_test, turned, proba, classes=names, sr=SR, max_clips=0
+        )
+
+
 def test_tags(clips):
     X, y, X_test, y_test = clips
     names = np.unique(y)
