@@ -117,7 +117,9 @@ def predict_windows(
         is_there = read_or_report(item, row, stream, mono, report, on_error)
         tables.append((name_of(item, row), stream if is_there else None))
     report.warn(len(items), on_error)
-    heard = next((stream.heard for _, stream in tables if stream is not None), [])
+    heard: list[np.ndarray] = next(
+        (stream.heard for _, stream in tables if stream is not None), []
+    )
     has_tags = _has_tags(estimator, heard)
     classes = _classes(estimator, has_tags, all_classes)
     how = classes, has_tags, all_classes
