@@ -107,14 +107,12 @@ def test_processes_share_one_file(mel):
     with tempfile.TemporaryDirectory() as folder:
         parallel = joblib.Parallel(n_jobs=2, max_nbytes=1000, temp_folder=folder)
         with parallel:
-            found = parallel(joblib.delayed(_seen)(mel) for _ in range(4))
+            # a lambda travels without this module and all that it imports
+            seen = joblib.delayed(lambda mel: (mel.rate, float(mel.sum())))
+            found = parallel(seen(mel) for _ in range(4))
             files = list(Path(folder).rglob("*.pkl"))
         assert len(files) == 1
     assert found == [(20.0, float(mel.sum()))] * 4
-
-
-def _seen(mel):
-    return mel.rate, float(mel.sum())
 
 
 def test_segments_in_seconds_behind_one_view(view, clips):
