@@ -416,7 +416,32 @@ def test_predictions_of_folds(clips):
     assert "gives no probabilities" in " ".join(labels.notes)
 
 
+def test_a_matrix_of_too_many_classes_is_not_drawn():
+    """A thousand classes would be a million cells."""
+    for n, is_drawn in ((100, True), (101, False)):
+        y = np.tile(np.arange(n), 2)
+        found = ListeningReport.from_predictions(
+            np.zeros((2 * n, 80)), y, np.eye(n)[y], sr=SR, max_clips=0, method="pca"
+        )
+        data = data_of(found.to_html())
+        assert (data["confusion"] is not None) == is_drawn
+        assert ("is too large to be drawn" in " ".join(data["notes"])) != is_drawn
+        assert found.confusion_matrix.shape == (n, n)
+
+
 # ----------------------------------------------------------------------------- tags
+def test_predicted_tags_have_bars():
+    """However many are more probable."""
+    y, proba = np.eye(7, dtype=int), np.tile(np.linspace(0.6, 0.9, 7), (7, 1))
+    proba[0] = [0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
+    found = ListeningReport.from_predictions(
+        np.zeros((7, 80)), y, proba, sr=SR, max_clips=0
+    )
+    bars = [clip["bars"] for clip in data_of(found.to_html())["clips"]]
+    assert [code for code, _ in bars[0]] == [0, 1, 2, 3, 4]
+    assert sorted(code for code, _ in bars[1]) == [*range(7)]
+
+
 def test_tags_are_those_of_the_model(clips):
     """By name where both have some; scores of other columns would be nonsense."""
     X, y, X_test, y_test = clips
