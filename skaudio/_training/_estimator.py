@@ -310,8 +310,18 @@ class SegmentEstimator(ObjectParameters, BaseEstimator):
         own = self._own_views(available_device)
         if own is None:
             return map(self._dataset, [check_views(self, X, reset=False)])
-        parts = (views for views, _ in own.parts(self, X))
+        parts = map(self._complete, own.parts(self, X))
         return map(self._dataset, map(self._standardised, parts))
+
+    def _complete(self, part: tuple[Views, Any]) -> Views:
+        """Views of some clips, refused by row of X if one of these has none."""
+        for failed in getattr(self, "errors_", []):
+            raise ValueError(
+                f"Clip {failed['row']} of X could not be loaded, so that there is "
+                f"nothing to predict from: {failed['error']} Leave it out; errors_ "
+                "has all that failed so far."
+            )
+        return part[0]
 
     def _dataset(self, views: Views) -> SegmentDataset:
         self._spec.check(self, views)

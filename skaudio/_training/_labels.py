@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from skaudio._training._targets import Arrays, Target
 from skaudio._utils._decisions import (
+    check_tag_names,
     confidence_of_classes,
     decided,
     is_indicator,
@@ -197,9 +198,7 @@ class TagIndicators(_Classes):
             raise ValueError(
                 f"It has {tags.shape[1]} tags, but y has {len(self.classes)}."
             )
-        names = names_of_tags(y)
-        if {names.dtype.kind, self.classes.dtype.kind} == {"U"}:
-            check_tag_names(names, self.classes)
+        check_tag_names(names_of_tags(y), self.classes, "Its columns")
         return {TARGET: tags}
 
     def criterion(self, arrays: Arrays, dtype: str) -> nn.Module:
@@ -254,16 +253,6 @@ class TagIndicators(_Classes):
     def confidence(self, proba: np.ndarray) -> np.ndarray:
         """Log-odds of every tag."""
         return log_odds(proba)
-
-
-def check_tag_names(names: np.ndarray, known: np.ndarray) -> None:
-    """Refuse columns of other names, or in another order, than those of `fit`."""
-    if not np.array_equal(names, known):
-        new, old = (shortened(map(repr, some.tolist())) for some in (names, known))
-        raise ValueError(
-            f"Its columns are {new}; those of y in fit were {old}. Select them in that "
-            "order."
-        )
 
 
 def _check_weights(class_weight: Any, classes: np.ndarray) -> None:

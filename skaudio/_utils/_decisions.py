@@ -9,6 +9,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import type_of_target
 
+from skaudio._utils._text import shortened
+
 
 def is_indicator(y: Any) -> bool:
     """Whether y is an indicator matrix of tags, rather than class labels."""
@@ -52,6 +54,23 @@ def names_of_tags(y: Any) -> np.ndarray:
     return np.arange(np.shape(y)[1])
 
 
+def check_tag_names(
+    names: np.ndarray, known: Any, what: str = "The columns of y"
+) -> None:
+    """Refuse columns of other names, or in another order, than those of `fit`.
+
+    Columns without names are taken to be in that order.
+    """
+    known = np.asarray(known)
+    both_named = {names.dtype.kind, known.dtype.kind} == {"U"}
+    if both_named and not np.array_equal(names, known):
+        new, old = (shortened(map(repr, some.tolist())) for some in (names, known))
+        raise ValueError(
+            f"{what} are {new}; those of y in fit were {old}. Select them in that "
+            "order."
+        )
+
+
 def proba_of_tags(estimator: Any, X: Any) -> np.ndarray:
     """Probabilities (n_clips, n_tags) that clips have tags.
 
@@ -93,6 +112,7 @@ class KnownTagsMixin(ClassifierMixin):
     """A classifier of labels or tags, where tags that are NaN do not count."""
 
     predict: Any
+    classes_: np.ndarray
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of `predict`.
@@ -113,6 +133,8 @@ class KnownTagsMixin(ClassifierMixin):
             right.
         """
         decisions = self.predict(X)
+        if np.ndim(decisions) == 2:
+            check_tag_names(names_of_tags(y), self.classes_)
         if has_unknown_tags(y):
             tags: Any = with_nan(y)
             y = np.where(np.isnan(tags), decisions, tags).astype(decisions.dtype)

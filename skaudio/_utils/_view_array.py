@@ -56,6 +56,36 @@ class ViewArray(np.ndarray):
         known = getattr(source, "rate", None)
         self.rate = known if same and is_view else None
 
+    def __array_wrap__(
+        self, array: np.ndarray, context: Any = None, return_scalar: bool = False
+    ) -> Any:
+        """What is computed is a number, a plain array, or clips at the same rate."""
+        if return_scalar:
+            return array[()]
+        new = array.view(type(self))
+        new.__array_finalize__(self)
+        return np.asarray(array) if new.rate is None else new
+
+    # axes that change places have another meaning, whatever their lengths; NumPy tells
+    # `__array_finalize__` the shape before
+    def transpose(self, *axes: Any) -> np.ndarray:  # type: ignore[override]
+        """Change the order of axes; the array that results is a plain one."""
+        return np.asarray(self).transpose(*axes)
+
+    def swapaxes(self, axis1: Any, axis2: Any) -> np.ndarray:  # type: ignore[override]
+        """Exchange two axes; the array that results is a plain one."""
+        return np.asarray(self).swapaxes(axis1, axis2)
+
+    @property
+    def T(self) -> np.ndarray:  # type: ignore[override]
+        """The array with its axes in reverse order, a plain one."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> np.ndarray:  # type: ignore[override]
+        """The array with frames before bins, a plain one."""
+        return self.swapaxes(-1, -2)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """By the plain array, which joblib puts into shared memory, once."""
         plain = self.view(np.ndarray)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from sklearn.utils import check_consistent_length
 from skaudio._utils._files import replacing
 from skaudio._utils._validation import check_clips
 
+# of devices, on some systems
+RESERVED = {"con", "prn", "aux", "nul"} | {
+    f"{p}{i}" for p in ("com", "lpt") for i in range(10)
+}
 FORMATS = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS"}
 
 
@@ -62,8 +67,9 @@ def write_audio_files(
     Raises
     ------
     ValueError
-        If samples are not in [-1, 1], which would be clipped; if a class is no name of
-        a folder; or if `y` or `groups` has another length than X.
+        If samples are not in [-1, 1], which would be clipped; if `sr` is no whole
+        number, which a file cannot hold; if a class is no name of a folder; or if `y`
+        or `groups` has another length than X.
 
     Examples
     --------
@@ -78,6 +84,8 @@ def write_audio_files(
     """
     if format not in FORMATS:
         raise ValueError(f"format must be one of {sorted(FORMATS)}; got {format!r}.")
+    if not (isinstance(sr, Real) and sr > 0 and sr == int(sr)):
+        raise ValueError(f"sr must be a whole number of Hz above 0; got {sr!r}.")
     waveforms = list(check_clips(_Clips(), X, reset=True))
     labels = [_folder_name(label) for label in y]
     check_consistent_length(waveforms, labels, groups)
@@ -95,7 +103,7 @@ def write_audio_files(
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
             soundfile.write(
-                part, waveform, sr, format=format.upper(), subtype=FORMATS[format]
+                part, waveform, int(sr), format=format.upper(), subtype=FORMATS[format]
             )
         paths.append(path)
     if groups is not None:
@@ -105,7 +113,10 @@ def write_audio_files(
 
 def _folder_name(label: Any) -> str:
     name = str(label)
-    if not name.strip(" .") or set(name) & set('/\\:*?"<>|\0') or name[0] == ".":
+    strange = set('/\\:*?"<>|').intersection(name) or min(name, default="a") < " "
+    ends = not name or name[0] in " ." or name[-1] in " ."
+    is_missing = label is None or label != label
+    if strange or ends or is_missing or name.partition(".")[0].lower() in RESERVED:
         raise ValueError(
             f"The class {name!r} is no name of a folder on all systems. Rename it."
         )

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._training._network_of import leaves_of, network_of
+from skaudio._utils._decisions import proba_of_tags
 from skaudio.inspection._view_axes import Picture
 from skaudio.nn.devices import available_device
 from skaudio.views._base import ViewSource
@@ -91,8 +92,10 @@ class Chain:
         branches = {}
         if hasattr(self.last, "branch_proba"):
             branches = {name: p[0] for name, p in self.last.branch_proba(X).items()}
-        opinions = branches | {DECISION: np.asarray(self.last.predict_proba(X))[0]}
-        return opinions, list(self.last.classes_)
+        proba = np.asarray(proba_of_tags(self.last, X))[0]
+        classes = self.last.classes_  # or a list: those of each tag
+        names = range(len(proba)) if isinstance(classes, list) else classes
+        return branches | {DECISION: proba}, list(names)
 
 
 def _pictures(views: dict[str, Any], values: Any) -> dict[str, Picture]:

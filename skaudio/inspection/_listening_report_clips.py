@@ -14,7 +14,12 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skaudio._utils._container import Views
-from skaudio._utils._decisions import is_indicator, with_nan
+from skaudio._utils._decisions import (
+    check_tag_names,
+    is_indicator,
+    names_of_tags,
+    with_nan,
+)
 from skaudio._utils._rows import clips_of
 from skaudio._utils._text import shortened
 from skaudio._utils._types import is_path, shown
@@ -73,6 +78,7 @@ class Labelled:
     y: np.ndarray
     names: list[str] | None
     is_tags: bool
+    columns: np.ndarray | None = None  # tags of y by name, or numbers
 
     @classmethod
     def of(cls, y: Any, class_names: Any) -> Labelled:
@@ -84,7 +90,7 @@ class Labelled:
         if is_tags:
             tags = with_nan(y)
             assert tags is not None
-            return cls(tags, names or [str(i) for i in range(tags.shape[1])], True)
+            return cls(tags, names, True, names_of_tags(y))
         labels = column_or_1d(y)
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
@@ -95,12 +101,14 @@ class Labelled:
 
     def coded(self, found: Opinions) -> Coded:
         """Give labels and predictions the same numbers."""
+        if self.columns is not None:
+            check_tag_names(self.columns, found.classes)
         n_columns = len(found.classes)
         if self.names is not None:
             _check_names(self.names, n_columns, self.is_tags)
         if self.is_tags:
-            assert self.names is not None
-            return Coded(self.names, self.y, found.predicted)
+            names = self.names or [str(tag) for tag in found.classes]
+            return Coded(names, self.y, found.predicted)
         labels = self.y.tolist()
         known = {label: i for i, label in enumerate(found.classes)}
         strange = Counter(label for label in labels if label not in known)

@@ -112,7 +112,9 @@ def _asked(head: Any, Z: Any, y: np.ndarray) -> Opinions:
         tags = tags.toarray() if hasattr(tags, "toarray") else tags
         _check_dimensions(np.asarray(tags), 2)
         predicted = np.asarray(tags, float)
-        classes = list(range(predicted.shape[1]))
+        named: Any = getattr(head, "classes_", None)  # or a list: those of each tag
+        is_named = isinstance(named, np.ndarray) and named.shape == tags.shape[1:]
+        classes = named.tolist() if is_named else list(range(predicted.shape[1]))
     else:
         classes, predicted = _decided(head, Z, scores if own else None, y)
     if scores is not None and scores.shape[1:] != (len(classes),):

@@ -18,8 +18,9 @@ from skaudio.inspection._embedded_json import as_json
 from skaudio.inspection._listening_report_opinions import PROBABILITY
 from skaudio.inspection._listening_report_sounds import frequency_ticks
 
-MOST_BARS = 5  # classes that a clip's bars are of, and its true ones
+MOST_BARS = 5  # classes that a clip's bars are of, beside true and predicted ones
 MAP_SIZE = 1000
+MOST_CLASSES = 100  # of a matrix that is drawn: browsers take seconds for more cells
 POLICY = (
     "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data:; "
     "media-src {media}; base-uri 'none'; form-action 'none'"
@@ -79,7 +80,13 @@ def _whole(text: str) -> str:
 def _data(report: Any, folder: Path) -> dict[str, Any]:
     sounds = {str(row): s.data(folder) for row, s in report.sounds.items()}
     columns = [name for name in LABELS if name in report.scores]
-    matrix = report.confusion_matrix
+    matrix, notes = report.confusion_matrix, list(report.notes)
+    is_drawn = matrix is not None and len(matrix) <= MOST_CLASSES
+    if matrix is not None and not is_drawn:
+        notes.append(
+            f"The confusion matrix of {len(matrix)} classes is too large to be drawn: "
+            "filter by true and predicted class."
+        )
     return {
         "title": report.title,
         "isTags": matrix is None,
@@ -87,8 +94,8 @@ def _data(report: Any, folder: Path) -> dict[str, Any]:
         "hasScores": report.proba is not None,
         "classes": report.classes,
         "figures": _figures(report),
-        "notes": report.notes,
-        "confusion": None if matrix is None else matrix.tolist(),
+        "notes": notes,
+        "confusion": matrix.tolist() if is_drawn else None,
         "scores": {
             "columns": [LABELS[name] for name in columns],
             "rows": [
@@ -179,18 +186,19 @@ def _clips(report: Any) -> Iterable[dict[str, Any]]:
             "right": right[i] if isinstance(right[i], bool) else None,
             "margin": _number(clip["margin"]),
             "order": int(clip["order"]),
-            "bars": _bars(scores, true),
+            "bars": _bars(scores, [*true, *said]),
             "branches": [_bars(p[i], true, 1) for p in report.branches.values()],
             "remark": clip["remark"],
         }
 
 
 def _bars(
-    scores: np.ndarray | None, true: list[int], most: int = MOST_BARS
+    scores: np.ndarray | None, others: list[int], most: int = MOST_BARS
 ) -> list[tuple[int, float]]:
-    """The highest scores, and those of what is true, as pairs with classes."""
+    """The highest scores, and those of some other classes, as pairs with classes."""
     if scores is None or not np.isfinite(scores).all():
         return []
     best = np.argsort(-scores, kind="stable")[:most].tolist()
-    best += [code for code in true if code < len(scores) and code not in best]
+    more = [code for code in others if code < len(scores) and code not in best]
+    best += dict.fromkeys(more)
     return [(code, round(float(scores[code]), 4)) for code in best]

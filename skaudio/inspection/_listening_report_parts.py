@@ -90,7 +90,8 @@ def check_proba(
         return Opinions(known, np.array([number[said] for said in array.tolist()]))
     scores = np.asarray(array, float)
     if labels.is_tags:
-        classes = list(range(labels.y.shape[1]))
+        columns = labels.columns if classes is None else classes
+        classes = np.asarray(columns).tolist()
     else:
         classes = np.unique(labels.y) if classes is None else np.asarray(classes)
         classes = classes.tolist()

@@ -207,11 +207,11 @@ class TagThresholdClassifier(MetaEstimatorMixin, KnownTagsMixin, BaseEstimator):
         ndarray of shape (n_clips, n_tags) or (n_clips,)
             Zeros and ones; of class labels, what the estimator predicts.
         """
-        proba = self.predict_proba(X)
+        check_is_fitted(self)
         if self.thresholds_ is None:
-            labels: np.ndarray = self.classes_[proba.argmax(axis=1)]
+            labels: np.ndarray = self.estimator_.predict(X)
             return labels
-        return (proba > self.thresholds_).astype(np.int64)
+        return (self.predict_proba(X) > self.thresholds_).astype(np.int64)
 
     def _splitter(self, groups: Any) -> Any:
         if isinstance(self.cv, Integral):

@@ -153,7 +153,7 @@ def check_own_network(network: Any, arguments: Mapping[str, Any]) -> None:
             f"{name}.__init__ must have a parameter n_outputs, the number of classes "
             f"or tags, and may have {', '.join(SIZES[:-1])}; it has {list(known)}."
         )
-    both = [size for size in OF_ONE_VIEW[::2] if size in known and "views" in known]
+    both = [size for size in OF_ONE_VIEW if size in known and "views" in known]
     if both:
         raise TypeError(
             f"{name}.__init__ has views, of all of them, and {both[0]}, of a single "

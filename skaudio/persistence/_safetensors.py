@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -121,6 +122,7 @@ def load(path: str | os.PathLike[str], *, modules: Sequence[type] = ()) -> Any:
     ...     load(path)
     RawView(sr=8000)
     """
+    _check_modules(modules)
     n_bytes = size_of_file(path)
     metadata, arrays = _read(path)
     if HEADER not in metadata:
@@ -136,6 +138,20 @@ def load(path: str | os.PathLike[str], *, modules: Sequence[type] = ()) -> Any:
         if not isinstance(error, ValueError):
             what = f"its description is damaged ({type(error).__name__}: {what})"
         raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {what}.") from error
+
+
+def _check_modules(modules: Any) -> None:
+    """Refuse what are no classes, and two that a file cannot tell apart."""
+    is_list = isinstance(modules, (list, tuple, set))
+    if not is_list or not all(isinstance(module, type) for module in modules):
+        raise TypeError(f"modules must be a list of classes; got {modules!r:.80}.")
+    counts = Counter(module.__name__ for module in modules)
+    for name, count in counts.items():
+        if count > 1:
+            raise ValueError(
+                f"modules has {count} classes called {name!r}, and files name them by "
+                "that. Pass the one that the file was made with."
+            )
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:

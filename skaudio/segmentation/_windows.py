@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skaudio._audio._report import Report
+from skaudio._utils._decisions import proba_of_tags
 from skaudio.segmentation._recordings import name_of, read_or_report, recordings_of
 from skaudio.segmentation._sources import (
     DEFAULT_WINDOW,
@@ -18,6 +19,7 @@ from skaudio.segmentation._sources import (
 )
 from skaudio.segmentation._stream import SampleBuffer
 
+COLUMNS = ("recording", "start", "end", "label", "probability")
 POLICIES = ("raise", "warn", "nan")
 MOST_SAMPLES = 2**21  # of windows that are classified in one call
 
@@ -115,7 +117,13 @@ def predict_windows(
         is_there = read_or_report(item, row, stream, mono, report, on_error)
         tables.append((name_of(item, row), stream if is_there else None))
     report.warn(len(items), on_error)
-    parts = [_rows(name, stream, estimator, all_classes) for name, stream in tables]
+    heard: list[np.ndarray] = next(
+        (stream.heard for _, stream in tables if stream is not None), []
+    )
+    has_tags = _has_tags(estimator, heard)
+    classes = _classes(estimator, has_tags, all_classes)
+    how = classes, has_tags, all_classes
+    parts = [_rows(name, stream, *how) for name, stream in tables]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -148,6 +156,7 @@ class _WindowStream:
         self.length = max(1, round(window * sr))
         self.spans: list[tuple[int, int]] = []  # in samples
         self.proba: list[np.ndarray] = []
+        self.heard: list[np.ndarray] = []  # one window
         self._buffer = SampleBuffer()
         self._waiting: list[np.ndarray] = []
 
@@ -180,22 +189,39 @@ class _WindowStream:
     def _classify(self) -> None:
         if self._waiting:
             # a list: an array would have to be as long as that of fit
-            self.proba.append(np.asarray(self.estimator.predict_proba(self._waiting)))
+            self.proba.append(np.asarray(proba_of_tags(self.estimator, self._waiting)))
+            self.heard = self._waiting[:1]
             self._waiting = []
 
 
-def _rows(name: Any, stream: Any, estimator: Any, all_classes: bool) -> Any:
+def _classes(estimator: Any, has_tags: bool, all_classes: bool) -> list[Any]:
+    """Classes or tags; refused where their columns would have the name of another."""
+    classes = estimator.classes_
+    if isinstance(classes, list):  # those of each tag
+        return list(range(len(classes)))
+    names = {str(label) for label in classes} if has_tags or all_classes else set()
+    taken = names.intersection(COLUMNS[:3] if has_tags else COLUMNS)
+    if taken:
+        raise ValueError(
+            f"A class is called {min(taken)!r}, as another column of the table is. "
+            f"{'Rename the tag.' if has_tags else 'Take all_classes=False.'}"
+        )
+    return list(classes)
+
+
+def _rows(
+    name: Any, stream: Any, classes: list[Any], has_tags: bool, all_classes: bool
+) -> Any:
     """Table of one recording."""
     import pandas as pd
 
-    classes = list(estimator.classes_)
     if stream is None:
         spans, proba = np.full((1, 2), np.nan), np.full((1, len(classes)), np.nan)
     else:
         spans = np.array(stream.spans) / stream.sr
         proba = np.concatenate(stream.proba)
     table = pd.DataFrame({"recording": name, "start": spans[:, 0], "end": spans[:, 1]})
-    if not _has_tags(estimator):
+    if not has_tags:
         best = proba.argmax(axis=1)
         labels = np.asarray(classes)[best]
         table["label"] = labels if stream is not None else None
@@ -205,10 +231,19 @@ def _rows(name: Any, stream: Any, estimator: Any, all_classes: bool) -> Any:
     return table.join(pd.DataFrame(proba, columns=[str(label) for label in classes]))
 
 
-def _has_tags(estimator: Any) -> bool:
-    """Whether the classes of a classifier are tags, of which a clip has any number."""
+def _has_tags(estimator: Any, heard: list[np.ndarray]) -> bool:
+    """Whether the classes of a classifier are tags, of which a clip has any number.
+
+    scikit-learn's have no attribute for it; their predictions have a column for each.
+    """
     inner = unwrapped(estimator)
     target = getattr(inner, "_target", None)
-    return bool(getattr(inner, "_has_tags", False)) or (
-        type(target).__name__ == "TagIndicators"
-    )
+    if target is not None:
+        return type(target).__name__ == "TagIndicators"
+    if hasattr(inner, "_has_tags"):
+        return bool(inner._has_tags)
+    if isinstance(estimator.classes_, list):
+        return True
+    if not heard or not hasattr(estimator, "predict"):
+        return False
+    return len(np.shape(estimator.predict(heard))) == 2

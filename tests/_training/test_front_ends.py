@@ -279,6 +279,12 @@ def test_broken_clips_are_named(clips):
     broken = [*waves[:3], np.full(4000, np.nan, np.float32), *waves[4:]]
     with pytest.raises(ValueError, match="Clip 3 of X contains NaN or infinity"):
         CRNNClassifier(views=MelView(sr=SR), **NET).fit(broken, y)
+    # by their rows in X, whatever part of it they are loaded with
+    clf = CRNNClassifier(views=MelView(sr=SR, on_error="nan"), **NET).fit(waves, y)
+    broken = [*waves[:6], np.full(4000, np.nan, np.float32), *waves[6:]]
+    with pytest.raises(ValueError, match="Clip 6 of X could not be loaded"):
+        clf.predict(broken)
+    assert clf.predict(waves).shape == y.shape
 
 
 def test_copies_and_files_predict_the_same(clips, tmp_path):

@@ -114,11 +114,29 @@ def test_what_cannot_be_written_is_said(tmp_path):
     X, y = np.zeros((2, 100)), ["a", "b"]
     with pytest.raises(ValueError, match="clip 1 go up to 3"):
         write_audio_files(tmp_path, [X[0], X[1] + 3], y, sr=8000)
-    for name in ("a/b", "..", "", ".a", "a:b", "a\\b"):
+    names = (
+        "a/b",
+        "..",
+        "",
+        ".a",
+        "a:b",
+        "a\\b",
+        "dog ",
+        "dog.",
+        "CON",
+        "nul.x",
+        "a\n",
+    )
+    for name in (*names, None, np.nan):
         with pytest.raises(ValueError, match="no name of a folder"):
             write_audio_files(tmp_path, X, ["a", name], sr=8000)
     with pytest.raises(ValueError, match="inconsistent numbers"):
         write_audio_files(tmp_path, X, ["a"], sr=8000)
+    for sr in (0, -8000, 8000.5, "8000", np.nan):
+        with pytest.raises(ValueError, match="sr must be a whole number of Hz above 0"):
+            write_audio_files(tmp_path, X, y, sr=sr)
     with pytest.raises(ValueError, match=r"one of \['flac', 'ogg', 'wav'\]"):
         write_audio_files(tmp_path, X, y, sr=8000, format="mp4")
     assert not list(tmp_path.iterdir())
+    fine = write_audio_files(tmp_path, X, ["föhn 1", "雨"], sr=8000.0)
+    assert [Path(path).parent.name for path in fine] == ["föhn 1", "雨"]

@@ -44,6 +44,7 @@ from skaudio.inspection._listening_report_sounds import (
     spectrogram,
 )
 from skaudio.inspection._players import encoded
+from skaudio.model_selection import TagThresholdClassifier
 from skaudio.neural_network import MultiViewBlendingClassifier
 from skaudio.preprocessing import AudioLoader, FrameStatistics
 from skaudio.views import MelView, MFCCView, ViewUnion
@@ -415,7 +416,58 @@ def test_predictions_of_folds(clips):
     assert "gives no probabilities" in " ".join(labels.notes)
 
 
+def test_a_matrix_of_too_many_classes_is_not_drawn():
+    """A thousand classes would be a million cells."""
+    for n, is_drawn in ((100, True), (101, False)):
+        y = np.tile(np.arange(n), 2)
+        found = ListeningReport.from_predictions(
+            np.zeros((2 * n, 80)), y, np.eye(n)[y], sr=SR, max_clips=0, method="pca"
+        )
+        data = data_of(found.to_html())
+        assert (data["confusion"] is not None) == is_drawn
+        assert ("is too large to be drawn" in " ".join(data["notes"])) != is_drawn
+        assert found.confusion_matrix.shape == (n, n)
+
+
 # ----------------------------------------------------------------------------- tags
+def test_predicted_tags_have_bars():
+    """However many are more probable."""
+    y, proba = np.eye(7, dtype=int), np.tile(np.linspace(0.6, 0.9, 7), (7, 1))
+    proba[0] = [0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
+    found = ListeningReport.from_predictions(
+        np.zeros((7, 80)), y, proba, sr=SR, max_clips=0
+    )
+    bars = [clip["bars"] for clip in data_of(found.to_html())["clips"]]
+    assert [code for code, _ in bars[0]] == [0, 1, 2, 3, 4]
+    assert sorted(code for code, _ in bars[1]) == [*range(7)]
+
+
+def test_tags_are_those_of_the_model(clips):
+    """By name where both have some; scores of other columns would be nonsense."""
+    X, y, X_test, y_test = clips
+    names = np.unique(y)
+    tags = pd.DataFrame((y[:, None] == names).astype(int), columns=names)
+    truth = (y_test[:, None] == names).astype(int)
+    model = pipeline(TagThresholdClassifier(KNeighborsClassifier(3), cv=2))
+    model.fit(X, tags)
+    found = ListeningReport.from_estimator(model, X_test, truth, max_clips=0)
+    assert found.classes == names.tolist()
+    turned = pd.DataFrame(truth[:, ::-1], columns=names[::-1])
+    with pytest.raises(ValueError, match=r"columns of y are .* in fit were"):
+        ListeningReport.from_estimator(model, X_test, turned, max_clips=0)
+    with pytest.raises(ValueError, match=r"columns of y are .* in fit were"):
+        model.score(X_test, turned)
+    proba = model.predict_proba(X_test)
+    told = ListeningReport.from_predictions(
+        X_test, truth, proba, classes=names, sr=SR, max_clips=0
+    )
+    assert told.classes == names.tolist()
+    with pytest.raises(ValueError, match=r"columns of y are"):
+        ListeningReport.from_predictions(
+            X_test, turned, proba, classes=names, sr=SR, max_clips=0
+        )
+
+
 def test_tags(clips):
     X, y, X_test, y_test = clips
     names = np.unique(y)

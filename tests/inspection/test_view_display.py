@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from skaudio.ensemble import LateFusionClassifier
@@ -181,6 +182,18 @@ def multiview(clips):
 
 def texts(ax):
     return [text.get_text() for text in ax.texts]
+
+
+def test_opinions_on_tags(clips):
+    """Of a classifier that gives a list of probabilities."""
+    X, _ = clips
+    tags = np.array([[1, 0, 1], [0, 1, 1]] * 5)
+    model = make_pipeline(
+        MelView(sr=SR, n_mels=8), FrameStatistics(), KNeighborsClassifier(2)
+    )
+    *_, opinions = ViewDisplay.from_estimator(model.fit(X, tags), X[0]).axes_
+    assert [t.get_text() for t in opinions.get_xticklabels()] == ["0", "2", "1"]
+    assert texts(opinions) == ["100%", "100%", "0%"]
 
 
 def test_opinions_of_branches_are_under_the_views(multiview, clips, tmp_path):

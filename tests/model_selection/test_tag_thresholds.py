@@ -8,7 +8,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import FixedThresholdClassifier, KFold, cross_val_predict
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -59,7 +59,7 @@ def test_thresholds_by_hand():
 
 
 def test_they_are_those_of_a_search(rare):
-    X, y = rare
+    X, y = (part[:60] for part in rare)
     model = OneVsRestClassifier(LogisticRegression())
     clf = TagThresholdClassifier(model, cv=4, n_thresholds=1000).fit(X, y)
     proba = cross_val_predict(model, X, y, cv=KFold(4), method="predict_proba")
@@ -133,6 +133,10 @@ def test_networks_keep_names_of_tags(tmp_path):
     assert again.estimator_[-1].classes_.tolist() == ["rain", "dog"]
     with pytest.raises(ValueError, match=r"columns are 'dog', 'rain'; .*'rain', 'dog'"):
         clone(net).fit(X, y, X_valid=X, y_valid=y[["dog", "rain"]])
+    for fitted in (model, inner):
+        with pytest.raises(ValueError, match=r"columns of y are 'dog', 'rain'; those"):
+            fitted.score(X, y[["dog", "rain"]])
+        assert fitted.score(X, y) == fitted.score(X, y.to_numpy())
     with pytest.raises(ValueError, match="'cat', which is none of the classes"):
         clone(net).set_params(class_weight={"cat": 2}).fit(X, y)
 
@@ -141,4 +145,9 @@ def test_classes_pass_through():
     X, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 3
     clf = TagThresholdClassifier(DummyClassifier()).fit(X, y)
     assert clf.thresholds_ is None
+    assert clf.predict(X).tolist() == clf.estimator_.predict(X).tolist()
+    # also of one that does not decide by the highest probability
+    tuned = FixedThresholdClassifier(LogisticRegression(), threshold=0.4)
+    clf = TagThresholdClassifier(tuned).fit(X, y == 2)
+    assert 0 < clf.predict(X).sum() < 20
     assert clf.predict(X).tolist() == clf.estimator_.predict(X).tolist()

@@ -165,6 +165,11 @@ class BothKinds(LinearNet):
         super().__init__(n_bins, n_outputs)
 
 
+class StepsOfNone(LinearNet):
+    def __init__(self, views, n_steps, n_outputs):
+        super().__init__(n_steps, n_outputs)
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
@@ -172,6 +177,7 @@ class BothKinds(LinearNet):
         ({"module": dict}, TypeError, r"must be a class of torch.nn.Module"),
         ({"module": NoOutputs}, TypeError, "must have a parameter n_outputs"),
         ({"module": BothKinds}, TypeError, "views, of all of them, and n_bins"),
+        ({"module": StepsOfNone}, TypeError, "views, of all of them, and n_steps"),
         ({"module_params": {"depth": 3}}, ValueError, "has no 'depth'"),
         ({"module_params": {"n_bins": 3}}, ValueError, "'n_bins', which follows"),
         ({"module": WrongShape}, ValueError, r"of shape \(16, 2\); got \(16,\)"),
@@ -205,6 +211,10 @@ def test_a_class_of_the_name_must_fit_the_weights(fitted, tmp_path):
     other = type("LinearNet", (PreActivated,), {})
     with pytest.raises(ValueError, match="its network and its arrays differ"):
         load(tmp_path / "own.safetensors", modules=[other])
+    with pytest.raises(TypeError, match="modules must be a list of classes; got <cla"):
+        load(tmp_path / "own.safetensors", modules=LinearNet)
+    with pytest.raises(ValueError, match="modules has 2 classes called 'LinearNet'"):
+        load(tmp_path / "own.safetensors", modules=[LinearNet, other])
 
 
 def test_a_file_imports_nothing(fitted, tmp_path):

@@ -5,13 +5,19 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
+from skaudio._utils._decisions import proba_of_tags
+from skaudio.model_selection import TagThresholdClassifier
 from skaudio.neural_network import CRNNClassifier
 from skaudio.preprocessing import FrameStatistics
 from skaudio.segmentation import predict_windows
@@ -104,6 +110,41 @@ def test_tags_have_a_column_each():
     table = predict_windows(network, X[:2])
     assert table.columns.tolist() == ["recording", "start", "end", "0", "1", "2"]
     assert_allclose(table[["0", "1", "2"]], network.predict_proba(X[:2]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        KNeighborsClassifier(2),  # gives a list of probabilities
+        MLPClassifier((4,), max_iter=300, tol=0.1, random_state=0),
+        OneVsRestClassifier(LogisticRegression()),
+        TagThresholdClassifier(KNeighborsClassifier(2), cv=2),
+    ],
+    ids=lambda classifier: type(classifier).__name__,
+)
+def test_tags_of_any_classifier(classifier):
+    """Whatever it is, a window may have several, so that none is the label."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8, SR)).astype(np.float32)
+    tags = pd.DataFrame(np.tile(np.eye(4, dtype=int)[:, :2], (2, 1)), columns=[*"ab"])
+    mel = MelView(sr=SR, n_mels=8, n_fft=64, hop_length=32)
+    model = make_pipeline(mel, FrameStatistics(), classifier).fit(X, tags)
+    table = predict_windows(model, [np.concatenate(X[:3])])
+    named = isinstance(classifier, TagThresholdClassifier)
+    names = ["a", "b"] if named else ["0", "1"]
+    assert table.columns.tolist() == ["recording", "start", "end", *names]
+    assert_allclose(table[names], proba_of_tags(model, X[:3]), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["start", "label"])
+def test_classes_with_the_name_of_a_column(name):
+    """The label says them; a column of their own would be another's."""
+    named = Level().fit()
+    named.classes_ = np.array(["quiet", name])
+    silence = [np.zeros(SR, np.float32)]
+    assert predict_windows(named, silence)["label"].tolist() == [name]
+    with pytest.raises(ValueError, match=f"class is called '{name}'.*all_classes=Fal"):
+        predict_windows(named, silence, all_classes=True)
 
 
 def test_what_cannot_be_read(level, tmp_path):

@@ -50,6 +50,37 @@ def test_clips_keep_the_rate_and_nothing_else_does(mel):
     assert ViewArray(np.zeros((2, 3, 4))).rate is None
 
 
+@pytest.mark.parametrize("n_frames", [5, 4])
+def test_axes_that_change_places_have_no_rate(n_frames):
+    """Nor if there are as many frames as bins."""
+    view = ViewArray(np.zeros((3, 4, n_frames)), 20.0)
+    swapped = (
+        view.transpose(0, 2, 1),
+        view.transpose((2, 1, 0)),
+        view.T,
+        view.mT,
+        view.swapaxes(1, 2),
+        np.swapaxes(view, 1, 2),
+        np.moveaxis(view, 0, 2),
+        np.transpose(view),
+        np.rollaxis(view, 2),
+    )
+    assert [type(array) for array in swapped] == [np.ndarray] * 9
+    assert view.rate == 20
+
+
+def test_what_is_computed_of_it_is_a_number_or_an_array(mel):
+    for number in (mel.max(), mel.mean(), np.sum(mel), mel.std()):
+        assert isinstance(number, np.floating)
+        assert number in {number}
+    for array in (mel.mean(axis=2), mel.sum(axis=0), mel.max(axis=2, keepdims=True)):
+        assert type(array) is np.ndarray
+    assert (mel > 0).rate == np.log1p(abs(mel)).rate == mel.clip(0, 1).rate == 20
+    mel_in_place = mel.copy()
+    mel_in_place -= mel.mean(axis=2, keepdims=True)
+    assert mel_in_place.rate == 20
+
+
 def test_ragged_clips_have_it_too(view, clips):
     ragged = view.transform([clip[: 4000 + 500 * i] for i, clip in enumerate(clips[0])])
     assert ragged.dtype == object
@@ -76,14 +107,12 @@ def test_processes_share_one_file(mel):
     with tempfile.TemporaryDirectory() as folder:
         parallel = joblib.Parallel(n_jobs=2, max_nbytes=1000, temp_folder=folder)
         with parallel:
-            found = parallel(joblib.delayed(_seen)(mel) for _ in range(4))
+            # a lambda travels without this module and all that it imports
+            seen = joblib.delayed(lambda mel: (mel.rate, float(mel.sum())))
+            found = parallel(seen(mel) for _ in range(4))
             files = list(Path(folder).rglob("*.pkl"))
         assert len(files) == 1
     assert found == [(20.0, float(mel.sum()))] * 4
-
-
-def _seen(mel):
-    return mel.rate, float(mel.sum())
 
 
 def test_segments_in_seconds_behind_one_view(view, clips):
