@@ -90,5 +90,5 @@ def _stated_samples(clip: Any, sr: float) -> float:
         if os.path.getsize(clip) < SMALL_FILE:
             return 0.0
         return float(soundfile.info(os.fspath(clip)).duration * sr)
-    except (OSError, RuntimeError, ValueError):  # it is reported when the clip is loaded
+    except (OSError, RuntimeError, ValueError):  # reported when the clip is loaded
         return 0.0

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
@@ -82,9 +81,12 @@ def write_audio_files(
     >>> len(sounds.paths), sounds.target_names.tolist()
     (6, ['harmonic', 'percussive'])
     """
+    import soundfile
+
     if format not in FORMATS:
         raise ValueError(f"format must be one of {sorted(FORMATS)}; got {format!r}.")
-    if not (isinstance(sr, Real) and sr > 0 and sr == int(sr)):
+    rate: Any = sr
+    if not (isinstance(rate, Real) and 0 < rate < np.inf and float(rate).is_integer()):
         raise ValueError(f"sr must be a whole number of Hz above 0; got {sr!r}.")
     waveforms = list(check_clips(_Clips(), X, reset=True))
     labels = [_folder_name(label) for label in y]

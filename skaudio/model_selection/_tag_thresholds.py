@@ -88,13 +88,14 @@ class TagThresholdClassifier(MetaEstimatorMixin, KnownTagsMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.neural_network import MLPClassifier
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.multiclass import OneVsRestClassifier
     >>> from skaudio.model_selection import TagThresholdClassifier
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(300, 2))
     >>> y = (X + 0.7 * rng.normal(size=X.shape) > [0, 1.5]).astype(int)  # second: rare
-    >>> network = MLPClassifier((8,), max_iter=500, random_state=0)
-    >>> clf = TagThresholdClassifier(network).fit(X, y)
+    >>> tagger = OneVsRestClassifier(LogisticRegression())
+    >>> clf = TagThresholdClassifier(tagger).fit(X, y)
     >>> bool(clf.thresholds_[1] < 0.5)
     True
     >>> bool(clf.predict(X)[:, 1].sum() > clf.estimator_.predict(X)[:, 1].sum())

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from own_networks import LinearNet
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -37,6 +38,7 @@ from skaudio.neural_network import (
     FrameLevelCNNClassifier,
     MobileNetClassifier,
     MultiViewBlendingClassifier,
+    NetworkClassifier,
     PretrainedClassifier,
     SampleCNNClassifier,
     SelfNormalizingClassifier,
@@ -89,6 +91,11 @@ MODELS = {
         MelView(sr=SR, n_mels=12, center=False, n_fft=512),
         ViewScaler(per="view"),
         CRNNClassifier(**NET, segment_length=9, n_segments=1),
+    ),
+    "own": lambda: make_pipeline(
+        MelView(sr=SR, n_mels=12),
+        ViewScaler(),
+        NetworkClassifier(module=LinearNet, segment_length=9, **FIT),
     ),
     "spectrogram": lambda: SpectrogramCNNClassifier(
         views=STFTView(sr=SR, n_fft=128, duration=0.7), n_segments=3, **NET, **SHORT
@@ -457,6 +464,8 @@ def test_every_classifier_says_whether_it_can_be_exported(tmp_path):
     for cls in public_classifiers():
         names = inspect.signature(cls).parameters
         given = {name: required[name] for name in required if name in names}
+        if cls is NetworkClassifier:
+            given["module"] = LinearNet
         views = {"views": MelView(sr=SR)} if "views" in names else {}
         check_exportable(cls(**given, **views))
 
