@@ -43,7 +43,7 @@ clips, labels = make_everyday_sounds(48, duration=4.0, sr=sr, random_state=1)
     mean_durations=dict.fromkeys(np.unique(labels), 12.0),
     random_state=0,
 )
-PlayerTable([recording], {"": ["the first half minute"]}, sr=sr, max_duration=30.0)
+PlayerTable([recording], {"stretch": ["first half minute"]}, sr=sr, max_duration=30.0)
 
 # %%
 # Window by window
