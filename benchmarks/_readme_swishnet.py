@@ -97,8 +97,8 @@ def cost_table(report: dict[str, Any], origin: str) -> list[str]:
     results = report["results"]
     speed, memory = results["speed"]["all"], results["memory"]["all"]
     lines = [
-        "| | parameters | paper | file | paper | ms per clip of 0.5, 1, 2 s | network "
-        "alone | paper | memory of a process |",
+        "| network | parameters | paper | file | paper | ms per clip of 0.5, 1, 2 s "
+        "| network alone | paper | memory of a process |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for kind, (parameters, size, milliseconds) in PUBLISHED_COST.items():

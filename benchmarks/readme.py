@@ -356,7 +356,7 @@ def correlations_table(report: dict[str, Any]) -> list[str]:
     names = {"mfcc": "MFCC", "spectral_centroid": "centroid"}
     names |= {"spectral_bandwidth": "bandwidth"}
     header = " | ".join(names.get(kind, kind) for kind in kinds)
-    lines = [f"| | {header} |", "|---" * (1 + len(kinds)) + "|"]
+    lines = [f"| embedding | {header} |", "|---" * (1 + len(kinds)) + "|"]
     for name, row in rows.items():
         cells = [
             " ".join(

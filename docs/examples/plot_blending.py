@@ -31,7 +31,7 @@ from skaudio.views import make_view_union
 
 sr = 8000
 X, y, groups = make_sounds(
-    n_clips=160,
+    n_clips=120,
     n_classes=4,
     sr=sr,
     clips_per_source=2,

@@ -24,8 +24,7 @@ sr = 8000
 X, y = make_everyday_sounds(96, duration=1.0, sr=sr, random_state=0)
 model = CRNNClassifier(
     views=MelView(sr=sr, top_db=None), width=0.1, max_epochs=12, random_state=0
-)
-model.fit(X, y)
+).fit(X, y)
 
 # %%
 # A long recording
@@ -44,7 +43,7 @@ clips, labels = make_everyday_sounds(48, duration=4.0, sr=sr, random_state=1)
     mean_durations=dict.fromkeys(np.unique(labels), 12.0),
     random_state=0,
 )
-PlayerTable([recording], {"": ["the first half minute"]}, sr=sr, max_duration=30.0)
+PlayerTable([recording], {"stretch": ["first half minute"]}, sr=sr, max_duration=30.0)
 
 # %%
 # Window by window
@@ -93,7 +92,8 @@ events = events[events["end"] - events["start"] >= 2]
 print(events.round(2).to_string(index=False))
 
 # %%
-# Above what was found, below how the recording was made:
+# Above what was found, below how the recording was made. Few of the errors have a high
+# probability: a threshold would leave most of them out.
 
 display = SegmentationDisplay.from_segments(events, recording, sr=sr, truth=truth)
 display.figure_.set_size_inches(10, 4)
