@@ -61,8 +61,9 @@ def test_thresholds_by_hand():
 def test_they_are_those_of_a_search(rare):
     X, y = (part[:60] for part in rare)
     model = OneVsRestClassifier(LogisticRegression())
-    clf = TagThresholdClassifier(model, cv=4, n_thresholds=1000).fit(X, y)
-    proba = cross_val_predict(model, X, y, cv=KFold(4), method="predict_proba")
+    cv = KFold(4, shuffle=True, random_state=0)
+    clf = TagThresholdClassifier(model, cv=cv, n_thresholds=1000).fit(X, y)
+    proba = cross_val_predict(model, X, y, cv=cv, method="predict_proba")
     for k in range(3):
         best = max(f1_score(y[:, k], proba[:, k] > t) for t in [0, *proba[:, k]])
         assert clf.best_scores_[k] == pytest.approx(best)
