@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from skaudio._training._targets import Arrays, Target
 from skaudio._utils._decisions import (
+    are_same_tags,
     check_tag_names,
     confidence_of_classes,
     decided,
@@ -190,6 +191,11 @@ class TagIndicators(_Classes):
         tags = check_tags(estimator, X, y, unknown=True)
         target = cls(names_of_tags(y), class_weight)
         return target, {TARGET: tags}
+
+    def is_like(self, other: Target) -> bool:
+        """Whether outputs are decisions on the same tags, by name if both have some."""
+        is_same = type(self) is type(other)
+        return is_same and are_same_tags(self.classes, other.classes)  # type: ignore[attr-defined]
 
     def encode(self, estimator: Any, X: Any, y: Any) -> Arrays:
         """Indicators of further clips, of as many tags."""

@@ -54,17 +54,20 @@ def names_of_tags(y: Any) -> np.ndarray:
     return np.arange(np.shape(y)[1])
 
 
+def are_same_tags(names: np.ndarray, known: Any) -> bool:
+    """Whether columns are in the same order, as those without names are taken to be."""
+    known = np.asarray(known)
+    if {names.dtype.kind, known.dtype.kind} != {"U"}:
+        return len(names) == len(known)
+    return np.array_equal(names, known)
+
+
 def check_tag_names(
     names: np.ndarray, known: Any, what: str = "The columns of y"
 ) -> None:
-    """Refuse columns of other names, or in another order, than those of `fit`.
-
-    Columns without names are taken to be in that order.
-    """
-    known = np.asarray(known)
-    both_named = {names.dtype.kind, known.dtype.kind} == {"U"}
-    if both_named and not np.array_equal(names, known):
-        new, old = (shortened(map(repr, some.tolist())) for some in (names, known))
+    """Refuse columns of other names, or in another order, than those of `fit`."""
+    if len(names) == len(known) and not are_same_tags(names, known):
+        new, old = (shortened(map(repr, [*map(str, some)])) for some in (names, known))
         raise ValueError(
             f"{what} are {new}; those of y in fit were {old}. Select them in that "
             "order."

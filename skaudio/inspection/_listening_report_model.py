@@ -119,8 +119,6 @@ def _asked(head: Any, Z: Any, y: np.ndarray) -> Opinions:
         classes, predicted = _decided(head, Z, scores if own else None, y)
     if scores is not None and scores.shape[1:] != (len(classes),):
         scores, kind = None, None  # of pairs of classes
-    if kind == DECISION:
-        branches = {}
     branches = {str(name): np.asarray(p) for name, p in branches.items()}
     return Opinions(classes, predicted, scores, kind, branches)
 

@@ -52,6 +52,12 @@ def test_thresholds_by_hand():
     np.testing.assert_allclose(clf.thresholds_, [0.35, 0.5])
     np.testing.assert_array_equal(clf.best_scores_, [1, 1])
     np.testing.assert_array_equal(clf.predict(proba), y)
+    # of thresholds that are equally good, the one nearest to one half
+    ends = TagThresholdClassifier(Given([]), cv=2).fit(
+        np.c_[[0.1, 0.3, 0.6, 0.9], proba[:, 0]], np.c_[[1, 0, 0, 1], y[:, 0]]
+    )
+    np.testing.assert_allclose(ends.thresholds_[0], 0.75)
+    assert ends.best_scores_[0] == pytest.approx(2 / 3)
     # nothing is better than everything where the tag is at the lowest probability
     clf.fit(proba, [[1, 0], [1, 0], [1, 1], [0, 1]])
     assert clf.thresholds_[0] < 0.1
@@ -61,8 +67,9 @@ def test_thresholds_by_hand():
 def test_they_are_those_of_a_search(rare):
     X, y = (part[:60] for part in rare)
     model = OneVsRestClassifier(LogisticRegression())
-    clf = TagThresholdClassifier(model, cv=4, n_thresholds=1000).fit(X, y)
-    proba = cross_val_predict(model, X, y, cv=KFold(4), method="predict_proba")
+    cv = KFold(4, shuffle=True, random_state=0)
+    clf = TagThresholdClassifier(model, cv=cv, n_thresholds=1000).fit(X, y)
+    proba = cross_val_predict(model, X, y, cv=cv, method="predict_proba")
     for k in range(3):
         best = max(f1_score(y[:, k], proba[:, k] > t) for t in [0, *proba[:, k]])
         assert clf.best_scores_[k] == pytest.approx(best)
@@ -137,6 +144,13 @@ def test_networks_keep_names_of_tags(tmp_path):
         with pytest.raises(ValueError, match=r"columns of y are 'dog', 'rain'; those"):
             fitted.score(X, y[["dog", "rain"]])
         assert fitted.score(X, y) == fitted.score(X, y.to_numpy())
+    by_name, by_number = (
+        clone(net).set_params(class_weight={tag: 3}).fit(X, tags).predict_proba(X)
+        for tag, tags in (("dog", y), (1, y.to_numpy()))
+    )
+    np.testing.assert_array_equal(by_name, by_number)
+    unweighted = clone(net).set_params(class_weight=None).fit(X, y).predict_proba(X)
+    assert (by_name != unweighted).any()
     with pytest.raises(ValueError, match="'cat', which is none of the classes"):
         clone(net).set_params(class_weight={"cat": 2}).fit(X, y)
 

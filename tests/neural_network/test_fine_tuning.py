@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -219,6 +220,27 @@ def test_new_classes_get_a_new_head(clips, fitted):
     assert model.score(mel, new) > 0.7
     with pytest.raises(ValueError, match=r"'high': outputs are for 'a', 'b'.*'auto'"):
         clone(model).set_params(reset_head=False).fit(mel, new)
+
+
+def test_outputs_for_tags_are_kept_by_name(clips):
+    """Columns without names are taken to be in the order of those before."""
+    X, y = clips
+    mel, tags = X.select(["mel"]), (y[:, None] == [*"abc"]).astype(int)
+    table = pd.DataFrame(tags, columns=[*"abc"])
+    head = "network.head.fc3.weight"
+    for known, new, is_kept in (
+        (tags, table, True),
+        (table, tags, True),
+        (table, table, True),
+        (table, table[[*"acb"]], False),
+    ):
+        first = CRNNClassifier(**NET, segment_length=0.4).fit(mel, known)
+        model = FineTunedClassifier(FrozenEstimator(first), **STILL).fit(mel, new)
+        close = torch.isclose(weights_of(first)[head], weights_of(model)[head])
+        assert bool(close.all()) == is_kept
+    model.set_params(reset_head=False)
+    with pytest.raises(ValueError, match="for other classes or tags"):
+        model.fit(mel, new)
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {"b": 2.0}, {"a": 3.0}])
