@@ -86,7 +86,7 @@ def write_audio_files(
     if format not in FORMATS:
         raise ValueError(f"format must be one of {sorted(FORMATS)}; got {format!r}.")
     rate: Any = sr
-    if not (isinstance(rate, Real) and 0 < rate < np.inf and float(rate).is_integer()):
+    if not (isinstance(rate, Real) and float(rate).is_integer() and float(rate) > 0):
         raise ValueError(f"sr must be a whole number of Hz above 0; got {sr!r}.")
     waveforms = list(check_clips(_Clips(), X, reset=True))
     labels = [_folder_name(label) for label in y]
