@@ -103,7 +103,7 @@ NOT_RUN = {
     "dask.distributed": "a cluster of other machines",
     "gunicorn.conf.py": "the configuration of a server",
     "skops.io": "skops is in no test extra; see persistence/test_other_formats.py",
-    "mlflow": "MLflow neither",
+    "mlflow": "nor is MLflow",
 }
 ADAPTERS = "user_guide/other_models.rst"  # run by embedding/test_other_models.py
 
