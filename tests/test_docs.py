@@ -39,6 +39,7 @@ PAGES = [
     if not GENERATED & set(path.relative_to(DOCS).parts)
 ]
 ROLE = re.compile(r":(?:class|func|mod|meth|attr):`~?(skaudio[\w.]*)`")
+IMPORT = re.compile(r"^>>> (from skaudio\b.* import .*\n)", re.MULTILINE)
 BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
 
 
@@ -85,12 +86,14 @@ class Block:
     page: str
     language: str
     code: str
+    imports: str  # those of the page, which the block may rely on
 
 
 BLOCKS = [
-    Block(page_id(path), language, textwrap.dedent(code))
+    Block(page_id(path), language, textwrap.dedent(code), "".join(IMPORT.findall(text)))
     for path in PAGES
-    for _, language, code in BLOCK.findall(path.read_text(encoding="utf-8"))
+    for text in [path.read_text(encoding="utf-8")]
+    for _, language, code in BLOCK.findall(text)
 ]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 
@@ -100,7 +103,7 @@ NOT_RUN = {
     "dask.distributed": "a cluster of other machines",
     "gunicorn.conf.py": "the configuration of a server",
     "skops.io": "skops is in no test extra; see persistence/test_other_formats.py",
-    "mlflow": "MLflow neither",
+    "mlflow": "nor is MLflow",
 }
 ADAPTERS = "user_guide/other_models.rst"  # run by embedding/test_other_models.py
 
@@ -179,7 +182,7 @@ def wrong_uses(code):
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.page)
 def test_names_and_arguments_of_a_block_exist(block):
-    assert wrong_uses(block.code) == []
+    assert wrong_uses(block.imports + block.code) == []
 
 
 def test_wrong_names_and_arguments_are_noticed():
