@@ -84,7 +84,8 @@ def write_audio_files(
     """
     if format not in FORMATS:
         raise ValueError(f"format must be one of {sorted(FORMATS)}; got {format!r}.")
-    if not (isinstance(sr, Real) and sr > 0 and sr == int(sr)):
+    rate: Any = sr
+    if not isinstance(rate, Real) or not float(rate) > 0 or float(rate) % 1:
         raise ValueError(f"sr must be a whole number of Hz above 0; got {sr!r}.")
     waveforms = list(check_clips(_Clips(), X, reset=True))
     labels = [_folder_name(label) for label in y]
