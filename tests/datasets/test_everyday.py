@@ -23,6 +23,8 @@ def test_one_seed_repeats_and_two_differ():
         np.testing.assert_array_equal(one, other)
     other, _ = make_everyday_sounds(16, 8, random_state=2)
     assert not np.allclose(X, other)
+    assert len(np.unique(X, axis=0)) == 16  # clips of one source differ, too
+    assert (np.diff(groups) < 0).any()  # and are not side by side
     assert X.shape == (16, 44100)
     assert X.dtype == np.float32
 

@@ -34,6 +34,8 @@ from skaudio.ensemble import LateFusionClassifier
 from skaudio.inspection import ListeningReport
 from skaudio.inspection._listening_report_clips import listening_order, names_of
 from skaudio.inspection._listening_report_scores import (
+    average_precisions,
+    macro_f1,
     proportion,
     weighted_precisions,
 )
@@ -112,6 +114,29 @@ def test_copies_of_a_clip_say_nothing_new():
     assert_allclose(copied, wanted)
     all_right = proportion(np.ones(45, bool), np.ones(45, bool), np.arange(5).repeat(9))
     assert_allclose(all_right, proportion(np.ones(5, bool), everything))
+
+
+def test_resamples_are_of_sources():
+    """So that three copies of every clip change nothing."""
+    rng = np.random.default_rng(0)
+    y, said = rng.integers(0, 3, (2, 30))
+    tags, scores = rng.integers(0, 2, (30, 2)).astype(float), rng.random((30, 2))
+    sources = np.arange(30).repeat(3)
+
+    def seeded():
+        return np.random.RandomState(0)
+
+    assert_allclose(
+        macro_f1(y.repeat(3), said.repeat(3), 3, sources, 50, seeded()),
+        macro_f1(y, said, 3, None, 50, seeded()),
+    )
+    copied = average_precisions(
+        tags.repeat(3, 0), scores.repeat(3, 0), sources, 50, seeded()
+    )
+    for found, wanted in zip(
+        copied, average_precisions(tags, scores, None, 50, seeded()), strict=True
+    ):
+        assert_allclose(found, wanted)
 
 
 def test_what_is_not_defined_is_nan():
@@ -576,6 +601,7 @@ def test_pictures_show_time_and_frequency():
     for frame, label in ((60, "500 Hz"), (190, "2 kHz")):
         place = 1 - (image[:, frame].argmax() + 0.5) / n_bins
         assert place == pytest.approx(ticks[label], abs=0.02)
+    assert list(dict(frequency_ticks(16400)))[-1] == "4 kHz"  # 8 has no room above it
     long = image_of(spectrogram(np.tile(wave, 20), SR))
     assert long.shape[1] == 320
     assert image_of(spectrogram(np.zeros(SR), SR))[..., :3].max() < 0.1

@@ -274,6 +274,10 @@ def test_filters_agree_with_the_table(page, report):
     assert page.text("#list") == "No clip passes these filters."
     faint = page.run("return document.querySelectorAll('#map path.faint').length")
     assert faint == 45
+    # what has no verdict is no mistake
+    page.click("#clear")
+    page.run("data.clips[arguments[0]].right = null; refresh()", int(wrong.index[0]))
+    assert page.text("#count") == f"45 of 45 clips, {n - 1} mistakes"
 
 
 def test_cells_of_the_matrix_list_their_clips(page, report):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from skaudio.embedding import AutoencoderEmbedder
 from skaudio.inspection import saliency
+from skaudio.inspection._decision import Decision
 from skaudio.neural_network import (
     CRNNClassifier,
     FineTunedClassifier,
@@ -151,6 +154,21 @@ def test_gradient_is_the_mean_over_segments(crnn, views):
     assert_array_equal(own[0][:, 28:], 0)  # no segment reaches the last frames
 
 
+def test_maps_are_means_where_segments_overlap(crnn, views):
+    mel = views[0].select(["mel"])[:1]
+    total, counts = np.zeros((6, 30)), np.zeros(30)
+    for start in (0, 6, 12, 18):
+        at = slice(start, start + 10)
+        segment = Views({"mel": mel["mel"][:, :, at]}, mel.rates)
+        found = saliency(crnn, segment, target=1, method="grad-cam", layer=0)
+        total[:, at] += found[0]
+        counts[at] += 1
+    own = saliency(crnn, mel, target=1, method="grad-cam", layer=0)[0]
+    assert own.any()
+    assert counts.tolist() == [1] * 6 + ([2] * 4 + [1] * 2) * 3 + [1] * 4 + [0] * 2
+    assert_allclose(own, total / np.maximum(counts, 1), atol=1e-12)
+
+
 def test_a_clip_that_is_repeated_has_one_gradient(crnn, views):
     """Of a clip shorter than a segment, the gradients of all its copies add up."""
     short = views[0]["mel"][:1, :, :4]
@@ -201,6 +219,24 @@ def test_the_class_is_the_one_that_is_predicted(multiview, views):
     for row, label in enumerate(predicted):
         named = saliency(multiview, X[[row]], target=label)
         assert_array_equal(decided["mel"][row], named["mel"][0])
+
+
+def test_the_class_is_that_of_all_segments():
+    """Of a clip whose first segment sounds like another class."""
+    decision = Decision.__new__(Decision)
+    decision.weights = {"mel": 0.75, "raw": 0.25}
+    decision.target = SimpleNamespace(activate=np.asarray)
+    mel = [[0.9, 0.1], [0.0, 1.0]], [[0.2, 0.8]]
+    raw = [[0.9, 0.1], [0.6, 0.4]], [[0.6, 0.4]]
+    batches = [
+        dict(zip(("mel", "raw"), batch, strict=True))
+        for batch in zip(mel, raw, strict=True)
+    ]
+    assert decision.decided(batches) == 1
+    assert (
+        decision.decided([{name: np.array(p)[:1] for name, p in batches[0].items()}])
+        == 0
+    )
 
 
 # -------------------------------------------------------------------- models and state

@@ -61,3 +61,14 @@ def test_filters_on_bins_of_the_transform_peak_there():
     view = MelView(sr=SR, n_mels=12, n_fft=256, htk="bins")
     bank = mel_filterbank(SR, 256, 12, 0.0, None, htk="bins", norm=None)
     assert_allclose(view.frequencies, bank.argmax(axis=1) * SR / 256)
+
+
+def test_coefficients_are_named_before_their_derivatives():
+    """As they are stacked."""
+    view = MFCCView(sr=SR, n_mfcc=3, delta=2)
+    names = view.get_feature_names_out().tolist()
+    kinds = ("", "_delta", "_delta2")
+    assert names == [f"mfcc{i}{kind}" for kind in kinds for i in range(3)]
+    X = np.random.default_rng(0).normal(size=(1, SR))
+    plain = MFCCView(sr=SR, n_mfcc=3).transform(X)
+    assert_allclose(view.transform(X)[:, :3], plain, atol=1e-4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 import soundfile
@@ -13,6 +15,7 @@ from skaudio.inspection import ViewDisplay
 from skaudio.neural_network import CRNNClassifier, MultiViewBlendingClassifier
 from skaudio.preprocessing import ViewScaler
 from skaudio.views import MelView, ViewUnion
+from skaudio.views._transformer import TransformerView
 
 SR = 2000
 MEL = {"sr": SR, "n_mels": 8, "n_fft": 128, "hop_length": 64}
@@ -87,6 +90,32 @@ def test_it_is_cached_by_its_parameters(sounds):
     assert_array_equal(first["own"], second["own"])
     other = clone(union).set_params(own__hop_length=50).transform(sounds[0])
     assert other["own"].shape == (8, 2, 40)
+
+
+def test_what_is_kept_is_of_the_code(tmp_path, monkeypatch):
+    """Of the file that the class is from: a change of it computes views anew."""
+    file = tmp_path / "edited_view.py"
+    code = (
+        "from sklearn.base import BaseEstimator\n"
+        "class Edited(BaseEstimator):\n"
+        "    rate, sr = 20.0, 2000\n"
+        "    def transform(self, X):\n"
+        "        return [x[None, ::100] for x in X]\n"
+    )
+    file.write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    view = TransformerView.beside(importlib.import_module("edited_view").Edited(), [])
+    before = view._store()
+    assert before == view._store()
+    file.write_text(code.replace("::100", "50::100"))
+    assert before != view._store()
+
+
+def test_a_rate_of_its_own_is_not_overruled(sounds):
+    other = WithRate()
+    other.sr = 2 * SR
+    with pytest.raises(ValueError, match="sr"):
+        ViewUnion([("mel", MelView(**MEL)), ("own", other)]).fit(sounds[0])
 
 
 def test_networks_learn_from_it(union, sounds):
