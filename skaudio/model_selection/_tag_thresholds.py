@@ -93,7 +93,7 @@ class TagThresholdClassifier(MetaEstimatorMixin, KnownTagsMixin, BaseEstimator):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(300, 2))
     >>> y = (X + 0.7 * rng.normal(size=X.shape) > [0, 1.5]).astype(int)  # second: rare
-    >>> network = MLPClassifier((8,), max_iter=500, random_state=0)
+    >>> network = MLPClassifier((8,), max_iter=2000, tol=1e-3, random_state=0)
     >>> clf = TagThresholdClassifier(network).fit(X, y)
     >>> bool(clf.thresholds_[1] < 0.5)
     True
