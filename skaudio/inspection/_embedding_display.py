@@ -149,7 +149,8 @@ class EmbeddingDisplay:
             Names or column numbers of the tags to show; None is all. Clips without any
             are left out, clips with several make a class of their own.
         tag_names : sequence of str, default=None
-            Names of the columns of an indicator matrix; None are their numbers.
+            Names of the columns of an indicator matrix; None are those of a data
+            frame, otherwise their numbers.
         perplexity : float or None, default=None
             How many neighbours count in t-SNE. None is scikit-learn's 30, or a third of
             all other clips if that is less, as there would not be enough.
@@ -207,7 +208,8 @@ class EmbeddingDisplay:
         tags : sequence of str or int, default=None
             Names or column numbers of the tags to show, see `from_estimator`.
         tag_names : sequence of str, default=None
-            Names of the columns of an indicator matrix; None are their numbers.
+            Names of the columns of an indicator matrix; None are those of a data
+            frame, otherwise their numbers.
         perplexity : float or None, default=None
             How many neighbours count in t-SNE, see `from_estimator`.
         random_state : int, RandomState instance or None, default=None
@@ -318,7 +320,8 @@ class EmbeddingDisplay:
         tags : sequence of str or int, default=None
             Names or column numbers of the tags to show, see `from_estimator`.
         tag_names : sequence of str, default=None
-            Names of the columns of an indicator matrix; None are their numbers.
+            Names of the columns of an indicator matrix; None are those of a data
+            frame, otherwise their numbers.
         perplexity : float or None, default=None
             How many neighbours count in t-SNE, see `from_estimator`.
         random_state : int, RandomState instance or None, default=None

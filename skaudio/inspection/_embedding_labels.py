@@ -12,9 +12,11 @@ def class_labels(
     y: Any, tags: Sequence[Any] | None, tag_names: Sequence[str] | None
 ) -> tuple[np.ndarray, list[str]]:
     """A name per clip, and all names in order; clips with other names are left out."""
-    y = np.asarray(y)
+    columns, y = list(getattr(y, "columns", [])), np.asarray(y)
     if y.ndim == 2:
-        return _tag_labels(y, tags, tag_names)
+        return _tag_labels(
+            y, tags, (columns or None) if tag_names is None else tag_names
+        )
     if tags is not None or tag_names is not None:
         raise ValueError(
             "tags and tag_names are for an indicator matrix y (n_clips, n_tags); got "

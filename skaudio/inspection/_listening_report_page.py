@@ -20,7 +20,7 @@ from skaudio.inspection._listening_report_sounds import frequency_ticks
 
 MOST_BARS = 5  # classes that a clip's bars are of, beside true and predicted ones
 MAP_SIZE = 1000
-MOST_CLASSES = 100  # of a matrix that is drawn: browsers take seconds for more cells
+MOST_CLASSES = 100  # of a matrix that is drawn, whose cells are elements of the page
 POLICY = (
     "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data:; "
     "media-src {media}; base-uri 'none'; form-action 'none'"

@@ -168,6 +168,8 @@ def test_tags_choose_clips():
     assert_allclose(np.abs(display.embedding), np.abs(chosen), atol=1e-9)
     same = draw(Z, Y, tags=[2, 0], **options)
     assert_array_equal(same.labels, display.labels)
+    table = draw(Z, pd.DataFrame(Y, columns=names), tags=[2, 0], method="pca")
+    assert_array_equal(table.labels, display.labels)
     every = draw(Z, Y, **options)
     assert list(every.labels) == [
         "piano",
