@@ -17,7 +17,10 @@ def words(minutes: float) -> str:
 def minutes_table(report: dict[str, Any], origin: str) -> list[str]:
     """A line for each number of clips and network."""
     settings, epochs = report["settings"], report["epochs"]
-    heads = ("clips", "views", "`width`", "views", f"{epochs} epochs", "prediction")
+    heads = (
+        *("clips", "views", "`width`", "computing views"),
+        *(f"training, {epochs} epochs", "prediction"),
+    )
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for n_clips in SIZES:
         for row in report["seconds_per_clip"]:
