@@ -270,7 +270,7 @@ def test_rows_of_failed_files_are_counted_over_all_parts(sound, tmp_path, monkey
     clips = list(X)
     clips[7] = "no such.wav"
     monkeypatch.setattr("skaudio._audio._parts.MOST_CLIPS", 5)
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="Clip 7 of X could not be loaded"):
         clf.predict(clips)
     assert [error["row"] for error in clf.errors_] == [7]
 

@@ -271,7 +271,7 @@ def test_classes_of_a_script_travel_with_their_model(cloudpickle, sounds, tmp_pa
 
 
 @OF_MLFLOW
-@pytest.mark.parametrize("package", ["skops", "mlflow-skinny", "cloudpickle"])
+@pytest.mark.parametrize("package", ["skops", "mlflow-skinny"])
 def test_the_page_runs(package, request, fitted, sounds, tmp_path, monkeypatch):
     request.getfixturevalue(package.partition("-")[0])
     monkeypatch.chdir(tmp_path)
