@@ -42,6 +42,7 @@ toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings give types, units and shapes
 autosummary_generate = True
 numpydoc_use_plots = True
+plot_include_source = True
 plot_html_show_source_link = plot_html_show_formats = False
 plot_formats = [("png", 90)]
 numpydoc_show_class_members = False  # the class template lists them
